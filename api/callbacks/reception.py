@@ -1,0 +1,110 @@
+"""What is done with a callback, whichever way it came in: admitted, read by its gateway's adapter, kept, answered.
+
+What is kept is kept before the answer; what cannot be kept is refused in a way that makes a gateway come again. The
+address is rebuilt from our public URL and the raw path and query: a signature covers those, and whatever `Host` or
+`X-Forwarded-*` say is a stranger's word.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from api.callbacks.desk import Desk
+from api.callbacks.facts import facts_of
+from api.callbacks.inbound import record_inbound
+from shared.adapter import Account, Adapter, Callback, ForgedCallback, UnreadableCallback
+from shared.clock import utc_now
+from shared.db import begin
+from shared.errors import Forbidden, NotFound, Unavailable
+from shared.gateways import ADAPTERS
+
+log = logging.getLogger(__name__)
+
+
+class CallbackNotSigned(Forbidden):
+    """The callback does not carry this gateway's signature, so nothing of it was kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request as it came: path and query raw, headers in lower case, the body only once it is wanted."""
+
+    gateway_id: str
+    token: str
+    method: str
+    path: bytes
+    query: bytes
+    headers: Mapping[str, str]
+    read: Callable[[], Awaitable[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    media_type: str | None = None
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class _Admitted:
+    """A callback that came to a known gateway's address."""
+
+    account: Account
+    adapter: Adapter
+    callback: Callback
+
+
+async def take_status(desk: Desk, asked: Asked) -> Reply:
+    """Keep the receipts that a gateway brings."""
+    visit = await _admit(desk, asked)
+    try:
+        receipts = visit.adapter.read_callback(visit.account, visit.callback)
+    except UnreadableCallback as refusal:
+        raise _refused(refusal, visit, what="status") from None
+    gateway_id = visit.account.gateway_id
+    await desk.inbox.put(facts_of(receipts, gateway_id=gateway_id, callback=visit.callback, now=utc_now()))
+    return Reply()
+
+
+async def take_inbound(desk: Desk, asked: Asked) -> Reply:
+    """Keep the messages from handsets that a gateway passes on, and obey what they say."""
+    visit = await _admit(desk, asked)
+    try:
+        messages = visit.adapter.read_inbound(visit.account, visit.callback)
+    except UnreadableCallback as refusal:
+        raise _refused(refusal, visit, what="inbound") from None
+    resources = desk.resources
+    async with begin(resources.engine) as tx:
+        await record_inbound(
+            tx,
+            messages,
+            gateway_id=visit.account.gateway_id,
+            pepper=resources.pepper,
+            default_region=resources.default_region,
+            now=utc_now(),
+        )
+    return Reply(*visit.adapter.INBOUND_REPLY)
+
+
+async def _admit(desk: Desk, asked: Asked) -> _Admitted:
+    gateway = await desk.known.find(asked.gateway_id, asked.token)
+    adapter = ADAPTERS.get(gateway.kind) if gateway else None
+    if gateway is None or adapter is None:
+        raise NotFound("There is nothing at this address.")
+    if gateway.account is None:
+        log.error("secrets cannot be opened", extra={"gateway_id": str(gateway.id)})
+        raise Unavailable("This gateway's callbacks cannot be checked for now; send this again.")
+    address = asked.path + b"?" + asked.query if asked.query else asked.path
+    callback = Callback(
+        method=asked.method,
+        url=desk.resources.public_url + address.decode("latin-1"),
+        headers=asked.headers,
+        body=await asked.read(),
+    )
+    return _Admitted(gateway.account, adapter, callback)
+
+
+def _refused(refusal: UnreadableCallback, visit: _Admitted, *, what: str) -> Exception:
+    gateway_id = str(visit.account.gateway_id)
+    forged = isinstance(refusal, ForgedCallback)
+    log.warning("callback refused", extra={"gateway_id": gateway_id, "what": what, "forged": forged})
+    return CallbackNotSigned(refusal.detail) if forged else refusal

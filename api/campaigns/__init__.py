@@ -1,0 +1,1 @@
+"""Campaigns over HTTP: made, changed, started, stopped, previewed and reported."""

@@ -1,0 +1,153 @@
+"""What a campaign says and to whom: checked as a whole, so that one answer names everything that is wrong."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api.campaigns import queries
+from api.campaigns.schemas import StepIn
+from api.moments import find_past, find_too_far
+from shared.domain import msisdn as numbers
+from shared.domain.campaign import StepStatus
+from shared.domain.message import MAX_SEGMENTS
+from shared.domain.segments import measure
+from shared.domain.template import CAMPAIGN_TAGS, Template, compile_template
+from shared.errors import FieldError, Invalid
+from shared.ids import uuid7
+from shared.queries.sender_ids import find_sender
+
+
+class InvalidCampaign(Invalid):
+    """Something in the campaign cannot be used; each place is named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Whom a campaign is for, checked: ids that exist, numbers in E.164."""
+
+    target_group_ids: Sequence[UUID] | None
+    contact_ids: Sequence[UUID] | None
+    msisdns: Sequence[str] | None
+
+
+def check_steps(steps: Sequence[StepIn], *, now: datetime) -> list[FieldError]:
+    """What is wrong with the sequence of messages."""
+    errors: list[FieldError] = []
+    for place, step in enumerate(steps):
+        at = f"/messages/{place}"
+        try:
+            template = compile_template(step.text, known=CAMPAIGN_TAGS)
+        except Invalid as error:
+            errors.append(FieldError(f"{at}/text", error.detail))
+        else:
+            errors += _too_long(template, at)
+        if told := find_past("send_at", step.send_at, now=now):
+            errors.append(FieldError(f"{at}/send_at", told))
+        for field, moment in (("send_at", step.send_at), ("send_by", step.send_by)):
+            if told := find_too_far(field, moment, now=now):
+                errors.append(FieldError(f"{at}/{field}", told))
+        if step.send_by and step.send_by <= (step.send_at or now):
+            errors.append(FieldError(f"{at}/send_by", "send_by must be later than send_at, and ahead of now."))
+    return errors
+
+
+def _too_long(template: Template, at: str) -> list[FieldError]:
+    """A text that is the same for everybody can be measured now; others are when they are filled."""
+    segments = measure(template.fill({}).text).segments if template.is_plain else 1
+    if template.is_plain and not template.fill({}).text.strip():
+        return [FieldError(f"{at}/text", "The text is empty; write what to send.")]
+    if segments > MAX_SEGMENTS:
+        told = f"The text takes {segments} segments, and a message may have {MAX_SEGMENTS}; shorten it."
+        return [FieldError(f"{at}/text", told)]
+    return []
+
+
+def step_rows(campaign_id: UUID, steps: Sequence[StepIn]) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": uuid7(),
+            "campaign_id": campaign_id,
+            "position": place,
+            "text": step.text,
+            "send_at": step.send_at,
+            "send_by": step.send_by,
+            "status": StepStatus.PENDING,
+        }
+        for place, step in enumerate(steps, start=1)
+    ]
+
+
+def starts_at(steps: Sequence[Any]) -> datetime | None:
+    """When the first message is due; None means at once."""
+    moments = [step.send_at for step in steps]
+    return None if None in moments else min(moments)
+
+
+async def check_targets(
+    tx: AsyncConnection, wanted: Targets, *, default_region: str | None
+) -> tuple[Targets, list[FieldError]]:
+    """The targets as they will be stored, and what is wrong with them."""
+    errors: list[FieldError] = []
+    if wanted.target_group_ids:
+        known = await queries.list_known_groups(tx, wanted.target_group_ids)
+        errors += _unknown("target_group_ids", wanted.target_group_ids, known, "target group")
+    if wanted.contact_ids:
+        known = await queries.list_known_contacts(tx, wanted.contact_ids)
+        errors += _unknown("contact_ids", wanted.contact_ids, known, "contact")
+    msisdns = None if wanted.msisdns is None else list[str]()
+    for place, raw in enumerate(wanted.msisdns or ()):
+        try:
+            parsed = numbers.parse(raw, default_region=default_region)
+        except Invalid as error:
+            errors.append(FieldError(f"/msisdns/{place}", error.detail))
+        else:
+            assert msisdns is not None
+            msisdns.append(parsed)
+    return Targets(wanted.target_group_ids, wanted.contact_ids, msisdns), errors
+
+
+def _unknown(field: str, ids: Sequence[UUID], known: set[UUID], noun: str) -> list[FieldError]:
+    return [
+        FieldError(f"/{field}/{place}", f"There is no {noun} {id_}.")
+        for place, id_ in enumerate(ids)
+        if id_ not in known
+    ]
+
+
+async def store_targets(tx: AsyncConnection, campaign_id: UUID, targets: Targets) -> None:
+    """Replace the sorts of targets that were given; a sort that was not given stays as it is."""
+    columns: Mapping[str, Sequence[Any] | None] = {
+        "target_group_id": targets.target_group_ids,
+        "contact_id": targets.contact_ids,
+        "msisdn": targets.msisdns,
+    }
+    for column, values in columns.items():
+        if values is not None:
+            rows = [{"id": uuid7(), "campaign_id": campaign_id, column: value} for value in dict.fromkeys(values)]
+            await queries.replace_targets(tx, campaign_id, column, rows)
+
+
+async def check_sender(tx: AsyncConnection, wanted: str | None) -> tuple[str | None, list[FieldError]]:
+    """The sender as the handset will show it, named by its value or by its id."""
+    if wanted is None:
+        return None, []
+    found = await find_sender(tx, wanted)
+    if found is None:
+        return None, [
+            FieldError(
+                "/sender_id", f"There is no sender {wanted!r}; register it under /v1/sender-ids, or leave it out."
+            )
+        ]
+    return found, []
+
+
+def refuse(errors: Sequence[FieldError]) -> None:
+    """Raise what was found, all at once."""
+    if errors:
+        raise InvalidCampaign(
+            errors[0].detail if len(errors) == 1 else f"{len(errors)} fields cannot be used.", errors=errors
+        )

@@ -1,0 +1,268 @@
+"""What campaigns ask of the database."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, and_, delete, func, insert, or_, select, union_all, update
+from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.elements import ColumnElement
+
+from shared.domain.campaign import Status
+from shared.domain.message import Status as MessageStatus
+from shared.errors import NotFound
+from shared.models import (
+    Campaign,
+    CampaignMessage,
+    CampaignRecipient,
+    CampaignTarget,
+    Contact,
+    Message,
+    Tally,
+    TargetGroup,
+    TargetGroupMember,
+)
+
+AnyRow = Row[*tuple[Any, ...]]
+
+# What a list may be sorted by: the column, and whether it may be empty.
+SORTS: dict[str, ColumnElement[Any]] = {
+    "created_at": Campaign.created_at.expression,
+    "name": Campaign.name.expression,
+    "start_at": func.coalesce(Campaign.starts_at, Campaign.created_at),
+    "status": Campaign.status.expression,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which campaigns a list shows."""
+
+    status: Status | None = None
+    q: str | None = None
+    sender_id: str | None = None
+    starts_from: datetime | None = None
+    starts_to: datetime | None = None
+
+
+async def get_campaign(tx: AsyncConnection, campaign_id: UUID) -> AnyRow:
+    return await _one(tx, select(Campaign).where(Campaign.id == campaign_id), campaign_id)
+
+
+async def lock_campaign(tx: AsyncConnection, campaign_id: UUID) -> AnyRow:
+    """The campaign, held so that no other command decides on it meanwhile."""
+    return await _one(tx, select(Campaign).where(Campaign.id == campaign_id).with_for_update(), campaign_id)
+
+
+async def _one(tx: AsyncConnection, question: Select[Any], campaign_id: UUID) -> AnyRow:
+    row: AnyRow | None = (await tx.execute(question)).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no campaign {campaign_id}.")
+    return row
+
+
+async def lock_name(tx: AsyncConnection, name: str) -> None:
+    """Keep others from taking a name until this transaction ends, so that whoever comes second is told who has it."""
+    await tx.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"lapwing.campaigns.{name}", 0))))
+
+
+async def find_id_of_name(tx: AsyncConnection, name: str) -> UUID | None:
+    found: UUID | None = await tx.scalar(select(Campaign.id).where(Campaign.name == name))
+    return found
+
+
+async def insert_campaign(tx: AsyncConnection, values: dict[str, Any]) -> None:
+    await tx.execute(insert(Campaign).values(**values))
+
+
+async def update_campaign(tx: AsyncConnection, campaign_id: UUID, values: dict[str, Any]) -> None:
+    await tx.execute(update(Campaign).where(Campaign.id == campaign_id).values(**values))
+
+
+async def delete_campaign(tx: AsyncConnection, campaign_id: UUID) -> None:
+    await tx.execute(delete(Campaign).where(Campaign.id == campaign_id))
+
+
+async def replace_steps(tx: AsyncConnection, campaign_id: UUID, steps: Sequence[dict[str, Any]]) -> None:
+    await tx.execute(delete(CampaignMessage).where(CampaignMessage.campaign_id == campaign_id))
+    await tx.execute(insert(CampaignMessage), list(steps))
+
+
+async def list_steps(tx: AsyncConnection, campaign_id: UUID) -> Sequence[AnyRow]:
+    rows = await tx.execute(
+        select(CampaignMessage).where(CampaignMessage.campaign_id == campaign_id).order_by(CampaignMessage.position)
+    )
+    return rows.all()
+
+
+async def list_targets(tx: AsyncConnection, campaign_id: UUID) -> Sequence[AnyRow]:
+    rows = await tx.execute(
+        select(CampaignTarget).where(CampaignTarget.campaign_id == campaign_id).order_by(CampaignTarget.id)
+    )
+    return rows.all()
+
+
+async def replace_targets(
+    tx: AsyncConnection, campaign_id: UUID, column: str, targets: Sequence[dict[str, Any]]
+) -> None:
+    """Set the targets of one sort: `target_group_id`, `contact_id` or `msisdn`."""
+    await tx.execute(
+        delete(CampaignTarget).where(
+            CampaignTarget.campaign_id == campaign_id, getattr(CampaignTarget, column).is_not(None)
+        )
+    )
+    if targets:
+        await tx.execute(insert(CampaignTarget), list(targets))
+
+
+async def list_known_groups(tx: AsyncConnection, ids: Sequence[UUID]) -> set[UUID]:
+    rows = await tx.execute(select(TargetGroup.id).where(TargetGroup.id.in_(ids)))
+    return set(rows.scalars())
+
+
+async def list_known_contacts(tx: AsyncConnection, ids: Sequence[UUID]) -> set[UUID]:
+    rows = await tx.execute(select(Contact.id).where(Contact.id.in_(ids)))
+    return set(rows.scalars())
+
+
+def _audience(campaign_id: UUID) -> Any:
+    """The numbers a campaign would reach now, not yet frozen, each perhaps more than once."""
+    mine = CampaignTarget.campaign_id == campaign_id
+    of_groups = (
+        select(Contact.msisdn, Contact.id.label("contact_id"))
+        .join(TargetGroupMember, TargetGroupMember.contact_id == Contact.id)
+        .join(CampaignTarget, CampaignTarget.target_group_id == TargetGroupMember.target_group_id)
+        .where(mine)
+    )
+    alone = select(Contact.msisdn, Contact.id).join(CampaignTarget, CampaignTarget.contact_id == Contact.id).where(mine)
+    loose = (
+        select(CampaignTarget.msisdn, Contact.id)
+        .outerjoin(Contact, Contact.msisdn == CampaignTarget.msisdn)
+        .where(mine, CampaignTarget.msisdn.is_not(None))
+    )
+    return union_all(of_groups, alone, loose).subquery()
+
+
+async def has_audience(tx: AsyncConnection, campaign_id: UUID) -> bool:
+    audience = _audience(campaign_id)
+    return (await tx.execute(select(audience.c.msisdn).limit(1))).first() is not None
+
+
+async def count_audience(tx: AsyncConnection, campaign_id: UUID) -> int:
+    audience = _audience(campaign_id)
+    return (await tx.execute(select(func.count(audience.c.msisdn.distinct())))).scalar_one()
+
+
+async def find_first_recipient(tx: AsyncConnection, campaign_id: UUID, *, frozen: bool) -> AnyRow | None:
+    """Whoever comes first: msisdn and contact_id."""
+    if frozen:
+        question: Any = (
+            select(CampaignRecipient.msisdn, CampaignRecipient.contact_id)
+            .where(CampaignRecipient.campaign_id == campaign_id)
+            .order_by(CampaignRecipient.position)
+        )
+    else:
+        audience = _audience(campaign_id)
+        question = select(audience.c.msisdn, audience.c.contact_id).order_by(
+            audience.c.contact_id.nulls_last(), audience.c.msisdn
+        )
+    return (await tx.execute(question.limit(1))).first()
+
+
+async def find_contact(tx: AsyncConnection, contact_id: UUID) -> AnyRow | None:
+    return (await tx.execute(select(Contact).where(Contact.id == contact_id))).one_or_none()
+
+
+async def list_campaigns(
+    tx: AsyncConnection, wanted: Filter, *, sort: str, after: tuple[Any, UUID] | None, limit: int
+) -> Sequence[AnyRow]:
+    """A page of campaigns with the number of their messages; `sort` is a name of SORTS, with - for descending."""
+    descending = sort.startswith("-")
+    key = SORTS[sort.removeprefix("-")]
+    question = select(
+        Campaign,
+        key.label("sort_key"),
+        select(func.count()).where(CampaignMessage.campaign_id == Campaign.id).scalar_subquery().label("messages"),
+    ).where(*_conditions(wanted))
+    if after is not None:
+        value, last = after
+        beyond = key < value if descending else key > value
+        beyond_id = Campaign.id < last if descending else Campaign.id > last
+        question = question.where(or_(beyond, and_(key == value, beyond_id)))
+    order = (key.desc(), Campaign.id.desc()) if descending else (key, Campaign.id)
+    return (await tx.execute(question.order_by(*order).limit(limit))).all()
+
+
+def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.status is not None:
+        conditions.append(Campaign.status == wanted.status)
+    else:
+        conditions.append(Campaign.status != Status.ARCHIVED)
+    if wanted.q:
+        conditions.append(Campaign.name.icontains(wanted.q, autoescape=True))
+    if wanted.sender_id:
+        conditions.append(Campaign.sender_id == wanted.sender_id)
+    if wanted.starts_from:
+        conditions.append(SORTS["start_at"] >= wanted.starts_from)
+    if wanted.starts_to:
+        conditions.append(SORTS["start_at"] < wanted.starts_to)
+    return conditions
+
+
+async def list_recipients(tx: AsyncConnection, campaign_id: UUID, *, after: int, limit: int) -> Sequence[AnyRow]:
+    rows = await tx.execute(
+        select(CampaignRecipient)
+        .where(CampaignRecipient.campaign_id == campaign_id, CampaignRecipient.position > after)
+        .order_by(CampaignRecipient.position)
+        .limit(limit)
+    )
+    return rows.all()
+
+
+async def list_tallies(tx: AsyncConnection, campaign_id: UUID) -> Sequence[AnyRow]:
+    """Messages and segments per campaign message and status."""
+    rows = await tx.execute(
+        select(
+            Tally.campaign_message_id,
+            Tally.status,
+            func.sum(Tally.messages).label("messages"),
+            func.sum(Tally.segments).label("segments"),
+        )
+        .join(CampaignMessage, CampaignMessage.id == Tally.campaign_message_id)
+        .where(CampaignMessage.campaign_id == campaign_id)
+        .group_by(Tally.campaign_message_id, Tally.status)
+    )
+    return rows.all()
+
+
+async def recount(tx: AsyncConnection, campaign_id: UUID) -> dict[tuple[UUID, str], int]:
+    """The same counts from the message rows themselves: what the tallies are checked against."""
+    rows = await tx.execute(
+        select(Message.campaign_message_id, Message.status, func.count())
+        .join(CampaignMessage, CampaignMessage.id == Message.campaign_message_id)
+        .where(CampaignMessage.campaign_id == campaign_id)
+        .group_by(Message.campaign_message_id, Message.status)
+    )
+    return {(row[0], str(row[1])): row[2] for row in rows if row[0] is not None}
+
+
+async def list_messages(
+    tx: AsyncConnection, campaign_id: UUID, *, status: MessageStatus | None, after: UUID | None, limit: int
+) -> Sequence[AnyRow]:
+    """A page of the campaign's messages, in the order of their ids."""
+    question = (
+        select(Message, CampaignMessage.position)
+        .join(CampaignMessage, CampaignMessage.id == Message.campaign_message_id)
+        .where(CampaignMessage.campaign_id == campaign_id)
+        .order_by(Message.id)
+        .limit(limit)
+    )
+    if status is not None:
+        question = question.where(Message.status == status)
+    if after is not None:
+        question = question.where(Message.id > after)
+    return (await tx.execute(question)).all()

@@ -1,0 +1,301 @@
+"""Campaigns over HTTP: read the request, ask the law, write the row. The dispatcher does the rest."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api.campaigns import content, queries, views
+from api.campaigns.content import InvalidCampaign, Targets
+from api.campaigns.queries import Filter
+from api.campaigns.schemas import (
+    CampaignFilter,
+    CampaignIn,
+    CampaignMessageOut,
+    CampaignOut,
+    CampaignPatch,
+    CampaignRowOut,
+    PreviewOut,
+    RecipientOut,
+    ReportOut,
+    TimelineOut,
+)
+from api.deps import Bell, CanManage, CanRead, Now, Page, Reader, Res, Tx
+from api.idempotency import IdempotentRoute
+from api.paging import PageAsked, PageOut, bad_cursor, encode_cursor
+from api.places import id_of
+from api.problems import problems
+from shared.domain import campaign as law
+from shared.domain.campaign import Status
+from shared.domain.message import Status as MessageStatus
+from shared.errors import Conflict, NotFound
+from shared.ids import uuid7
+from shared.queries import audit
+
+router = APIRouter(prefix="/campaigns", tags=["campaigns"], route_class=IdempotentRoute)
+
+
+class CampaignNameTaken(Conflict):
+    """Another campaign has this name."""
+
+
+@router.post("", status_code=201, responses=problems(CampaignNameTaken, InvalidCampaign))
+async def create_campaign(wanted: CampaignIn, tx: Tx, caller: CanManage, now: Now, res: Res) -> CampaignOut:
+    """Make a campaign as a draft; nothing is sent before it is started."""
+    errors = content.check_steps(wanted.messages, now=now)
+    targets, more = await content.check_targets(
+        tx,
+        Targets(wanted.target_group_ids, wanted.contact_ids, wanted.msisdns),
+        default_region=wanted.default_region or res.default_region,
+    )
+    sender_id, yet_more = await content.check_sender(tx, wanted.sender_id)
+    content.refuse([*errors, *more, *yet_more])
+    await _refuse_taken_name(tx, wanted.name)
+    campaign_id = uuid7(now)
+    await queries.insert_campaign(
+        tx,
+        {
+            "id": campaign_id,
+            "name": wanted.name,
+            "status": Status.DRAFT,
+            "sender_id": sender_id,
+            "owner": wanted.owner,
+            "created_by": caller.id,
+            "starts_at": content.starts_at(wanted.messages),
+            "created_at": now,
+            "updated_at": now,
+            **_acknowledged(wanted.opt_in_acknowledged, caller.id, now),
+        },
+    )
+    await queries.replace_steps(tx, campaign_id, content.step_rows(campaign_id, wanted.messages))
+    await content.store_targets(tx, campaign_id, targets)
+    return await views.whole(tx, await queries.get_campaign(tx, campaign_id))
+
+
+@router.get("", response_model=PageOut[CampaignRowOut], responses=problems(422))
+async def list_campaigns(
+    tx: Reader, _caller: CanRead, page: Page, wanted: Annotated[CampaignFilter, Query()]
+) -> dict[str, Any]:
+    """Campaigns, newest first unless sorted otherwise; archived ones only when asked for by status."""
+    rows = await queries.list_campaigns(
+        tx,
+        Filter(**wanted.model_dump(include=set(Filter.__dataclass_fields__))),
+        sort=wanted.sort,
+        after=_place_of(page, wanted.sort),
+        limit=page.limit + 1,
+    )
+    shown = rows[: page.limit]
+    cursor = None
+    if len(rows) > page.limit:
+        last = shown[-1]
+        value = last.sort_key
+        cursor = encode_cursor(
+            {
+                "sort": wanted.sort,
+                "value": value.isoformat() if isinstance(value, datetime) else value,
+                "id": str(last.id),
+            }
+        )
+    return {"items": shown, "next_cursor": cursor}
+
+
+@router.get("/{campaign_id}", responses=problems(404))
+async def get_campaign(campaign_id: UUID, tx: Reader, _caller: CanRead) -> CampaignOut:
+    """One campaign with its messages and targets."""
+    return await views.whole(tx, await queries.get_campaign(tx, campaign_id))
+
+
+@router.patch("/{campaign_id}", responses=problems(404, law.CampaignNotEditable, CampaignNameTaken, InvalidCampaign))
+async def change_campaign(
+    campaign_id: UUID, wanted: CampaignPatch, tx: Tx, caller: CanManage, now: Now, res: Res
+) -> CampaignOut:
+    """Change a draft or a scheduled campaign; what is not named stays as it is."""
+    campaign = await queries.lock_campaign(tx, campaign_id)
+    law.check_editable(campaign.status)
+    given = wanted.model_fields_set
+    errors = content.check_steps(wanted.messages or (), now=now)
+    targets, more = await content.check_targets(
+        tx,
+        Targets(wanted.target_group_ids, wanted.contact_ids, wanted.msisdns),
+        default_region=wanted.default_region or res.default_region,
+    )
+    sender_id, yet_more = await content.check_sender(tx, wanted.sender_id)
+    content.refuse([*errors, *more, *yet_more])
+    values: dict[str, Any] = {"updated_at": now}
+    if wanted.name is not None and wanted.name != campaign.name:
+        await _refuse_taken_name(tx, wanted.name)
+        values["name"] = wanted.name
+    if "sender_id" in given:
+        values["sender_id"] = sender_id
+    if "owner" in given:
+        values["owner"] = wanted.owner
+    if wanted.opt_in_acknowledged is not None:
+        values |= _acknowledged(wanted.opt_in_acknowledged, caller.id, now)
+    if wanted.messages is not None:
+        await queries.replace_steps(tx, campaign_id, content.step_rows(campaign_id, wanted.messages))
+        values["starts_at"] = content.starts_at(wanted.messages)
+    await content.store_targets(tx, campaign_id, targets)
+    await queries.update_campaign(tx, campaign_id, values)
+    return await views.whole(tx, await queries.get_campaign(tx, campaign_id))
+
+
+@router.delete("/{campaign_id}", status_code=204, responses=problems(404, law.CampaignNotDeletable))
+async def delete_campaign(campaign_id: UUID, tx: Tx, caller: CanManage, now: Now) -> None:
+    """Delete a draft. A campaign that was started stays, as a record."""
+    campaign = await queries.lock_campaign(tx, campaign_id)
+    law.check_deletable(campaign.status)
+    await queries.delete_campaign(tx, campaign_id)
+    await audit.record(
+        tx,
+        caller=caller.id,
+        action="campaign.deleted",
+        subject=("campaign", str(campaign_id)),
+        detail={"name": campaign.name},
+        now=now,
+    )
+
+
+@router.post("/{campaign_id}/start", responses=problems(404, law.CampaignNotStartable, law.OptInNotAcknowledged))
+async def start_campaign(campaign_id: UUID, tx: Tx, caller: CanManage, now: Now, bell: Bell) -> CampaignOut:
+    """Let a draft go: at its first `send_at` if that is ahead, otherwise now."""
+    campaign = await queries.lock_campaign(tx, campaign_id)
+    steps = await queries.list_steps(tx, campaign_id)
+    status = law.start(
+        campaign.status,
+        has_recipients=await queries.has_audience(tx, campaign_id),
+        opt_in_acknowledged=campaign.opt_in_acknowledged_at is not None,
+        send_ats=[step.send_at for step in steps],
+        now=now,
+    )
+    await _command(tx, campaign_id, caller.id, "campaign.started", {"status": status}, now)
+    bell.ring("bulk")
+    return await views.whole(tx, await queries.get_campaign(tx, campaign_id))
+
+
+@router.post("/{campaign_id}/unschedule", responses=problems(404, law.CampaignNotScheduled))
+async def unschedule_campaign(campaign_id: UUID, tx: Tx, caller: CanManage, now: Now) -> CampaignOut:
+    """Make a scheduled campaign a draft again, before its time has come."""
+    campaign = await queries.lock_campaign(tx, campaign_id)
+    status = law.unschedule(campaign.status)
+    await _command(tx, campaign_id, caller.id, "campaign.unscheduled", {"status": status}, now)
+    return await views.whole(tx, await queries.get_campaign(tx, campaign_id))
+
+
+@router.post("/{campaign_id}/stop", responses=problems(404, law.CampaignNotStoppable))
+async def stop_campaign(campaign_id: UUID, tx: Tx, caller: CanManage, now: Now, bell: Bell) -> CampaignOut:
+    """Call back everything that is not sent yet. Within a second no hand-over starts any more."""
+    campaign = await queries.lock_campaign(tx, campaign_id)
+    status = law.stop(campaign.status)
+    changes = {"status": status, "stopped_at": now}
+    await _command(tx, campaign_id, caller.id, "campaign.stopped", changes, now)
+    bell.ring("bulk")
+    return await views.whole(tx, await queries.get_campaign(tx, campaign_id))
+
+
+@router.get("/{campaign_id}/preview", responses=problems(404, law.CampaignNotStartable))
+async def preview_campaign(
+    campaign_id: UUID, tx: Reader, _caller: CanRead, contact_id: UUID | None = None
+) -> PreviewOut:
+    """The texts with their tags filled: for the first recipient, or for the contact named."""
+    campaign = await queries.get_campaign(tx, campaign_id)
+    msisdn = None
+    if contact_id is None:
+        first = await queries.find_first_recipient(tx, campaign_id, frozen=campaign.frozen_at is not None)
+        if first is None:
+            raise law.CampaignNotStartable(
+                "The campaign has no recipient to preview; add somebody, or name a contact_id."
+            )
+        msisdn, contact_id = first.msisdn, first.contact_id
+    contact = None if contact_id is None else await queries.find_contact(tx, contact_id)
+    if msisdn is None:
+        if contact is None:
+            raise NotFound(f"There is no contact {contact_id}.")
+        msisdn = contact.msisdn
+    steps = await queries.list_steps(tx, campaign_id)
+    return views.preview(campaign, steps, msisdn=msisdn, contact=contact)
+
+
+@router.get("/{campaign_id}/report", responses=problems(404))
+async def report_campaign(campaign_id: UUID, tx: Reader, _caller: CanRead) -> ReportOut:
+    """Where every message is. The counts add up to recipients times messages, at every moment."""
+    return await views.report(tx, await queries.get_campaign(tx, campaign_id))
+
+
+@router.get("/{campaign_id}/timeline", responses=problems(404))
+async def show_timeline(campaign_id: UUID, tx: Reader, _caller: CanRead) -> TimelineOut:
+    """What happened and what is ahead, oldest first."""
+    return await views.timeline(tx, await queries.get_campaign(tx, campaign_id))
+
+
+@router.get("/{campaign_id}/recipients", response_model=PageOut[RecipientOut], responses=problems(404, 422))
+async def list_recipients(campaign_id: UUID, tx: Reader, _caller: CanRead, page: Page) -> dict[str, Any]:
+    """The frozen audience, in the order messages are made; empty before the campaign runs."""
+    await queries.get_campaign(tx, campaign_id)
+    after = 0 if page.after is None else page.after.get("position")
+    if not isinstance(after, int):
+        raise bad_cursor()
+    rows = await queries.list_recipients(tx, campaign_id, after=after, limit=page.limit + 1)
+    shown = rows[: page.limit]
+    more = len(rows) > page.limit
+    return {"items": shown, "next_cursor": encode_cursor({"position": shown[-1].position}) if more else None}
+
+
+@router.get("/{campaign_id}/messages", response_model=PageOut[CampaignMessageOut], responses=problems(404, 422))
+async def list_campaign_messages(
+    campaign_id: UUID, tx: Reader, _caller: CanRead, page: Page, status: MessageStatus | None = None
+) -> dict[str, Any]:
+    """What became of each recipient's message."""
+    await queries.get_campaign(tx, campaign_id)
+    rows = await queries.list_messages(tx, campaign_id, status=status, after=id_of(page), limit=page.limit + 1)
+    shown = rows[: page.limit]
+    more = len(rows) > page.limit
+    return {"items": shown, "next_cursor": encode_cursor({"id": str(shown[-1].id)}) if more else None}
+
+
+async def _refuse_taken_name(tx: AsyncConnection, name: str) -> None:
+    await queries.lock_name(tx, name)
+    taken = await queries.find_id_of_name(tx, name)
+    if taken is not None:
+        raise CampaignNameTaken(f"The campaign {taken} is named {name!r} already; choose another name.")
+
+
+def _place_of(page: PageAsked, sort: str) -> tuple[Any, UUID] | None:
+    """Where the page before ended, in the same order."""
+    mark = page.after
+    if mark is None:
+        return None
+    if mark.get("sort") != sort:
+        raise bad_cursor()
+    try:
+        value: Any = str(mark["value"])
+        if sort.endswith("_at"):
+            value = datetime.fromisoformat(value).astimezone(UTC)
+        elif sort.endswith("status"):
+            value = Status(value)
+        return value, UUID(str(mark["id"]))
+    except (KeyError, ValueError):
+        raise bad_cursor() from None
+
+
+def _acknowledged(acknowledged: bool, caller: str, now: datetime) -> dict[str, Any]:
+    return {
+        "opt_in_acknowledged_at": now if acknowledged else None,
+        "opt_in_acknowledged_by": caller if acknowledged else None,
+    }
+
+
+async def _command(
+    tx: AsyncConnection, campaign_id: UUID, caller: str, action: str, changes: dict[str, Any], now: datetime
+) -> None:
+    """Carry out an owner's command and write down whose it was."""
+    await queries.update_campaign(tx, campaign_id, {**changes, "updated_at": now})
+    await audit.record(
+        tx,
+        caller=caller,
+        action=action,
+        subject=("campaign", str(campaign_id)),
+        detail={"status": changes["status"]},
+        now=now,
+    )

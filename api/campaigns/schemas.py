@@ -1,0 +1,202 @@
+"""The shapes of campaigns as clients send and see them."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+
+from api.schemas import Body, Out
+from shared.domain.campaign import HeldReason, Status, StepStatus
+from shared.domain.message import SkipReason
+from shared.domain.message import Status as MessageStatus
+from shared.domain.segments import Encoding
+
+Sort = Literal["-created_at", "created_at", "-start_at", "start_at", "name", "-name", "status", "-status"]
+
+MAX_TARGETS = 10_000
+MAX_STEPS = 20
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Words = Annotated[str, StringConstraints(min_length=1, max_length=1600)]
+
+
+class StepIn(Body):
+    """One message of the sequence. Without `send_at` it goes when the campaign starts."""
+
+    text: Words = Field(examples=['Hi {{ name | default("there") }}, your voucher waits.'])
+    send_at: AwareDatetime | None = None
+    send_by: AwareDatetime | None = Field(
+        default=None, description="What is not sent by then expires instead of coming late."
+    )
+
+
+class CampaignIn(Body):
+    """A campaign as it is made: what to say, and to whom."""
+
+    name: Name = Field(examples=["Spring offer"])
+    messages: list[StepIn] = Field(min_length=1, max_length=MAX_STEPS)
+    target_group_ids: list[UUID] = Field(default_factory=list, max_length=100)
+    contact_ids: list[UUID] = Field(default_factory=list, max_length=MAX_TARGETS)
+    msisdns: list[str] = Field(default_factory=list, max_length=MAX_TARGETS, examples=[["+12025550142"]])
+    default_region: str | None = Field(
+        default=None, description="ISO country that numbers without a country code belong to."
+    )
+    sender_id: str | None = Field(default=None, description="A registered sender, by its value or its id.")
+    owner: str | None = Field(default=None, max_length=200)
+    opt_in_acknowledged: bool = Field(
+        default=False, description="Somebody vouches that the recipients agreed to be written to."
+    )
+
+
+class CampaignPatch(Body):
+    """What may change while a campaign is a draft or scheduled. Lists replace what was there."""
+
+    name: Name | None = None
+    messages: list[StepIn] | None = Field(default=None, min_length=1, max_length=MAX_STEPS)
+    target_group_ids: list[UUID] | None = Field(default=None, max_length=100)
+    contact_ids: list[UUID] | None = Field(default=None, max_length=MAX_TARGETS)
+    msisdns: list[str] | None = Field(default=None, max_length=MAX_TARGETS)
+    default_region: str | None = None
+    sender_id: str | None = None
+    owner: str | None = Field(default=None, max_length=200)
+    opt_in_acknowledged: bool | None = None
+
+
+class StepOut(Out):
+    id: UUID
+    position: int
+    text: str
+    send_at: datetime | None
+    send_by: datetime | None
+    status: StepStatus
+
+
+class CampaignOut(Out):
+    id: UUID
+    name: str
+    status: Status
+    held_reason: HeldReason | None
+    sender_id: str | None
+    owner: str | None
+    created_by: str | None
+    opt_in_acknowledged_at: datetime | None
+    recipients: int | None = Field(description="How many the audience holds once it is frozen; before that, null.")
+    starts_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    stopped_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    target_group_ids: list[UUID]
+    contact_ids: list[UUID]
+    msisdns: list[str]
+    messages: list[StepOut]
+
+
+class CampaignRowOut(Out):
+    """A campaign in a list."""
+
+    id: UUID
+    name: str
+    status: Status
+    held_reason: HeldReason | None
+    sender_id: str | None
+    owner: str | None
+    created_by: str | None
+    recipients: int | None
+    messages: int
+    starts_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    created_at: datetime
+
+
+class PreviewOut(Out):
+    """What one recipient would read. `missing` names tags without a value or a default: they are left out."""
+
+    msisdn: str
+    contact_id: UUID | None
+    messages: list["PreviewedOut"]
+
+
+class PreviewedOut(Out):
+    position: int
+    text: str
+    encoding: Encoding
+    characters: int
+    segments: int
+    missing: list[str]
+
+
+class RecipientOut(Out):
+    position: int
+    msisdn: str
+    contact_id: UUID | None
+
+
+class StepReportOut(Out):
+    id: UUID
+    position: int
+    status: StepStatus
+    send_at: datetime | None
+    counts: dict[MessageStatus, int]
+    segments: int
+
+
+class ReportOut(Out):
+    """Where everything is. The counts add up to recipients times messages, at every moment."""
+
+    id: UUID
+    name: str
+    status: Status
+    held_reason: HeldReason | None
+    recipients: int
+    counts: dict[MessageStatus, int]
+    segments: int = Field(description="Segments of the messages that a gateway took or may have.")
+    messages: list[StepReportOut]
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class EventOut(Out):
+    """One thing that happened, or will."""
+
+    at: datetime
+    event: str = Field(examples=["created", "scheduled", "started", "message_due", "completed"])
+    position: int | None = None
+    counts: dict[MessageStatus, int] | None = None
+    detail: dict[str, Any] = Field(default_factory=dict)
+
+
+class TimelineOut(Out):
+    """Oldest first; what is still ahead comes last."""
+
+    items: list[EventOut]
+
+
+class CampaignMessageOut(Out):
+    """One recipient's message in a campaign."""
+
+    id: UUID
+    position: int
+    msisdn: str
+    contact_id: UUID | None
+    status: MessageStatus
+    skip_reason: SkipReason | None
+    failure: str | None
+    segments: int
+    attempt: int
+    gateway_id: UUID | None
+    status_at: datetime
+
+
+class CampaignFilter(BaseModel):
+    """What a list of campaigns may be narrowed to, and its order."""
+
+    status: Status | None = None
+    q: str | None = Field(default=None, max_length=200, description="Part of the name.")
+    sender_id: str | None = None
+    starts_from: AwareDatetime | None = None
+    starts_to: AwareDatetime | None = None
+    sort: Sort = "-created_at"

@@ -1,0 +1,129 @@
+"""Rows into answers: a campaign whole, its report, its timeline, its preview."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api.campaigns import queries
+from api.campaigns.queries import AnyRow
+from api.campaigns.schemas import (
+    CampaignOut,
+    EventOut,
+    PreviewedOut,
+    PreviewOut,
+    ReportOut,
+    StepOut,
+    StepReportOut,
+    TimelineOut,
+)
+from shared.domain import report as arithmetic
+from shared.domain.campaign import Status
+from shared.domain.report import Counted
+from shared.domain.segments import measure
+from shared.domain.template import CAMPAIGN_TAGS, compile_template
+
+BEFORE_FREEZE = frozenset({Status.DRAFT, Status.SCHEDULED, Status.RUNNING, Status.HELD})
+
+
+async def whole(tx: AsyncConnection, campaign: AnyRow) -> CampaignOut:
+    """A campaign with its messages and targets."""
+    steps = await queries.list_steps(tx, campaign.id)
+    targets = await queries.list_targets(tx, campaign.id)
+    return CampaignOut(
+        **{name: getattr(campaign, name) for name in CampaignOut.model_fields if hasattr(campaign, name)},
+        target_group_ids=[one.target_group_id for one in targets if one.target_group_id],
+        contact_ids=[one.contact_id for one in targets if one.contact_id],
+        msisdns=[one.msisdn for one in targets if one.msisdn],
+        messages=[StepOut.model_validate(step) for step in steps],
+    )
+
+
+async def report(tx: AsyncConnection, campaign: AnyRow) -> ReportOut:
+    """Counts from the tallies, which move with the messages; the audience counts before it is frozen too."""
+    recipients = campaign.recipients
+    if campaign.frozen_at is None:
+        live = campaign.status in BEFORE_FREEZE
+        recipients = await queries.count_audience(tx, campaign.id) if live else 0
+    steps = await queries.list_steps(tx, campaign.id)
+    counted = await _counted(tx, campaign.id)
+    outs = [_step_report(step, counted[step.id], recipients) for step in steps]
+    return ReportOut(
+        id=campaign.id,
+        name=campaign.name,
+        status=campaign.status,
+        held_reason=campaign.held_reason,
+        recipients=recipients,
+        counts=arithmetic.add_up(out.counts for out in outs),
+        segments=sum(out.segments for out in outs),
+        messages=outs,
+        started_at=campaign.started_at,
+        finished_at=campaign.finished_at,
+    )
+
+
+async def _counted(tx: AsyncConnection, campaign_id: UUID) -> defaultdict[UUID, list[Counted]]:
+    counted: defaultdict[UUID, list[Counted]] = defaultdict(list)
+    for row in await queries.list_tallies(tx, campaign_id):
+        counted[row.campaign_message_id].append(Counted(row.status, int(row.messages), int(row.segments)))
+    return counted
+
+
+def _step_report(step: AnyRow, counted: Sequence[Counted], recipients: int) -> StepReportOut:
+    return StepReportOut(
+        id=step.id,
+        position=step.position,
+        status=step.status,
+        send_at=step.send_at,
+        counts=arithmetic.count_step(counted, status=step.status, recipients=recipients, expanded=step.expanded),
+        segments=arithmetic.segments_of(counted),
+    )
+
+
+async def timeline(tx: AsyncConnection, campaign: AnyRow) -> TimelineOut:
+    """What happened, oldest first, with what became of each message of the sequence."""
+    told = await report(tx, campaign)
+    events = [
+        EventOut(at=at, event=event)
+        for at, event in (
+            (campaign.created_at, "created"),
+            (campaign.started_at, "started"),
+            (campaign.stopped_at, "stopped"),
+        )
+        if at is not None
+    ]
+    for step, out in zip(await queries.list_steps(tx, campaign.id), told.messages, strict=True):
+        at = step.expanding_at or step.send_at
+        if at is not None:
+            event = "message_begun" if step.expanding_at else "message_due"
+            events.append(EventOut(at=at, event=event, position=step.position, counts=out.counts))
+        if step.finished_at is not None:
+            events.append(EventOut(at=step.finished_at, event=f"message_{step.status}", position=step.position))
+    if campaign.finished_at is not None and campaign.status is Status.COMPLETED:
+        events.append(EventOut(at=campaign.finished_at, event="completed", counts=told.counts))
+    return TimelineOut(items=sorted(events, key=lambda event: event.at))
+
+
+def preview(campaign: AnyRow, steps: Sequence[AnyRow], *, msisdn: str, contact: AnyRow | None) -> PreviewOut:
+    """The texts as one recipient would read them."""
+    values: dict[str, Any] = {"msisdn": msisdn, "campaign": {"name": campaign.name}, "fields": {}}
+    if contact is not None:
+        columns = ("name", "external_id", "location_id", "time_zone", "fields")
+        values |= {column: getattr(contact, column) for column in columns}
+    previewed = []
+    for step in steps:
+        filled = compile_template(step.text, known=CAMPAIGN_TAGS).fill(values)
+        measured = measure(filled.text)
+        previewed.append(
+            PreviewedOut(
+                position=step.position,
+                text=filled.text,
+                encoding=measured.encoding,
+                characters=measured.characters,
+                segments=measured.segments,
+                missing=list(filled.missing),
+            )
+        )
+    return PreviewOut(msisdn=msisdn, contact_id=contact.id if contact is not None else None, messages=previewed)

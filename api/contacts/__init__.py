@@ -1,0 +1,1 @@
+"""Contacts: stored people, and what we may know of them."""

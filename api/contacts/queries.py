@@ -1,0 +1,105 @@
+"""What contacts ask of the database."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, delete, exists, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.errors import Conflict, NotFound
+from shared.models import Contact, TargetGroupMember
+
+ContactRow = Row[Any]
+
+
+class ContactExists(Conflict):
+    """Another contact has this number; there is one contact for each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which contacts a list shows."""
+
+    msisdn: str | None = None
+    q: str | None = None
+    external_id: str | None = None
+    target_group_id: UUID | None = None
+
+
+async def insert_contact(tx: AsyncConnection, values: Mapping[str, Any]) -> ContactRow:
+    """Store a contact; the number may not be another's."""
+    statement = (
+        insert(Contact).values(**values).on_conflict_do_nothing(index_elements=[Contact.msisdn]).returning(Contact)
+    )
+    row = (await tx.execute(statement)).one_or_none()
+    if row is None:
+        raise await _taken(tx, values["msisdn"])
+    return row
+
+
+async def update_contact(tx: AsyncConnection, contact_id: UUID, values: Mapping[str, Any]) -> ContactRow:
+    if "msisdn" in values:
+        holder = await find_id_of_msisdn(tx, values["msisdn"])
+        if holder not in {None, contact_id}:
+            raise await _taken(tx, values["msisdn"])
+    statement = update(Contact).where(Contact.id == contact_id).values(**values).returning(Contact)
+    try:
+        return (await tx.execute(statement)).one()
+    except IntegrityError as error:
+        raise ContactExists("Another contact was given this msisdn just now.") from error
+
+
+async def find_id_of_msisdn(tx: AsyncConnection, msisdn: str) -> UUID | None:
+    found: UUID | None = await tx.scalar(select(Contact.id).where(Contact.msisdn == msisdn))
+    return found
+
+
+async def get_contact(tx: AsyncConnection, contact_id: UUID) -> ContactRow:
+    question = select(Contact).where(Contact.id == contact_id)
+    return _there((await tx.execute(question)).one_or_none())
+
+
+async def lock_contact(tx: AsyncConnection, contact_id: UUID) -> ContactRow:
+    question = select(Contact).where(Contact.id == contact_id).with_for_update()
+    return _there((await tx.execute(question)).one_or_none())
+
+
+async def list_contacts(
+    tx: AsyncConnection, wanted: Filter, *, before: UUID | None, limit: int
+) -> Sequence[ContactRow]:
+    """A page of contacts, the newest first."""
+    question = select(Contact).order_by(Contact.id.desc()).limit(limit)
+    if before is not None:
+        question = question.where(Contact.id < before)
+    if wanted.msisdn is not None:
+        question = question.where(Contact.msisdn == wanted.msisdn)
+    if wanted.external_id is not None:
+        question = question.where(Contact.external_id == wanted.external_id)
+    if wanted.q is not None:
+        question = question.where(Contact.name.icontains(wanted.q, autoescape=True))
+    if wanted.target_group_id is not None:
+        member = exists().where(
+            TargetGroupMember.target_group_id == wanted.target_group_id, TargetGroupMember.contact_id == Contact.id
+        )
+        question = question.where(member)
+    return (await tx.execute(question)).all()
+
+
+async def delete_contact(tx: AsyncConnection, contact_id: UUID) -> None:
+    """Take the contact out of its groups and away. A standing opt-out of the number stays."""
+    await tx.execute(delete(Contact).where(Contact.id == contact_id))
+
+
+async def _taken(tx: AsyncConnection, msisdn: str) -> ContactExists:
+    holder = await find_id_of_msisdn(tx, msisdn)
+    return ContactExists(f"The contact {holder} has this msisdn already; change that one.")
+
+
+def _there(row: ContactRow | None) -> ContactRow:
+    if row is None:
+        raise NotFound("There is no contact with this id.")
+    return row

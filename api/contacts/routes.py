@@ -1,0 +1,97 @@
+"""Contacts over HTTP: one for each number."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query, Response
+
+from api.contacts import queries
+from api.contacts.schemas import ContactIn, ContactOut, ContactPatch
+from api.contacts.values import read_msisdn, values_of
+from api.deps import CanManage, CanRead, Now, Page, Reader, RequestId, Res, Tx
+from api.idempotency import IdempotentRoute
+from api.paging import PageOut, page_of
+from api.places import id_of
+from api.problems import problems
+from shared.domain.contact import InvalidContact
+from shared.errors import Invalid
+from shared.ids import uuid7
+from shared.queries import audit
+
+router = APIRouter(prefix="/contacts", tags=["contacts"], route_class=IdempotentRoute)
+
+ContactId = Annotated[UUID, Path(description="The contact's id.")]
+Text = Annotated[str | None, Query(min_length=1, max_length=200)]
+
+
+@router.post("", status_code=201, responses=problems(queries.ContactExists, InvalidContact))
+async def create_contact(body: ContactIn, tx: Tx, _caller: CanManage, now: Now, res: Res) -> ContactOut:
+    """Store a person. A number has one contact: a second is refused, and the refusal names the first."""
+    values = values_of(body, default_region=res.default_region, fields={}, now=now)
+    row = await queries.insert_contact(tx, {"id": uuid7(now), **values, "created_at": now, "updated_at": now})
+    return ContactOut.model_validate(row)
+
+
+@router.get("", responses=problems(422))
+async def list_contacts(  # noqa: PLR0913, PLR0917 - what a route asks for, by name
+    tx: Reader,
+    _caller: CanRead,
+    page: Page,
+    res: Res,
+    msisdn: Annotated[str | None, Query(description="In any notation.")] = None,
+    q: Annotated[Text, Query(description="A part of the name, in any case.")] = None,
+    external_id: Text = None,
+    target_group_id: Annotated[UUID | None, Query(description="Members of this group.")] = None,
+) -> PageOut[ContactOut]:
+    """Contacts, the newest first."""
+    wanted = queries.Filter(
+        msisdn=None if msisdn is None else _msisdn_of(msisdn, region=res.default_region),
+        q=q,
+        external_id=external_id,
+        target_group_id=target_group_id,
+    )
+    rows = await queries.list_contacts(tx, wanted, before=id_of(page), limit=page.limit + 1)
+    shown, cursor = page_of(rows, page, place=lambda row: {"id": row.id})
+    return PageOut(items=[ContactOut.model_validate(row) for row in shown], next_cursor=cursor)
+
+
+@router.get("/{contact_id}", responses=problems(404))
+async def get_contact(contact_id: ContactId, tx: Reader, _caller: CanRead) -> ContactOut:
+    """One contact."""
+    return ContactOut.model_validate(await queries.get_contact(tx, contact_id))
+
+
+@router.patch("/{contact_id}", responses=problems(404, queries.ContactExists, InvalidContact))
+async def change_contact(
+    contact_id: ContactId, body: ContactPatch, tx: Tx, _caller: CanManage, now: Now, res: Res
+) -> ContactOut:
+    """Change what is given; `fields` are merged, and null deletes a key."""
+    row = await queries.lock_contact(tx, contact_id)
+    values = values_of(body, default_region=res.default_region, fields=row.fields, now=now)
+    if values:
+        row = await queries.update_contact(tx, contact_id, {**values, "updated_at": now})
+    return ContactOut.model_validate(row)
+
+
+@router.delete("/{contact_id}", status_code=204, responses=problems(404))
+async def delete_contact(contact_id: ContactId, tx: Tx, caller: CanManage, now: Now, request_id: RequestId) -> Response:
+    """Forget a contact. Messages to the number stay in the log, and so does its opt-out."""
+    await queries.lock_contact(tx, contact_id)
+    await queries.delete_contact(tx, contact_id)
+    await audit.record(
+        tx,
+        caller=caller.id,
+        action="contact.delete",
+        subject=("contact", str(contact_id)),
+        detail={},
+        now=now,
+        request_id=request_id,
+    )
+    return Response(status_code=204)
+
+
+def _msisdn_of(text: str, *, region: str | None) -> str:
+    try:
+        return read_msisdn(text, region=region)
+    except Invalid as refusal:
+        raise refusal.at("?msisdn") from None

@@ -1,0 +1,141 @@
+"""What every request passes, whatever it asks for: its id, its line in the log, its metrics, the headers of its answer.
+
+Plain ASGI, so that streams pass through. The log names the route's template, never the path: a callback's path
+holds its token.
+"""
+
+import logging
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.handlers import respond, respond_to_the_unforeseen
+from api.problems import MEDIA_TYPE, ContentTooLarge
+from shared.ids import uuid7
+from shared.metrics import HttpMetrics
+
+log = logging.getLogger("lapwing.request")
+
+UNMATCHED: Final = "unmatched"
+_HUNG_UP: Final = 499  # the client left before it was answered
+_SANE_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,100}")
+_METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+_HEADERS: Final[Mapping[str, str]] = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+# Asked every few seconds by machines: their lines would bury the others.
+_QUIET: Final = frozenset({"/livez", "/readyz", "/metrics"})
+
+
+@dataclass(slots=True)
+class _Passage:
+    """What is known of one request on its way through."""
+
+    request_id: str
+    began: float = field(default_factory=time.perf_counter)
+    status: int = 0  # of the answer, once its head has left
+    replaced: bool = False
+
+
+class Frontdoor:
+    """The outermost layer. It answers what nobody below has answered, and lets nothing rise above itself."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._templates: dict[object, str] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        passage = _Passage(_request_id(scope))
+        scope.setdefault("state", {})["request_id"] = passage.request_id
+
+        async def pass_on(message: Message) -> None:
+            await self._pass_on(message, passage, scope, receive, send)
+
+        try:
+            await self._app(scope, receive, pass_on)
+        except Exception as error:
+            answer = respond_to_the_unforeseen(error, request_id=passage.request_id)
+            if passage.status:
+                raise  # it is half told already: let the server hang up, so that the client notices
+            await answer(scope, receive, pass_on)
+        finally:
+            self._write_down(scope, passage)
+
+    async def _pass_on(self, message: Message, passage: _Passage, scope: Scope, receive: Receive, send: Send) -> None:
+        if message["type"] != "http.response.start":
+            if not passage.replaced:
+                await send(message)
+            return
+        headers = MutableHeaders(raw=list(message["headers"]))
+        if message["status"] == 413 and headers.get("content-type") != MEDIA_TYPE:
+            # The framework's body limit answers in plain words, below the reach of our handlers.
+            passage.replaced = True
+            await self._refuse_size(passage, scope, receive, send)
+            return
+        passage.status = message["status"]
+        for name, value in _HEADERS.items():
+            headers.setdefault(name, value)
+        if scope["app"].state.resources.public_url.startswith("https://"):
+            headers["Strict-Transport-Security"] = "max-age=31536000"
+        headers["X-Request-Id"] = passage.request_id
+        await send({**message, "headers": headers.raw})
+
+    async def _refuse_size(self, passage: _Passage, scope: Scope, receive: Receive, send: Send) -> None:
+        fresh = _Passage(passage.request_id)
+
+        async def pass_on(message: Message) -> None:
+            await self._pass_on(message, fresh, scope, receive, send)
+
+        refusal = ContentTooLarge("The body is larger than this path takes; send it in parts.")
+        await respond(refusal, request_id=passage.request_id)(scope, receive, pass_on)
+        passage.status = fresh.status
+
+    def _write_down(self, scope: Scope, passage: _Passage) -> None:
+        seconds = time.perf_counter() - passage.began
+        route = self._template(scope)
+        method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+        status = passage.status or _HUNG_UP
+        metrics: HttpMetrics = scope["app"].state.metrics
+        metrics.requests.labels(route, method, str(status)).inc()
+        metrics.seconds.labels(route).observe(seconds)
+        caller = scope["state"].get("caller")
+        log.log(
+            logging.DEBUG if route in _QUIET else logging.INFO,
+            "request",
+            extra={
+                "method": method,
+                "route": route,
+                "status": status,
+                "milliseconds": round(seconds * 1000, 1),
+                "request_id": passage.request_id,
+                "key_id": caller.id if caller else None,
+            },
+        )
+
+    def _template(self, scope: Scope) -> str:
+        if self._templates is None:
+            self._templates = _templates_of(scope["app"])
+        return self._templates.get(scope.get("endpoint"), UNMATCHED)
+
+
+def _templates_of(app: FastAPI) -> dict[object, str]:
+    return {context.endpoint: context.path or UNMATCHED for context in iter_route_contexts(app.routes)}
+
+
+def _request_id(scope: Scope) -> str:
+    given = Headers(scope=scope).get("x-request-id", "")
+    return given if _SANE_ID.fullmatch(given) else str(uuid7())

@@ -1,0 +1,97 @@
+"""What a client gives becomes what is stored: settings as the adapter wants them, secrets sealed."""
+
+import secrets as random
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+from pydantic import SecretStr
+
+from api.gateways.queries import GatewayRow
+from api.gateways.schemas import GatewayIn, GatewayPatch
+from shared.adapter import Adapter
+from shared.errors import Invalid
+from shared.gateways import ADAPTERS
+from shared.queries.gateways import open_secrets, seal_secrets
+from shared.sealing import SealBroken, Sealer
+
+_V = TypeVar("_V")
+
+_TOKEN_BYTES: Final = 24  # 192 bits, 32 characters in a path
+
+
+def adapter_of(kind: str) -> Adapter:
+    adapter = ADAPTERS.get(kind)
+    if adapter is None:
+        known = ", ".join(sorted(ADAPTERS))
+        raise Invalid(f"kind is not known here; the kinds known are: {known}.", pointer="/kind")
+    return adapter
+
+
+def new_row(given: GatewayIn, *, gateway_id: UUID, sealer: Sealer, now: datetime) -> dict[str, Any]:
+    """A gateway's row, but for its place in the order."""
+    secrets = _merged({}, _revealed(given.secrets))
+    settings = adapter_of(given.kind).check_settings(given.settings, secrets)
+    return {
+        "id": gateway_id,
+        "name": given.name,
+        "kind": given.kind,
+        "enabled": given.enabled,
+        "location_ids": given.location_ids or None,
+        "settings": dict(settings),
+        "secrets_sealed": seal_secrets(secrets, gateway_id=gateway_id, sealer=sealer),
+        "callback_token": random.token_urlsafe(_TOKEN_BYTES),
+        "pace": given.pace and given.pace.model_dump(mode="json"),
+        "balance_check": given.balance_check and given.balance_check.model_dump(mode="json"),
+        "health": "ok",
+        "created_at": now,
+        "updated_at": now,
+    }
+
+
+def changed_row(row: GatewayRow, given: GatewayPatch, *, sealer: Sealer, now: datetime) -> dict[str, Any]:
+    """The columns that a patch changes."""
+    changes = given.model_dump(mode="json", exclude_unset=True, exclude={"settings", "secrets"})
+    if "location_ids" in changes:
+        changes["location_ids"] = changes["location_ids"] or None
+    if given.enabled and not row.enabled and "enabled" in changes:
+        changes |= healthy(now)
+    if given.model_fields_set & {"settings", "secrets"}:
+        secrets = _merged(_opened(row, sealer), _revealed(given.secrets))
+        settings = _merged(row.settings, given.settings)
+        changes["settings"] = dict(adapter_of(row.kind).check_settings(settings, secrets))
+        if given.secrets:
+            sealed = seal_secrets(secrets, gateway_id=row.id, sealer=sealer)
+            changes["secrets_sealed"] = sealed
+    return {**changes, "updated_at": now}
+
+
+def healthy(now: datetime) -> dict[str, Any]:
+    """What clears a withdrawal: its owner says that the cause is gone."""
+    return {"health": "ok", "health_reason": None, "health_at": now}
+
+
+def told(given: GatewayIn | GatewayPatch) -> dict[str, Any]:
+    """What the audit trail may know: of settings and secrets only which were given."""
+    open_ = given.model_dump(mode="json", exclude_unset=True, exclude={"settings", "secrets"})
+    named = {name: sorted(getattr(given, name)) for name in ("settings", "secrets")}
+    return {**open_, **{name: keys for name, keys in named.items() if keys}}
+
+
+def _opened(row: GatewayRow, sealer: Sealer) -> dict[str, str]:
+    """The secrets so far; none, where they cannot be opened and all have to be given again."""
+    try:
+        return open_secrets(row.secrets_sealed, gateway_id=row.id, sealer=sealer)
+    except SealBroken:
+        return {}
+
+
+def _merged(old: Mapping[str, _V], new: Mapping[str, _V | None]) -> dict[str, _V]:
+    """RFC 7396, one level deep: null takes a key out, and so does an empty text."""
+    merged: Iterable[tuple[str, _V | None]] = {**old, **new}.items()
+    return {name: value for name, value in merged if value is not None and value != ""}
+
+
+def _revealed(secrets: Mapping[str, SecretStr | None]) -> dict[str, str | None]:
+    return {name: secret.get_secret_value() if secret else None for name, secret in secrets.items()}

@@ -1,0 +1,113 @@
+"""The gateways' rows: in the operator's order, changed one writer at a time."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, delete, exists, func, insert, select, text, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import aliased
+
+from shared.domain import campaign
+from shared.domain.message import OPEN
+from shared.errors import Conflict, NotFound
+from shared.models import Campaign, Gateway, Message, SenderIdRow
+
+GatewayRow = Row[Any]
+
+# What these name is history; any other campaign may still send with it.
+ENDED = (campaign.Status.COMPLETED, campaign.Status.ARCHIVED)
+
+
+class GatewayNameTaken(Conflict):
+    """Another gateway has this name."""
+
+
+class GatewayInUse(Conflict):
+    """Something that is not over yet needs this gateway."""
+
+
+async def lock_order(tx: AsyncConnection) -> None:
+    """Keep other writers of gateways out until this transaction ends, so that names and places stay unique."""
+    await tx.execute(text("SELECT pg_advisory_xact_lock(hashtext('lapwing.gateways'))"))
+
+
+async def list_gateways(tx: AsyncConnection, *, after: tuple[int, UUID] | None, limit: int) -> Sequence[GatewayRow]:
+    """A page of gateways, the first choice first."""
+    question = select(Gateway).order_by(Gateway.priority, Gateway.id).limit(limit)
+    if after is not None:
+        question = question.where(tuple_(Gateway.priority, Gateway.id) > tuple_(*after))
+    return (await tx.execute(question)).all()
+
+
+async def get_gateway(tx: AsyncConnection, gateway_id: UUID) -> GatewayRow:
+    return _there((await tx.execute(select(Gateway).where(Gateway.id == gateway_id))).one_or_none())
+
+
+async def lock_gateway(tx: AsyncConnection, gateway_id: UUID) -> GatewayRow:
+    question = select(Gateway).where(Gateway.id == gateway_id).with_for_update()
+    return _there((await tx.execute(question)).one_or_none())
+
+
+async def check_name_free(tx: AsyncConnection, name: str, *, besides: UUID | None = None) -> None:
+    """Raise if another gateway has the name. Holds for as long as `lock_order` does."""
+    holder = await tx.scalar(select(Gateway.id).where(Gateway.name == name))
+    if holder is not None and holder != besides:
+        raise GatewayNameTaken(f"There is a gateway named {name!r} already; choose another name.")
+
+
+async def insert_gateway(tx: AsyncConnection, row: Mapping[str, Any]) -> GatewayRow:
+    """Add a gateway as the operator's last choice."""
+    last = select(func.coalesce(func.max(Gateway.priority), 0) + 1).scalar_subquery()
+    return (await tx.execute(insert(Gateway).values(**row, priority=last).returning(Gateway))).one()
+
+
+async def update_gateway(tx: AsyncConnection, gateway_id: UUID, row: Mapping[str, Any]) -> GatewayRow:
+    return (await tx.execute(update(Gateway).where(Gateway.id == gateway_id).values(**row).returning(Gateway))).one()
+
+
+async def list_ids_in_order(tx: AsyncConnection) -> Sequence[UUID]:
+    question = select(Gateway.id).order_by(Gateway.priority, Gateway.id)
+    return (await tx.execute(question)).scalars().all()
+
+
+async def order_gateways(tx: AsyncConnection, ids: Sequence[UUID]) -> None:
+    """Give each gateway its place in this order, in one statement."""
+    await tx.execute(
+        text(
+            "UPDATE gateways SET priority = wanted.place"
+            " FROM unnest(CAST(:ids AS uuid[])) WITH ORDINALITY AS wanted (id, place)"
+            " WHERE gateways.id = wanted.id"
+        ),
+        {"ids": list(ids)},
+    )
+
+
+async def check_idle(tx: AsyncConnection, gateway_id: UUID) -> None:
+    """Raise while a message may be on its way through the gateway, or a campaign needs one of its sender IDs."""
+    open_message = exists().where(Message.gateway_id == gateway_id, Message.status.in_(OPEN))
+    if await tx.scalar(select(open_message)):
+        raise GatewayInUse("Messages are on their way through this gateway; wait for their end.")
+    twin = aliased(SenderIdRow)
+    elsewhere = exists().where(twin.value == SenderIdRow.value, twin.gateway_id != gateway_id)
+    name = await tx.scalar(
+        select(Campaign.name)
+        .join(SenderIdRow, SenderIdRow.value == Campaign.sender_id)
+        .where(SenderIdRow.gateway_id == gateway_id, Campaign.status.not_in(ENDED), ~elsewhere)
+        .limit(1)
+    )
+    if name is not None:
+        raise GatewayInUse(
+            f"The campaign {name!r} sends with a sender ID that only this gateway has; change or end it first."
+        )
+
+
+async def delete_gateway(tx: AsyncConnection, gateway_id: UUID) -> None:
+    """Take out a gateway with its sender IDs."""
+    await tx.execute(delete(Gateway).where(Gateway.id == gateway_id))
+
+
+def _there(row: GatewayRow | None) -> GatewayRow:
+    if row is None:
+        raise NotFound("There is no gateway with this id.")
+    return row

@@ -1,0 +1,172 @@
+"""Gateways over HTTP: what is configured here, the dispatcher picks up within seconds."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Response
+
+from api.deps import CanAdmin, CanManage, CanRead, Now, Page, Reader, RequestId, Res, Tx
+from api.gateways import queries
+from api.gateways.configure import changed_row, healthy, new_row, told
+from api.gateways.schemas import GatewayIn, GatewayOut, GatewayPatch, OrderIn, OrderOut
+from api.gateways.shown import shown
+from api.idempotency import IdempotentRoute
+from api.paging import PageOut, bad_cursor, page_of
+from api.problems import problems
+from shared.errors import Invalid
+from shared.ids import uuid7
+from shared.queries import audit
+
+router = APIRouter(prefix="/gateways", tags=["gateways"], route_class=IdempotentRoute)
+
+GatewayId = Annotated[UUID, Path(description="The gateway's id.")]
+
+
+@router.post("", status_code=201, responses=problems(queries.GatewayNameTaken, 422))
+async def create_gateway(  # noqa: PLR0913, PLR0917 - a route asks for what it needs
+    body: GatewayIn, response: Response, tx: Tx, caller: CanAdmin, now: Now, res: Res, request_id: RequestId
+) -> GatewayOut:
+    """Configure a gateway; it becomes the last choice. Its answer holds the addresses to paste at the vendor's."""
+    row = new_row(body, gateway_id=uuid7(now), sealer=res.sealer, now=now)
+    await queries.lock_order(tx)
+    await queries.check_name_free(tx, body.name)
+    gateway = await queries.insert_gateway(tx, row)
+    await audit.record(
+        tx,
+        caller=caller.id,
+        action="gateway.created",
+        subject=("gateway", str(gateway.id)),
+        detail=told(body),
+        now=now,
+        request_id=request_id,
+    )
+    response.headers["Location"] = f"/v1/gateways/{gateway.id}"
+    return shown(gateway, res)
+
+
+@router.get("", responses=problems(422))
+async def list_gateways(tx: Reader, _: CanRead, page: Page, res: Res) -> PageOut[GatewayOut]:
+    """All gateways, the first choice first."""
+    rows = await queries.list_gateways(tx, after=_place(page.after), limit=page.limit + 1)
+    rows, cursor = page_of(rows, page, place=lambda row: {"priority": row.priority, "id": row.id})
+    return PageOut(items=[shown(row, res) for row in rows], next_cursor=cursor)
+
+
+@router.put("/order", responses=problems(422))
+async def order_gateways(body: OrderIn, tx: Tx, caller: CanManage, now: Now, request_id: RequestId) -> OrderOut:
+    """Put all gateways in the order in which they are chosen."""
+    await queries.lock_order(tx)
+    there = await queries.list_ids_in_order(tx)
+    if sorted(body.ids) != sorted(there):
+        raise Invalid(f"ids must name each of the {len(there)} gateways exactly once.", pointer="/ids")
+    await queries.order_gateways(tx, body.ids)
+    await audit.record(
+        tx,
+        caller=caller.id,
+        action="gateway.ordered",
+        subject=("gateway", None),
+        detail={"ids": [str(id_) for id_ in body.ids]},
+        now=now,
+        request_id=request_id,
+    )
+    return OrderOut(ids=body.ids)
+
+
+@router.get("/{gateway_id}", responses=problems(404))
+async def get_gateway(gateway_id: GatewayId, tx: Reader, _: CanRead, res: Res) -> GatewayOut:
+    """One gateway, its secrets as hints."""
+    return shown(await queries.get_gateway(tx, gateway_id), res)
+
+
+@router.patch("/{gateway_id}", responses=problems(404, queries.GatewayNameTaken, 422))
+async def change_gateway(  # noqa: PLR0913, PLR0917 - a route asks for what it needs
+    gateway_id: GatewayId, body: GatewayPatch, tx: Tx, caller: CanAdmin, now: Now, res: Res, request_id: RequestId
+) -> GatewayOut:
+    """Change what is given. A withdrawn gateway stays so until it is enabled."""
+    await queries.lock_order(tx)
+    row = await queries.lock_gateway(tx, gateway_id)
+    if body.name:
+        await queries.check_name_free(tx, body.name, besides=gateway_id)
+    changes = changed_row(row, body, sealer=res.sealer, now=now)
+    gateway = await queries.update_gateway(tx, gateway_id, changes)
+    await audit.record(
+        tx,
+        caller=caller.id,
+        action="gateway.changed",
+        subject=("gateway", str(gateway_id)),
+        detail=told(body),
+        now=now,
+        request_id=request_id,
+    )
+    return shown(gateway, res)
+
+
+@router.delete("/{gateway_id}", status_code=204, responses=problems(404, queries.GatewayInUse))
+async def delete_gateway(gateway_id: GatewayId, tx: Tx, caller: CanAdmin, now: Now, request_id: RequestId) -> Response:
+    """Forget a disabled gateway with its sender IDs; receipts that come later are refused."""
+    await queries.lock_order(tx)
+    row = await queries.lock_gateway(tx, gateway_id)
+    if row.enabled:
+        raise queries.GatewayInUse("The gateway is enabled; disable it first.")
+    await queries.check_idle(tx, gateway_id)
+    await queries.delete_gateway(tx, gateway_id)
+    await audit.record(
+        tx,
+        caller=caller.id,
+        action="gateway.deleted",
+        subject=("gateway", str(gateway_id)),
+        detail={"name": row.name, "kind": row.kind},
+        now=now,
+        request_id=request_id,
+    )
+    return Response(status_code=204)
+
+
+@router.post("/{gateway_id}/enable", responses=problems(404))
+async def enable_gateway(
+    gateway_id: GatewayId, tx: Tx, caller: CanManage, now: Now, res: Res, request_id: RequestId
+) -> GatewayOut:
+    """Let messages go through the gateway, also after it was withdrawn."""
+    row = await queries.lock_gateway(tx, gateway_id)
+    changes = {"enabled": True, "updated_at": now}
+    if not row.enabled or row.health != "ok":
+        changes |= healthy(now)
+    gateway = await queries.update_gateway(tx, gateway_id, changes)
+    await audit.record(
+        tx,
+        caller=caller.id,
+        action="gateway.enabled",
+        subject=("gateway", str(gateway_id)),
+        detail={"health_before": row.health, "health_reason": row.health_reason},
+        now=now,
+        request_id=request_id,
+    )
+    return shown(gateway, res)
+
+
+@router.post("/{gateway_id}/disable", responses=problems(404))
+async def disable_gateway(
+    gateway_id: GatewayId, tx: Tx, caller: CanManage, now: Now, res: Res, request_id: RequestId
+) -> GatewayOut:
+    """Hand nothing more to the gateway. What it took already still counts, and so do its receipts."""
+    await queries.lock_gateway(tx, gateway_id)
+    gateway = await queries.update_gateway(tx, gateway_id, {"enabled": False, "updated_at": now})
+    await audit.record(
+        tx,
+        caller=caller.id,
+        action="gateway.disabled",
+        subject=("gateway", str(gateway_id)),
+        detail={},
+        now=now,
+        request_id=request_id,
+    )
+    return shown(gateway, res)
+
+
+def _place(after: dict[str, Any] | None) -> tuple[int, UUID] | None:
+    if after is None:
+        return None
+    try:
+        return int(after["priority"]), UUID(after["id"])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise bad_cursor() from None

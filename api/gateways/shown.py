@@ -1,0 +1,43 @@
+"""A gateway's row as its owner may see it: secrets as hints, the addresses for its callbacks spelled out."""
+
+from api.gateways.queries import GatewayRow
+from api.gateways.schemas import BalanceOut, CallbackUrlsOut, CapabilitiesOut, GatewayOut, HealthOut, hint
+from api.resources import Resources
+from shared.gateways import ADAPTERS
+from shared.queries.gateways import callback_urls, open_secrets
+from shared.sealing import SealBroken
+
+
+def shown(row: GatewayRow, resources: Resources) -> GatewayOut:
+    adapter = ADAPTERS.get(row.kind)
+    urls = callback_urls(resources.public_url, gateway_id=row.id, token=row.callback_token)
+    balance = None
+    if row.balance is not None:
+        balance = BalanceOut(amount=row.balance, unit=row.balance_unit, at=row.balance_at)
+    return GatewayOut(
+        id=row.id,
+        name=row.name,
+        kind=row.kind,
+        enabled=row.enabled,
+        priority=row.priority,
+        location_ids=row.location_ids,
+        settings=row.settings,
+        secrets=_hints(row, resources),
+        pace=row.pace,
+        balance_check=row.balance_check,
+        callback_urls=CallbackUrlsOut.model_validate(urls),
+        capabilities=CapabilitiesOut.model_validate(adapter.CAPABILITIES) if adapter else None,
+        health=HealthOut(state=row.health, reason=row.health_reason, at=row.health_at),
+        balance=balance,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
+def _hints(row: GatewayRow, resources: Resources) -> dict[str, str]:
+    """Nothing, where the secret keys that sealed them are not among ours: they have to be given again."""
+    try:
+        secrets = open_secrets(row.secrets_sealed, gateway_id=row.id, sealer=resources.sealer)
+    except SealBroken:
+        return {}
+    return {name: hint(secret) for name, secret in sorted(secrets.items())}

@@ -1,0 +1,217 @@
+"""From an exception to its problem: ours, the framework's, the database's, and whatever nobody thought of."""
+
+import logging
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.problems import (
+    MEDIA_TYPE,
+    ContentTooLarge,
+    InternalError,
+    MalformedJson,
+    MethodNotAllowed,
+    UnreadableBody,
+    UnsupportedMediaType,
+    document_of,
+    headers_of,
+    status_of,
+)
+from api.schemas import NUL_REFUSED
+from shared.db import is_busy, is_outage, is_unstorable
+from shared.errors import FieldError, Invalid, NotFound, ServiceError, Unavailable
+
+log = logging.getLogger(__name__)
+
+_FROM_FRAMEWORK: Final[dict[int, tuple[type[ServiceError], str]]] = {
+    HTTPStatus.NOT_FOUND: (NotFound, "There is nothing at this path; `/docs` lists what there is."),
+    HTTPStatus.METHOD_NOT_ALLOWED: (
+        MethodNotAllowed,
+        "This path does not take that method; the `Allow` header names those it takes.",
+    ),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (
+        ContentTooLarge,
+        "The body is larger than this path takes; send it in parts.",
+    ),
+    HTTPStatus.BAD_REQUEST: (UnreadableBody, "The body cannot be read in the form it claims."),
+}
+# By pydantic's name of the fault; filled with what it knows of it, never with the value.
+_SENTENCES: Final = {
+    "missing": "This field is required.",
+    "extra_forbidden": "There is no such field; remove it or check its spelling.",
+    "string_type": "Give a text, in quotation marks.",
+    "string_too_short": "The text is too short; give at least {min_length} character(s).",
+    "string_too_long": "The text is too long; shorten it to at most {max_length} characters.",
+    "string_unicode": "The text holds half a character (a lone surrogate); remove it, or send the whole of it.",
+    "list_type": "Give a list, in square brackets.",
+    "too_short": "There are too few entries; give at least {min_length}.",
+    "too_long": "There are too many entries; give at most {max_length}, and split what is more over several requests.",
+    "dict_type": "Give an object, in curly brackets.",
+    "model_attributes_type": "Give an object, in curly brackets.",
+    "model_type": "Give an object, in curly brackets.",
+    "union_tag_not_found": "The field {discriminator} is required here.",
+    "union_tag_invalid": "Set {discriminator} to one of {expected_tags}.",
+    "int_type": "Give an integer, such as 7.",
+    "int_parsing": "Give an integer, such as 7.",
+    "int_from_float": "Give an integer, such as 7.",
+    "bool_type": "Give true or false.",
+    "bool_parsing": "Give true or false.",
+    "literal_error": "Use {expected}.",
+    "enum": "Use {expected}.",
+    "greater_than": "Give a number above {gt}.",
+    "greater_than_equal": "Give a number of at least {ge}.",
+    "less_than": "Give a number below {lt}.",
+    "less_than_equal": "Give a number of at most {le}.",
+    "uuid_type": "Give an id as it was told, such as `0192f0c1-3b7a-7c3e-9a51-5b1f2c9d7e10`.",
+    "uuid_parsing": "Give an id as it was told, such as `0192f0c1-3b7a-7c3e-9a51-5b1f2c9d7e10`.",
+    "timezone_aware": "The time has no zone; end it with `Z` for UTC, or with an offset such as `+02:00`.",
+    "datetime_type": "Give a time with its zone, such as `2026-03-01T09:00:00Z`.",
+    "datetime_parsing": "Give a time with its zone, such as `2026-03-01T09:00:00Z`.",
+    "datetime_from_date_parsing": "Give a time with its zone, such as `2026-03-01T09:00:00Z`.",
+}
+_JSON_ENDINGS: Final = ("/json", "+json")
+
+
+def add_handlers(app: FastAPI) -> None:
+    app.add_exception_handler(ServiceError, _on_service_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+
+
+def respond(
+    error: ServiceError,
+    *,
+    fields: Sequence[FieldError] = (),
+    request_id: str | None,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """The problem as an answer."""
+    if isinstance(error, Invalid):
+        fields = fields or error.errors
+    document = document_of(type(error), detail=error.detail, fields=fields, request_id=request_id)
+    return JSONResponse(
+        document,
+        status_code=status_of(type(error)),
+        headers={**(headers or {}), **headers_of(error)},
+        media_type=MEDIA_TYPE,
+    )
+
+
+def respond_to_the_unforeseen(error: Exception, *, request_id: str) -> Response:
+    """503 when the database is away, which is told to come back; 500 otherwise, which tells nothing."""
+    if is_outage(error) or is_busy(error):
+        log.warning("database is away", extra={"request_id": request_id}, exc_info=error)
+        away = Unavailable("The database cannot answer at the moment. Try again shortly.")
+        return respond(away, request_id=request_id)
+    if is_unstorable(error):
+        # Without the error's words: they quote the value.
+        log.warning("unstorable value", extra={"request_id": request_id})
+        refusal = Invalid("A value in the request cannot be stored; leave out NUL characters and impossible dates.")
+        return respond(refusal, request_id=request_id)
+    log.error("request failed", extra={"request_id": request_id}, exc_info=error)
+    failed = InternalError("Something went wrong here; it was written down under this request id.")
+    return respond(failed, request_id=request_id)
+
+
+async def _on_service_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, ServiceError):
+        raise error
+    return respond(error, request_id=_request_id(request))
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    kind, detail = _FROM_FRAMEWORK.get(error.status_code, (InternalError, "The request could not be answered."))
+    headers = dict(error.headers) if error.headers else None
+    return respond(kind(detail), request_id=_request_id(request), headers=headers)
+
+
+async def _on_invalid_request(request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    refusal = _unreadable(request, error)
+    if refusal is not None:
+        return respond(refusal, request_id=_request_id(request))
+    fields = [
+        FieldError(_pointer(_place(found), error.body, kind=found["type"]), _sentence(found))
+        for found in error.errors()
+    ]
+    # Two members of a union may refuse the same field in the same words.
+    fields = list(dict.fromkeys(fields))
+    detail = fields[0].detail if len(fields) == 1 else f"{len(fields)} fields cannot be used."
+    return respond(Invalid(detail), fields=fields, request_id=_request_id(request))
+
+
+def _unreadable(request: Request, error: RequestValidationError) -> ServiceError | None:
+    found = error.errors()
+    if found and found[0]["type"] == "json_invalid":
+        at = found[0]["loc"][-1]
+        reason = found[0].get("ctx", {}).get("error", "it cannot be read")
+        return MalformedJson(f"The body is not valid JSON: {reason} (at character {at}).")
+    sent = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if isinstance(error.body, bytes) and error.body:
+        return UnsupportedMediaType(f"Send the body with `Content-Type: application/json`, not {_quoted(sent)}.")
+    if isinstance(error.body, FormData) and sent.endswith(_JSON_ENDINGS):
+        return UnsupportedMediaType(f"Send the body with `Content-Type: multipart/form-data`, not {_quoted(sent)}.")
+    return None
+
+
+def _quoted(media_type: str) -> str:
+    return f"`{media_type[:100]}`" if media_type else "without one"
+
+
+def _place(found: dict[str, Any]) -> tuple[str | int, ...]:
+    """Where the fault is; a NUL is found by its field, which knows the rest of the way."""
+    way: tuple[str | int, ...] = found["ctx"]["path"] if found["type"] == NUL_REFUSED else ()
+    return (*found["loc"], *way)
+
+
+def _sentence(found: dict[str, Any]) -> str:
+    sentence = _SENTENCES.get(found["type"], "").format_map(found.get("ctx", {}))
+    sentence = sentence or str(found["msg"]).removeprefix("Value error, ")
+    return sentence if sentence.endswith((".", "?", "!")) else f"{sentence}."
+
+
+def _pointer(loc: Sequence[str | int], body: object, *, kind: str) -> str:
+    where, *path = loc
+    match where:
+        case "query":
+            return f"?{path[0]}" if path else "?"
+        case "path":
+            return f"{{{path[0]}}}" if path else "{}"
+        case "header":
+            return "-".join(part.capitalize() for part in str(path[0]).split("-")) + ":"
+        case "body":
+            return _pointer_into(path, body, kind=kind)
+        case _:
+            return "/" + "/".join(map(str, loc))
+
+
+def _pointer_into(path: Sequence[str | int], body: object, *, kind: str) -> str:
+    """The place in the body as it was sent: what pydantic adds for unions and keys is left out."""
+    parts: list[str] = []
+    node: Any = dict(body) if isinstance(body, FormData) else body
+    for number, part in enumerate(path, start=1):
+        if _holds(node, part):
+            node = node[part]
+        elif not (number == len(path) and kind == "missing"):
+            continue
+        parts.append(str(part).replace("~", "~0").replace("/", "~1"))
+    return "".join(f"/{part}" for part in parts)
+
+
+def _holds(node: object, part: str | int) -> bool:
+    return (isinstance(node, dict) and part in node) or (isinstance(node, list) and part in range(len(node)))
+
+
+def _request_id(request: Request) -> str | None:
+    return getattr(request.state, "request_id", None)

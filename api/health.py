@@ -1,0 +1,92 @@
+"""`/livez`: the process runs. `/readyz`: it can do its work.
+
+Redis being away is told but is no reason to take the process out: Postgres is the truth, and dispatchers look by
+themselves. A schema newer than this process is none either: migrations run ahead of the code that needs them.
+"""
+
+import asyncio
+from pathlib import Path
+from typing import Final, Literal
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+from pydantic import Field
+
+from api.deps import Res
+from api.problems import MEDIA_TYPE, document_of
+from api.resources import Resources
+from api.schemas import Out
+from shared.db import reading
+from shared.errors import Unavailable
+from shared.queries.revision import find_revision
+
+router = APIRouter(tags=["operation"])
+
+PATIENCE_SECONDS: Final = 2.0
+_MIGRATIONS: Final = Path(__file__).parents[1] / "migrations"
+
+
+class Alive(Out):
+    status: Literal["alive"] = "alive"
+
+
+class Checks(Out):
+    database: Literal["ok", "away"]
+    schema_: Literal["ok", "newer", "behind", "unknown"] = Field(alias="schema")
+    redis: Literal["ok", "away"]
+
+
+class Readiness(Out):
+    status: Literal["ready", "degraded"]
+    checks: Checks
+
+
+@router.get("/livez")
+async def livez() -> Alive:
+    """The process is up. It asks nobody else, so restart it if this does not answer."""
+    return Alive()
+
+
+@router.get(
+    "/readyz",
+    response_model=Readiness,
+    responses={503: {"description": "Not ready: the database is away, or its schema is behind."}},
+)
+async def readyz(resources: Res) -> Response:
+    """The database answers and its schema is new enough. `degraded` means ready, but without Redis."""
+    revision, redis = await asyncio.gather(_revision(resources), resources.doorbell.ping())
+    checks = {
+        "database": "away" if isinstance(revision, BaseException) else "ok",
+        "schema": _schema(revision),
+        "redis": "ok" if redis else "away",
+    }
+    if checks["schema"] not in ("ok", "newer"):
+        detail = (
+            "The database does not answer."
+            if checks["database"] == "away"
+            else "The database's schema is behind this process; run the migrations."
+        )
+        problem = {**document_of(Unavailable, detail=detail), "checks": checks}
+        return JSONResponse(problem, status_code=503, media_type=MEDIA_TYPE, headers={"Retry-After": "5"})
+    return JSONResponse({"status": "ready" if redis else "degraded", "checks": checks})
+
+
+async def _revision(resources: Resources) -> str | Exception | None:
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS), reading(resources.engine) as tx:
+            return await find_revision(tx)
+    except Exception as error:  # noqa: BLE001 - whatever keeps the database from answering, it is away
+        return error
+
+
+def _schema(revision: str | Exception | None) -> str:
+    if isinstance(revision, Exception):
+        return "unknown"
+    if revision == _head():
+        return "ok"
+    known = {path.name.split("_")[0] for path in (_MIGRATIONS / "versions").glob("*.py")}
+    return "behind" if revision is None or revision in known else "newer"
+
+
+def _head() -> str:
+    return (_MIGRATIONS / "HEAD").read_text().strip()

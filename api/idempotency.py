@@ -1,0 +1,170 @@
+"""`Idempotency-Key`: a POST that is repeated creates nothing twice and is answered as it was the first time.
+
+The key, a fingerprint of the request and its answer are written in the transaction of what it creates (which is
+`deps.Tx`'s), so a crash leaves either all of them or none. Only successes are kept: who was refused may mend the
+request and use the key again.
+"""
+
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, Header
+from fastapi.routing import APIRoute
+from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.deps import Identified, Now, Res, Tx
+from api.problems import IdempotencyKeyBusy, IdempotencyKeyReused
+from shared.errors import FieldError
+from shared.queries import idempotency as queries
+from shared.queries.idempotency import Scope, StoredAnswer
+from shared.sealing import Sealer
+
+REPLAYED: Final = "Idempotent-Replayed"
+_FORMS: Final = ("multipart/form-data", "application/x-www-form-urlencoded")
+_PIECE: Final = 1 << 20
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        pattern=r"^[\x21-\x7e]+$",
+        description="Any text of your own that stands for this one request (a UUID is best). Within 72 hours the "
+        "same key with the same body is answered with what the first request was told and "
+        "`Idempotent-Replayed: true`, and nothing is created or sent again.",
+        examples=["7f1d0c7e-5a3b-4a39-9a57-0f4f2f6f8f3c"],
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """A key that is this request's until its transaction ends."""
+
+    tx: AsyncConnection
+    scope: Scope
+    fingerprint: bytes
+    sealer: Sealer
+    now: datetime
+
+    @property
+    def place(self) -> str:
+        return f"idempotency_keys|{self.scope.name}|body"
+
+
+class _Replay(Exception):
+    def __init__(self, response: Response) -> None:
+        super().__init__()
+        self.response = response
+
+
+async def _claim(
+    request: Request, caller: Identified, resources: Res, tx: Tx, now: Now, key: IdempotencyKey = None
+) -> None:
+    if key is None or caller is None:
+        return
+    claim = _Claim(
+        tx=tx,
+        scope=Scope(caller=caller.id, method=request.method, path=request.url.path, key=key),
+        fingerprint=await _fingerprint(request),
+        sealer=resources.sealer,
+        now=now,
+    )
+    if not await queries.try_lock_idempotency_key(tx, claim.scope):
+        raise IdempotencyKeyBusy("The first request with this Idempotency-Key is still at work.")
+    answer = await queries.find_stored_answer(tx, claim.scope)
+    if answer is None:
+        request.state.idempotency_claim = claim
+        return
+    if answer.fingerprint != claim.fingerprint:
+        raise _reused()
+    body = claim.sealer.open(answer.body, place=claim.place)
+    raise _Replay(Response(body, status_code=answer.status, headers={**answer.headers, REPLAYED: "true"}))
+
+
+class IdempotentRoute(APIRoute):
+    """Takes an `Idempotency-Key` on every POST of its router."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        if "POST" in (options.get("methods") or ()):
+            options["dependencies"] = [Depends(_claim), *(options.get("dependencies") or ())]
+        super().__init__(path, endpoint, **options)
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+        if "POST" not in (self.methods or ()):
+            return handle
+
+        async def answer(request: Request) -> Response:
+            return await _answer_once(request, handle)
+
+        return answer
+
+
+async def _answer_once(request: Request, handle: Callable[[Request], Awaitable[Response]]) -> Response:
+    try:
+        response = await handle(request)
+    except _Replay as replay:
+        return replay.response
+    claim: _Claim | None = getattr(request.state, "idempotency_claim", None)
+    if claim is not None and 200 <= response.status_code < 300:
+        await _store(claim, response)
+    return response
+
+
+async def _store(claim: _Claim, response: Response) -> None:
+    body = getattr(response, "body", None)
+    if not isinstance(body, bytes):
+        raise TypeError("a POST that takes an Idempotency-Key cannot stream its answer")
+    headers = {name: value for name, value in response.headers.items() if name != "content-length"}
+    answer = StoredAnswer(
+        fingerprint=claim.fingerprint,
+        status=response.status_code,
+        headers=headers,
+        body=claim.sealer.seal(body, place=claim.place),
+    )
+    await queries.insert_stored_answer(claim.tx, claim.scope, answer, now=claim.now)
+
+
+async def _fingerprint(request: Request) -> bytes:
+    """Of the query and the raw body; of a form's fields, for its boundary differs each time it is sent."""
+    digest = sha256(request.url.query.encode())
+    media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if media_type not in _FORMS:
+        digest.update(b"\nbody\n" + await request.body())
+        return digest.digest()
+    for name, value in (await request.form()).multi_items():
+        digest.update(_measured(b"field", name.encode()))
+        if isinstance(value, UploadFile):
+            digest.update(_measured(b"file", (value.filename or "").encode()))
+            digest.update(await _digest_of_file(value))
+        else:
+            digest.update(_measured(b"value", value.encode()))
+    return digest.digest()
+
+
+async def _digest_of_file(upload: UploadFile) -> bytes:
+    """In pieces, for a file may be larger than the memory it should take."""
+    digest = sha256()
+    await upload.seek(0)
+    while piece := await upload.read(_PIECE):
+        digest.update(piece)
+    await upload.seek(0)
+    return digest.digest()
+
+
+def _measured(kind: bytes, value: bytes) -> bytes:
+    """With its length, so that two fields cannot be read as one."""
+    return b"\n%s %d\n%s" % (kind, len(value), value)
+
+
+def _reused() -> IdempotencyKeyReused:
+    detail = "This Idempotency-Key was used before, with another body. Take a new key for a new request."
+    return IdempotencyKeyReused(detail, errors=(FieldError("Idempotency-Key:", detail),))

@@ -1,0 +1,46 @@
+"""The shapes of imports: how far one is, and how its file was understood."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from api.schemas import Out
+
+
+class ColumnOut(Out):
+    header: str = Field(description="The column's name in the file.")
+    goes_to: str = Field(
+        description="What it means: `msisdn`, `name`, ... or `fields.<key>`.", examples=["fields.city"]
+    )
+
+
+class LayoutOut(Out):
+    encoding: str
+    delimiter: str
+    header_row: int
+    columns: list[ColumnOut]
+
+
+class ImportOut(Out):
+    """One uploaded file. Rows that are blank count nowhere; numbers of rows count from 1, as in a spreadsheet."""
+
+    id: UUID
+    status: Literal["queued", "running", "completed", "failed"]
+    file_name: str | None
+    size_bytes: int
+    target_group_id: UUID | None
+    default_region: str | None
+    rows_total: int | None = Field(
+        description="Known once the file has been read through, before the first row is stored."
+    )
+    rows_done: int = Field(description="Imported or rejected so far.")
+    rows_imported: int
+    rows_rejected: int
+    error: str | None = Field(description="Why the file as a whole could not be read.")
+    layout: LayoutOut | None = Field(description="How the file was understood.")
+    created_by: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None

@@ -1,0 +1,1 @@
+"""Messages from handsets, to be read."""

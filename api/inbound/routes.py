@@ -1,0 +1,59 @@
+"""Inbound messages over HTTP. They come in through `api/callbacks`; here they are read."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import AwareDatetime
+
+from api.deps import CanRead, Page, Reader, Res
+from api.inbound import queries
+from api.inbound.schemas import InboundOut
+from api.paging import PageOut, bad_cursor, page_of
+from api.problems import problems
+from shared.domain.keywords import Keyword
+from shared.domain.msisdn import InvalidMsisdn, parse
+
+router = APIRouter(prefix="/inbound", tags=["inbound"])
+
+
+@router.get("", responses=problems(422))
+async def list_inbound(  # noqa: PLR0913, PLR0917 - a route asks for what it needs
+    tx: Reader,
+    _: CanRead,
+    page: Page,
+    res: Res,
+    msisdn: Annotated[str | None, Query(max_length=64, description="Who wrote.")] = None,
+    keyword: Annotated[Keyword | None, Query()] = None,
+    gateway_id: Annotated[UUID | None, Query()] = None,
+    since: Annotated[AwareDatetime | None, Query(alias="from")] = None,
+    until: Annotated[AwareDatetime | None, Query(alias="to", description="Not included.")] = None,
+) -> PageOut[InboundOut]:
+    """Messages from handsets, the latest first."""
+    wanted = queries.Wanted(
+        msisdn=None if msisdn is None else _as_stored(msisdn, res.default_region),
+        keyword=keyword,
+        gateway_id=gateway_id,
+        since=since,
+        until=until,
+    )
+    rows = await queries.list_inbound(tx, wanted, before=_place(page.after), limit=page.limit + 1)
+    shown, cursor = page_of(rows, page, place=lambda row: {"id": row.id})
+    return PageOut(items=[InboundOut.model_validate(row) for row in shown], next_cursor=cursor)
+
+
+def _as_stored(raw: str, region: str | None) -> str:
+    """A number in E.164; a short code or a name, who write too, as it is."""
+    try:
+        return parse(raw, default_region=region)
+    except InvalidMsisdn:
+        return raw
+
+
+def _place(after: dict[str, str] | None) -> UUID | None:
+    if after is None:
+        return None
+    try:
+        return UUID(after["id"])
+    except (KeyError, ValueError, AttributeError):
+        raise bad_cursor() from None

@@ -1,0 +1,10 @@
+"""How large a body may be. Counted while it arrives, so that nobody fills the memory by lying about the length.
+
+A route that takes more says so: `@router.post("/import", max_body_size=IMPORT_LIMIT)`.
+"""
+
+from typing import Final
+
+JSON_LIMIT: Final = 1 << 20
+CALLBACK_LIMIT: Final = 64 << 10
+IMPORT_LIMIT: Final = 200 << 20

@@ -1,0 +1,145 @@
+"""The HTTP process: `create_app` puts it together from what it is given, `main` opens that from the environment."""
+
+import asyncio
+import signal
+import tomllib
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+import uvicorn
+from fastapi import Depends, FastAPI
+
+from api import health, metrics, problem_pages
+from api.api_keys import routes as api_keys
+from api.audit import routes as audit
+from api.callbacks import routes as callbacks
+from api.callbacks.shortcut import Shortcut
+from api.campaigns import routes as campaigns
+from api.contacts import routes as contacts
+from api.docs import add_docs
+from api.frontdoor import Frontdoor
+from api.gateways import routes as gateways
+from api.handlers import add_handlers
+from api.imports import routes as imports
+from api.inbound import routes as inbound
+from api.limits import CALLBACK_LIMIT, JSON_LIMIT
+from api.messages import routes as messages
+from api.metrics import QueueMetrics
+from api.openapi import describe
+from api.opt_outs import routes as opt_outs
+from api.parameters import only_known_parameters
+from api.resources import Resources, open_resources
+from api.security import KeyCheck
+from api.sender_ids import routes as sender_ids
+from api.target_groups import routes as target_groups
+from shared import log
+from shared.metrics import http_metrics
+from shared.settings import Settings
+
+_GRACE_SECONDS: Final = 20
+
+
+# In the order in which a reader meets them in /docs.
+_V1: Final = (
+    contacts.router,
+    imports.router,
+    target_groups.router,
+    campaigns.router,
+    messages.router,
+    gateways.router,
+    sender_ids.router,
+    opt_outs.router,
+    inbound.router,
+    api_keys.router,
+    audit.router,
+)
+
+
+def create_app(resources: Resources) -> FastAPI:
+    """The whole api over these resources; it owns none of them."""
+    app = FastAPI(
+        title="Lapwing",
+        version=_version(),
+        openapi_url="/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        license_info=None,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    equip(app, resources)
+    for router in _V1:
+        app.include_router(
+            router, prefix="/v1", max_body_size=JSON_LIMIT, dependencies=[Depends(only_known_parameters)]
+        )
+    app.include_router(callbacks.router, max_body_size=CALLBACK_LIMIT)
+    for router in (problem_pages.router, health.router, metrics.router):
+        app.include_router(router, max_body_size=JSON_LIMIT)
+    add_handlers(app)
+    add_docs(app)
+    describe(app)
+    app.add_middleware(Shortcut)
+    app.add_middleware(Frontdoor)
+    return app
+
+
+def equip(app: FastAPI, resources: Resources) -> None:
+    """Give the app what it works with: all that it owns and all that it remembers."""
+    app.state.resources = resources
+    app.state.key_check = KeyCheck(resources.engine, resources.admin_key_digest)
+    app.state.metrics = http_metrics()
+    app.state.queue_metrics = QueueMetrics(resources.engine)
+
+
+async def serve(settings: Settings) -> None:
+    """Until SIGTERM or Ctrl-C; requests under way are answered first."""
+    async with open_resources(settings) as resources:
+        config = uvicorn.Config(
+            create_app(resources),
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+            timeout_keep_alive=30,
+        )
+        await uvicorn.Server(config).serve()
+
+
+def main() -> None:
+    settings = Settings.from_environment()
+    log.configure("api")
+    # uvicorn stops on these, then raises them again for whoever was there before: let that be nobody.
+    for farewell in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(farewell, _ignore)
+    with asyncio.Runner(loop_factory=_loop) as runner:
+        runner.run(serve(settings))
+
+
+def _ignore(_number: int, _frame: FrameType | None) -> None:
+    pass
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop  # noqa: PLC0415 - there is none for Windows
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
+def _version() -> str:
+    """From the project's own file, for nothing is installed into site-packages."""
+    file = Path(__file__).parents[1] / "pyproject.toml"
+    try:
+        version: str = tomllib.loads(file.read_text())["project"]["version"]
+    except FileNotFoundError:
+        return "unknown"
+    return version
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""What single messages and the log ask of the database."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, insert, or_, select, update
+from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.elements import ColumnElement
+
+from api.messages.schemas import MessageFilter
+from shared.domain.message import Status
+from shared.errors import NotFound
+from shared.ids import first_uuid7
+from shared.models import Attempt, CampaignMessage, Contact, Message, ReceiptRow
+
+AnyRow = Row[*tuple[Any, ...]]
+
+
+async def insert_message(tx: AsyncConnection, values: dict[str, Any]) -> AnyRow:
+    return (await tx.execute(insert(Message).values(**values).returning(Message))).one()
+
+
+async def get_message(tx: AsyncConnection, message_id: UUID) -> AnyRow:
+    row = (await tx.execute(select(Message).where(Message.id == message_id))).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no message {message_id}.")
+    return row
+
+
+async def lock_message(tx: AsyncConnection, message_id: UUID) -> AnyRow:
+    row = (await tx.execute(select(Message).where(Message.id == message_id).with_for_update())).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no message {message_id}.")
+    return row
+
+
+async def request_cancel(tx: AsyncConnection, message_id: UUID, now: datetime) -> AnyRow:
+    """Write down the owner's wish; the dispatcher honours it before the next hand-over."""
+    return (
+        await tx.execute(
+            update(Message)
+            .where(Message.id == message_id, Message.status == Status.QUEUED)
+            .values(cancel_requested_at=now)
+            .returning(Message)
+        )
+    ).one()
+
+
+async def forbid_return(tx: AsyncConnection, message_id: UUID, now: datetime) -> None:
+    """Have a message in doubt called back if it should ever come back to the queue: another one goes in its place.
+
+    So are the resends of it that are in doubt.
+    """
+    await tx.execute(
+        update(Message)
+        .where(
+            or_(Message.id == message_id, Message.id.in_(_resends_of(message_id))), Message.status == Status.UNCONFIRMED
+        )
+        .values(cancel_requested_at=now)
+    )
+
+
+async def list_resends(tx: AsyncConnection, message_id: UUID) -> Sequence[AnyRow]:
+    """What was sent in the place of a message, and in the place of that: ids and statuses, newest first."""
+    rows = await tx.execute(
+        select(Message.id, Message.status).where(Message.id.in_(_resends_of(message_id))).order_by(Message.id.desc())
+    )
+    return rows.all()
+
+
+def _resends_of(message_id: UUID) -> Select[tuple[UUID]]:
+    resends = select(Message.id).where(Message.resend_of == message_id).cte("resends", recursive=True)
+    resends = resends.union(select(Message.id).where(Message.resend_of == resends.c.id))
+    return select(resends.c.id)
+
+
+async def list_attempts(tx: AsyncConnection, message_id: UUID) -> Sequence[AnyRow]:
+    rows = await tx.execute(select(Attempt).where(Attempt.message_id == message_id).order_by(Attempt.attempt))
+    return rows.all()
+
+
+async def list_receipts(tx: AsyncConnection, message_id: UUID) -> Sequence[AnyRow]:
+    rows = await tx.execute(
+        select(ReceiptRow).where(ReceiptRow.message_id == message_id).order_by(ReceiptRow.received_at, ReceiptRow.id)
+    )
+    return rows.all()
+
+
+async def find_contact(tx: AsyncConnection, contact_id: UUID) -> AnyRow | None:
+    return (await tx.execute(select(Contact).where(Contact.id == contact_id))).one_or_none()
+
+
+async def find_contact_of(tx: AsyncConnection, msisdn: str) -> AnyRow | None:
+    return (await tx.execute(select(Contact).where(Contact.msisdn == msisdn))).one_or_none()
+
+
+async def list_messages(
+    tx: AsyncConnection, wanted: MessageFilter, *, after: UUID | None, limit: int
+) -> Sequence[AnyRow]:
+    """A page of the log, newest first. Ids sort by time, so a range of time is a range of ids."""
+    question = select(Message).where(*_conditions(wanted)).order_by(Message.id.desc()).limit(limit)
+    if wanted.campaign_id is not None:
+        steps = select(CampaignMessage.id).where(CampaignMessage.campaign_id == wanted.campaign_id)
+        question = question.where(Message.campaign_message_id.in_(steps))
+    if after is not None:
+        question = question.where(Message.id < after)
+    return (await tx.execute(question)).all()
+
+
+def _conditions(wanted: MessageFilter) -> list[ColumnElement[bool]]:
+    equal = {
+        Message.kind: wanted.kind,
+        Message.status: wanted.status,
+        Message.msisdn: wanted.msisdn,
+        Message.client_reference: wanted.client_reference,
+    }
+    conditions: list[ColumnElement[bool]] = [column == value for column, value in equal.items() if value is not None]
+    if wanted.from_ is not None:
+        conditions.append(Message.id >= first_uuid7(wanted.from_))
+    if wanted.to is not None:
+        conditions.append(Message.id < first_uuid7(wanted.to))
+    if wanted.q:
+        conditions.append(Message.text.icontains(wanted.q, autoescape=True))
+    return conditions

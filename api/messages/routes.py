@@ -1,0 +1,204 @@
+"""Single messages over HTTP. The api inserts the fact and rings; the dispatcher sends."""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api.deps import Bell, CanRead, CanSend, Now, Page, Reader, Res, Tx
+from api.idempotency import IdempotentRoute
+from api.messages import queries
+from api.messages.schemas import MessageDetailOut, MessageFilter, MessageIn, MessageOut
+from api.moments import find_past, find_too_far
+from api.paging import PageOut, encode_cursor
+from api.places import id_of
+from api.problems import problems
+from shared.domain import message as law
+from shared.domain import msisdn as numbers
+from shared.domain.message import MAX_SEGMENTS, PRIORITY_OF, Kind, Status
+from shared.domain.segments import measure
+from shared.errors import Invalid, NotFound
+from shared.ids import uuid7
+from shared.queries import audit
+from shared.queries.sender_ids import find_sender
+from shared.sealing import hash_msisdn
+
+router = APIRouter(prefix="/messages", tags=["messages"], route_class=IdempotentRoute)
+
+DEFAULT_LIFE: Final = timedelta(hours=24)
+
+
+class TextTooManySegments(Invalid):
+    """The text takes more segments than one message may have."""
+
+
+class UnknownSender(Invalid):
+    """No gateway has this sender."""
+
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=MessageOut,
+    responses=problems(404, numbers.InvalidMsisdn, UnknownSender, TextTooManySegments),
+)
+async def create_message(wanted: MessageIn, tx: Tx, caller: CanSend, now: Now, res: Res, bell: Bell) -> Any:
+    """Send one message to one person. It is accepted here, and handed to a gateway within moments."""
+    contact, msisdn = await _recipient(tx, wanted, res.default_region)
+    sender_id = await _sender(tx, wanted.sender_id)
+    not_before, expires_at = _times(wanted, now)
+    row = await queries.insert_message(
+        tx,
+        {
+            **_fresh(Kind(wanted.kind), caller.id, now),
+            **_measured(wanted.text),
+            "msisdn": msisdn,
+            "msisdn_hash": hash_msisdn(res.pepper, msisdn),
+            "sender_id": sender_id,
+            "contact_id": contact.id if contact else None,
+            "location_id": wanted.location_id or (contact.location_id if contact else None),
+            "client_reference": wanted.client_reference,
+            "not_before": not_before,
+            "expires_at": expires_at,
+        },
+    )
+    bell.ring("urgent")
+    return row
+
+
+@router.get("", response_model=PageOut[MessageOut], responses=problems(422))
+async def list_messages(
+    tx: Reader, _caller: CanRead, page: Page, wanted: Annotated[MessageFilter, Query()]
+) -> dict[str, Any]:
+    """The log of every message, of every kind, newest first."""
+    rows = await queries.list_messages(tx, wanted, after=id_of(page), limit=page.limit + 1)
+    shown = rows[: page.limit]
+    more = len(rows) > page.limit
+    return {"items": shown, "next_cursor": encode_cursor({"id": str(shown[-1].id)}) if more else None}
+
+
+@router.get("/{message_id}", response_model=MessageDetailOut, responses=problems(404))
+async def get_message(message_id: UUID, tx: Reader, _caller: CanRead) -> dict[str, Any]:
+    """One message with every hand-over of it and everything that gateways told about it."""
+    message = await queries.get_message(tx, message_id)
+    return {
+        **message._mapping,  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
+        "attempts": await queries.list_attempts(tx, message_id),
+        "receipts": await queries.list_receipts(tx, message_id),
+    }
+
+
+@router.post("/{message_id}/cancel", response_model=MessageOut, responses=problems(404, law.MessageNotCancellable))
+async def cancel_message(message_id: UUID, tx: Tx, caller: CanSend, now: Now, bell: Bell) -> Any:
+    """Call a message back that is still queued; it becomes `cancelled` within a second."""
+    message = await queries.lock_message(tx, message_id)
+    law.check_cancellable(message.status)
+    row = await queries.request_cancel(tx, message_id, now)
+    await _record(tx, caller.id, "message.cancelled", message_id, {}, now)
+    bell.ring("bulk")
+    return row
+
+
+@router.post(
+    "/{message_id}/resend",
+    status_code=202,
+    response_model=MessageOut,
+    responses=problems(404, law.MessageNotResendable, law.MessageAlreadyResent),
+)
+async def resend_message(message_id: UUID, tx: Tx, caller: CanSend, now: Now, bell: Bell) -> Any:
+    """Send the same text again as a new message, knowing that an unconfirmed one may have arrived."""
+    message = await queries.lock_message(tx, message_id)
+    law.check_resendable(message.status)
+    law.check_resent_once([(one.id, one.status) for one in await queries.list_resends(tx, message_id)])
+    # A dispatcher that wakes up late may prove that this one never left, and queue it again: that would ring twice.
+    await queries.forbid_return(tx, message_id, now)
+    copied = (
+        *("msisdn", "msisdn_hash", "text", "encoding", "segments", "sender_id", "contact_id"),
+        *("location_id", "client_reference"),
+    )
+    kind = Kind.PERSONAL if message.kind is Kind.CAMPAIGN else message.kind
+    row = await queries.insert_message(
+        tx,
+        {
+            **_fresh(kind, caller.id, now),
+            **{name: getattr(message, name) for name in copied},
+            "resend_of": message_id,
+            "not_before": now,
+            "expires_at": now + DEFAULT_LIFE,
+        },
+    )
+    await _record(tx, caller.id, "message.resent", message_id, {"as": str(row.id)}, now)
+    bell.ring("urgent")
+    return row
+
+
+def _fresh(kind: Kind, caller: str, now: datetime) -> dict[str, Any]:
+    """What every new message begins with."""
+    return {
+        "id": uuid7(now),
+        "kind": kind,
+        "status": Status.QUEUED,
+        "priority": PRIORITY_OF[kind],
+        "created_by": caller,
+        "created_at": now,
+        "status_at": now,
+    }
+
+
+def _measured(text: str) -> dict[str, Any]:
+    if not text.strip():
+        raise Invalid("The text is empty; write what to send.", pointer="/text")
+    measured = measure(text)
+    if measured.segments > MAX_SEGMENTS:
+        raise TextTooManySegments(
+            f"The text takes {measured.segments} segments, and a message may have {MAX_SEGMENTS}; shorten it.",
+            pointer="/text",
+        )
+    return {"text": text, "encoding": measured.encoding.value, "segments": measured.segments}
+
+
+def _times(wanted: MessageIn, now: datetime) -> tuple[datetime, datetime]:
+    """Not before, and not after."""
+    if told := find_past("send_at", wanted.send_at, now=now):
+        raise Invalid(told, pointer="/send_at")
+    for field, moment in (("send_at", wanted.send_at), ("expires_at", wanted.expires_at)):
+        if told := find_too_far(field, moment, now=now):
+            raise Invalid(told, pointer=f"/{field}")
+    not_before = max(wanted.send_at or now, now)
+    expires_at = wanted.expires_at or not_before + DEFAULT_LIFE
+    if expires_at <= not_before:
+        raise Invalid("expires_at must be ahead of now and later than send_at.", pointer="/expires_at")
+    return not_before, expires_at
+
+
+async def _sender(tx: AsyncConnection, wanted: str | None) -> str | None:
+    if wanted is None:
+        return None
+    found = await find_sender(tx, wanted)
+    if found is None:
+        raise UnknownSender(
+            f"There is no sender {wanted!r}; register it under /v1/sender-ids, or leave it out.", pointer="/sender_id"
+        )
+    return found
+
+
+async def _recipient(tx: AsyncConnection, wanted: MessageIn, default_region: str | None) -> tuple[Any, str]:
+    """Whom it is for: the contact, if there is one, and the number."""
+    if wanted.contact_id is not None:
+        contact = await queries.find_contact(tx, wanted.contact_id)
+        if contact is None:
+            raise NotFound(f"There is no contact {wanted.contact_id}.")
+        return contact, contact.msisdn
+    try:
+        msisdn = numbers.parse(wanted.msisdn or "", default_region=wanted.default_region or default_region)
+    except Invalid as error:
+        raise error.at("/msisdn") from None
+    return await queries.find_contact_of(tx, msisdn), msisdn
+
+
+async def _record(
+    tx: AsyncConnection, caller: str, action: str, message_id: UUID, detail: dict[str, Any], now: datetime
+) -> None:
+    await audit.record(tx, caller=caller, action=action, subject=("message", str(message_id)), detail=detail, now=now)

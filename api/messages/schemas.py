@@ -1,0 +1,114 @@
+"""The shapes of messages as clients send and see them."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, Field, StringConstraints, model_validator
+
+from api.schemas import Body, Out
+from shared.domain.message import Kind, SkipReason, Status
+from shared.domain.segments import Encoding
+
+Words = Annotated[str, StringConstraints(min_length=1, max_length=1600)]
+
+
+class MessageIn(Body):
+    """One message to one person: to a number, or to a contact."""
+
+    msisdn: str | None = Field(default=None, examples=["+12025550142"])
+    contact_id: UUID | None = None
+    default_region: str | None = Field(
+        default=None, description="ISO country that a number without a country code belongs to."
+    )
+    text: Words = Field(examples=["Your voucher: SPRING-25"])
+    kind: Literal["personal", "voucher"] = "personal"
+    sender_id: str | None = Field(default=None, description="A registered sender, by its value or its id.")
+    location_id: str | None = Field(default=None, max_length=200)
+    send_at: AwareDatetime | None = Field(default=None, description="Not before this moment.")
+    expires_at: AwareDatetime | None = Field(
+        default=None, description="Not handed over after this moment; without it, 24 hours."
+    )
+    client_reference: str | None = Field(default=None, max_length=200)
+
+    @model_validator(mode="after")
+    def one_recipient(self) -> Self:
+        if (self.msisdn is None) == (self.contact_id is None):
+            raise ValueError("name either msisdn or contact_id, and not both")
+        return self
+
+
+class MessageOut(Out):
+    id: UUID
+    kind: Kind
+    status: Status
+    skip_reason: SkipReason | None
+    failure: str | None = Field(description="The code of the refusal that made it fail.")
+    msisdn: str
+    contact_id: UUID | None
+    text: str
+    encoding: Encoding
+    segments: int
+    sender_id: str | None
+    location_id: str | None
+    campaign_id: UUID | None
+    campaign_message_id: UUID | None
+    client_reference: str | None
+    resend_of: UUID | None
+    gateway_id: UUID | None = Field(description="The gateway of the last attempt.")
+    attempt: int = Field(description="How often it was handed over.")
+    not_before: datetime
+    expires_at: datetime | None
+    cancel_requested_at: datetime | None
+    created_by: str | None
+    created_at: datetime
+    status_at: datetime
+
+
+class AttemptOut(Out):
+    """One hand-over to one gateway. Without an outcome, it is not known yet."""
+
+    attempt: int
+    gateway_id: UUID
+    started_at: datetime
+    finished_at: datetime | None
+    outcome: str | None
+    fault: str | None
+    code: str | None
+    detail: str | None
+    reference: str | None = Field(description="The gateway's id for the message.")
+    http_status: int | None
+    segments: int | None = Field(description="What the gateway says it charges.")
+    lookups: int
+    exchange: dict[str, Any] | None = Field(
+        description="Request and answer without secrets, numbers or texts; kept where it went wrong."
+    )
+
+
+class ReceiptOut(Out):
+    """What a gateway told about the message, as it came in."""
+
+    status: Status
+    code: str | None
+    reference: str | None
+    attempt: int | None
+    received_at: datetime
+    applied_at: datetime | None
+
+
+class MessageDetailOut(MessageOut):
+    attempts: list[AttemptOut]
+    receipts: list[ReceiptOut]
+
+
+class MessageFilter(BaseModel):
+    """What the log may be narrowed to; newest first."""
+
+    kind: Kind | None = None
+    status: Status | None = None
+    msisdn: str | None = Field(default=None, description="A whole number in E.164.")
+    campaign_id: UUID | None = None
+    client_reference: str | None = None
+    from_: AwareDatetime | None = Field(default=None, alias="from")
+    to: AwareDatetime | None = None
+    q: str | None = Field(default=None, max_length=200, description="Part of the text.")

@@ -1,0 +1,110 @@
+"""The OpenAPI document: what the framework finds out, and what it cannot know: the problems every route shares."""
+
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from api.problems import IdempotencyKeyBusy, IdempotencyKeyReused, Problem, problems
+from api.security import MissingScope
+
+TITLE: Final = "Lapwing"
+SUMMARY: Final = "An open SMS service: campaigns, one-time passwords, personal and voucher messages."
+DESCRIPTION: Final = """\
+**It loses nothing, it never silently sends twice, and it says what it does not know.**
+
+* **Keys.** Every request under `/v1` carries `Authorization: Bearer lw_...`. A key has scopes: `read`, `send`
+  (includes read), `manage` (includes send) and `admin` (includes all). `POST /v1/api-keys` makes them.
+* **Problems.** A refusal is an RFC 9457 problem (`application/problem+json`). Its `type` is a path here that
+  explains it, `errors[].pointer` names the fields, `request_id` finds it in the log.
+* **Repeating.** Every `POST` that creates or sends takes an `Idempotency-Key`. Repeat a request whose answer you did
+  not see with the same key: within 72 hours it creates nothing again and is answered as it was the first time.
+* **Lists** are `{"items": [...], "next_cursor": ...}`. Pass `next_cursor` as `cursor` to read on.
+* **Times** are RFC 3339 in UTC. **Numbers** (`msisdn`) are E.164 with their `+`.
+* **A message** is `queued`, `sending`, `submitted`, `sent`, `delivered`, `undelivered`, `failed`, `unconfirmed`,
+  `expired`, `skipped` or `cancelled`. `unconfirmed` is the honest one: a gateway may have it, and nothing says so yet.
+"""
+TAGS: Final = (
+    ("contacts", "Stored people: a number, a name, fields of your own."),
+    ("imports", "CSV files on their way into contacts; a bad row never stops the file."),
+    ("target groups", "Whom to reach: a list by hand, or conditions."),
+    ("campaigns", "One sending to target groups, contacts and loose numbers."),
+    ("messages", "Every SMS, of every kind: send one, look it up, cancel it."),
+    ("gateways", "The accounts that messages are handed to, and in which order."),
+    ("sender ids", "What the handset shows."),
+    ("opt-outs", "People's standing no."),
+    ("inbound", "What handsets wrote to us."),
+    ("api keys", "Who may call, and how far."),
+    ("audit", "Who did what."),
+    ("callbacks", "Where gateways bring receipts and inbound messages."),
+    ("problems", "What each kind of refusal means."),
+    ("operation", "For the machines that watch this one."),
+)
+_METHODS: Final = ("get", "put", "post", "delete", "patch")
+_SHARED: Final = problems(401, MissingScope, 422, 500, 503)
+_OF_BODIES: Final = problems(400, 413, 415)
+_OF_KEYS: Final = problems(IdempotencyKeyBusy, IdempotencyKeyReused)
+
+
+def describe(app: FastAPI) -> None:
+    """Make `app.openapi()` tell all of it."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _document(app)
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    document = get_openapi(
+        title=TITLE,
+        version=app.version,
+        summary=SUMMARY,
+        description=DESCRIPTION,
+        routes=app.routes,
+        tags=[{"name": name, "description": description} for name, description in TAGS],
+        license_info=app.license_info,
+        separate_input_output_schemas=True,
+    )
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas.update(problem.pop("$defs", {}))
+    schemas["Problem"] = problem
+    for path, item in document["paths"].items():
+        for method in _METHODS:
+            if method in item:
+                _add_shared_problems(path, item[method])
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    return document
+
+
+def _add_shared_problems(path: str, operation: dict[str, Any]) -> None:
+    answers = operation["responses"]
+    if path.startswith("/v1/"):
+        answers.pop("422", None) if _is_frameworks(answers.get("422")) else None
+        _merge(answers, _SHARED)
+    elif _is_frameworks(answers.get("422")):
+        del answers["422"]
+        _merge(answers, problems(422))
+    if "requestBody" in operation:
+        _merge(answers, _OF_BODIES)
+    if any(given["name"] == "Idempotency-Key" for given in operation.get("parameters", ())):
+        _merge(answers, _OF_KEYS)
+    operation["responses"] = dict(sorted(answers.items()))
+
+
+def _is_frameworks(answer: dict[str, Any] | None) -> bool:
+    return answer is not None and "HTTPValidationError" in str(answer.get("content"))
+
+
+def _merge(answers: dict[str, Any], more: dict[int | str, dict[str, Any]]) -> None:
+    """Add what is missing; where the status is there already, its examples grow."""
+    for status, answer in more.items():
+        there = answers.setdefault(str(status), {"description": answer["description"], "content": {}})
+        content = there.setdefault("content", {})
+        for media_type, shape in answer["content"].items():
+            target = content.setdefault(media_type, {"schema": shape["schema"], "examples": {}})
+            target["examples"] = {**shape["examples"], **target.get("examples", {})}

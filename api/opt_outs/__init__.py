@@ -1,0 +1,1 @@
+"""People who said no, as their owner sees and keeps them."""

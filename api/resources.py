@@ -1,0 +1,73 @@
+"""What the process owns for as long as it lives. Handed to the app; nothing here is global."""
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from shared.api_keys import digest_of
+from shared.clock import utc_now
+from shared.db import begin, build_engine
+from shared.doorbell import Doorbell
+from shared.queries.installation import open_pepper
+from shared.queries.revision import find_revision
+from shared.sealing import Sealer
+from shared.settings import Settings
+
+SHORTEST_ADMIN_KEY = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    engine: AsyncEngine
+    sealer: Sealer
+    pepper: bytes = field(repr=False)
+    doorbell: Doorbell
+    public_url: str = "http://127.0.0.1:8000"
+    default_region: str | None = None
+    admin_key_digest: bytes | None = field(default=None, repr=False)
+    allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+
+
+@asynccontextmanager
+async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
+    """Everything the api needs, opened from the settings and closed at the end."""
+    sealer = Sealer.from_texts([key.get_secret_value() for key in settings.secret_keys])
+    admin_key_digest = _admin_key_digest(settings)
+    engine = build_engine(settings.database_url, application_name="lapwing-api", pool_size=settings.database_pool)
+    doorbell = Doorbell(settings.redis_url)
+    try:
+        async with begin(engine) as tx:
+            if await find_revision(tx) is None:
+                raise SystemExit("The database has no tables yet; run `alembic upgrade head`.")
+            pepper = await open_pepper(tx, sealer, utc_now())
+        yield Resources(
+            engine=engine,
+            sealer=sealer,
+            pepper=pepper,
+            doorbell=doorbell,
+            public_url=settings.url_for_callbacks,
+            default_region=settings.default_region,
+            admin_key_digest=admin_key_digest,
+            allowed_networks=settings.allowed_networks,
+        )
+    finally:
+        await doorbell.close()
+        await engine.dispose()
+
+
+def _admin_key_digest(settings: Settings) -> bytes | None:
+    if settings.admin_key is None:
+        return None
+    text = settings.admin_key.get_secret_value()
+    if len(text) < SHORTEST_ADMIN_KEY:
+        # Code 2 as for any other setting: whoever restarts us need not try again.
+        sys.stderr.write(
+            f"LAPWING_ADMIN_KEY: has {len(text)} characters, needs {SHORTEST_ADMIN_KEY} or more. "
+            "See deploy/env.example.\n"
+        )
+        raise SystemExit(2)
+    return digest_of(text)

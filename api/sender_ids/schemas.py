@@ -1,0 +1,33 @@
+"""Sender IDs as clients write and read them."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field, StringConstraints
+
+from api.schemas import Body, Out
+from shared.domain.sender_id import SenderKind
+
+Value = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=64),
+    Field(description="A number in E.164, a short code, or a name of up to 11 characters."),
+]
+
+
+class SenderIdIn(Body):
+    gateway_id: UUID = Field(description="The gateway it is registered with.")
+    value: Value
+
+
+class SenderIdPatch(Body):
+    value: Value
+
+
+class SenderIdOut(Out):
+    id: UUID
+    gateway_id: UUID
+    value: str
+    kind: SenderKind
+    created_at: datetime

@@ -1,0 +1,1 @@
+"""Target groups: whom to reach. Static ones have members by hand or by import."""

@@ -1,0 +1,35 @@
+"""A target group as CSV: the contact's columns, and one for each key of anybody's fields."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from api.exports import PAGE, Line
+from api.resources import Resources
+from api.target_groups import queries
+from shared.db import reading
+
+COLUMNS: Final = ("msisdn", "name", "external_id", "location_id", "time_zone")
+
+
+def head_of(keys: Sequence[str]) -> Line:
+    """The names of the columns; an import puts each where it was."""
+    return [*COLUMNS, *(f"fields.{key}" for key in keys)]
+
+
+async def pages_of(resources: Resources, group_id: UUID, *, keys: Sequence[str]) -> AsyncIterator[Sequence[Line]]:
+    """All members, each page on a snapshot of its own."""
+    after: UUID | None = None
+    while True:
+        async with reading(resources.engine) as tx:
+            rows = await queries.list_members(tx, group_id, after=after, limit=PAGE)
+        if rows:
+            yield [_line(row, keys) for row in rows]
+        if len(rows) < PAGE:
+            return
+        after = rows[-1].id
+
+
+def _line(row: Any, keys: Sequence[str]) -> Line:
+    columns = [getattr(row, column) for column in COLUMNS]
+    return [*columns, *(row.fields.get(key) for key in keys)]

@@ -1,0 +1,1 @@
+"""How Lapwing is run: on this machine (`local`) and against a gateway that is not there."""

@@ -1,0 +1,11 @@
+"""The dialects the simulator speaks, by the first segment of their paths: this is the list."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from deploy.simulator.contract import Dialect
+from deploy.simulator.dialects import plain, twilio
+
+_ALL: Final[tuple[Dialect, ...]] = (twilio, plain)
+DIALECTS: Final[Mapping[bytes, Dialect]] = MappingProxyType({dialect.PREFIX: dialect for dialect in _ALL})

@@ -1,0 +1,182 @@
+"""How a CSV is laid out: its delimiter, and what each column of the first row means for a contact.
+
+Names are matched without case. Of several columns for one thing the first one counts; the others become fields
+with a number behind their name (`name_2`).
+"""
+
+import re
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain
+from typing import Any, Final, Self
+
+from dispatcher.csv_reader import CsvReader
+from dispatcher.csv_text import UnreadableFile
+from shared.domain.contact import MAX_FIELDS, MAX_KEY_CHARACTERS, key_of
+
+DELIMITERS: Final = (",", ";", "\t", "|")
+FIELD_PREFIX: Final = "fields."
+MAX_COLUMNS: Final = MAX_FIELDS
+
+# In order of precedence: a file with both `phone` and `mobile` means `phone`, as the contract names it.
+NUMBER_NAMES: Final = (
+    "msisdn",
+    "phone",
+    "mobile",
+    "cell",
+    "phone_number",
+    "mobile_number",
+    "cell_number",
+    "cellphone",
+    "cell_phone",
+    "mobile_phone",
+    "telephone",
+    "telephone_number",
+    "tel",
+    "number",
+    "contact_number",
+)
+KNOWN_NAMES: Final = ("name", "external_id", "location_id", "time_zone")
+
+_QUOTED: Final = re.compile(r'"(?:[^"]++|"")*+"?')
+_SEPARATOR_LINE: Final = re.compile(r"sep=(.)\n", re.IGNORECASE)
+_FORM: Final = re.compile(r"[\s\-]+")
+_LIKE_A_NUMBER: Final = re.compile(r"[\s'\"+(]*[0-9][0-9\s().\-/]{5,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column's name in the file, and where its cells go: `msisdn`, `name`, ... or `fields.<key>`."""
+
+    header: str
+    goes_to: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """All there is to know before the rows: kept with the import, so that a later reader reads it the same way."""
+
+    encoding: str
+    delimiter: str
+    header_row: int
+    separator_line: bool  # Excel's `sep=;` before the first row, which is no row
+    columns: tuple[Column, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, layout: Mapping[str, Any]) -> Self:
+        columns = tuple(Column(**column) for column in layout["columns"])
+        return cls(**{**layout, "columns": columns})
+
+
+def separator_line(text: str) -> str:
+    """Excel's first line that names the delimiter, as it stands; empty if there is none."""
+    found = _SEPARATOR_LINE.match(text)
+    return found[0] if found and found[1] in DELIMITERS else ""
+
+
+def find_delimiter(head: str) -> str:
+    """The delimiter by the evidence of the first line: it sets the number's column apart, and there are many of it."""
+    line = separator_line(head)
+    if line:
+        return line[-2]
+    first = _QUOTED.sub(_without_delimiters, head.lstrip("\n ")).split("\n", 1)[0]
+    return max(
+        DELIMITERS,
+        key=lambda delimiter: (
+            first.count(delimiter) > 0 and _has_number_column(first.split(delimiter)),
+            first.count(delimiter),
+        ),
+    )
+
+
+def _without_delimiters(quoted: re.Match[str]) -> str:
+    return _FORM.sub("_", re.sub(r"[,;|\n\"]", "", quoted[0]))
+
+
+def _has_number_column(headers: Sequence[str]) -> bool:
+    return any(_form(header) in NUMBER_NAMES for header in headers)
+
+
+def find_layout(head: str, *, encoding: str, whole: bool) -> Layout:
+    """The layout of the file that begins with `head`, or the refusal of a file without a column for numbers."""
+    delimiter = find_delimiter(head)
+    skipped = separator_line(head)
+    reader = CsvReader(delimiter)
+    rows = reader.feed(head[len(skipped) :])
+    for row in chain(rows, reader.close() if whole else ()):
+        if row.problem:
+            break
+        if any(cell.strip() for cell in row.cells):
+            columns = read_header(row.cells)
+            return Layout(encoding, delimiter, row.number, bool(skipped), columns)
+    else:
+        if whole:
+            raise UnreadableFile("The file holds no rows; its first row must name the columns, such as msisdn,name.")
+    raise UnreadableFile("The first row cannot be read; it must name the columns, such as msisdn,name.")
+
+
+def read_header(cells: Sequence[str]) -> tuple[Column, ...]:
+    """What each column means."""
+    headers = [cell.strip() for cell in cells]
+    while headers and not headers[-1]:
+        headers.pop()
+    if len(headers) > MAX_COLUMNS:
+        raise UnreadableFile(f"The file has {len(headers)} columns; leave at most {MAX_COLUMNS}.")
+    forms = [_form(header) for header in headers]
+    places = _known_places(headers, forms)
+    reserved = {"msisdn", *KNOWN_NAMES, *(key_of(headers[index]).lower() for index in places)}
+    keys: set[str] = set()
+    columns = []
+    for index, header in enumerate(headers):
+        if index in places:
+            goes_to = places[index]
+        elif header.startswith(FIELD_PREFIX):  # as our own exports write it
+            named = header.removeprefix(FIELD_PREFIX)
+            goes_to = FIELD_PREFIX + _free_key(named, index=index, taken=keys)
+        else:
+            goes_to = FIELD_PREFIX + _free_key(header, index=index, taken=keys | reserved)
+        if goes_to.startswith(FIELD_PREFIX):
+            keys.add(goes_to.removeprefix(FIELD_PREFIX).lower())
+        columns.append(Column(header[:MAX_KEY_CHARACTERS], goes_to))
+    return tuple(columns)
+
+
+def _form(header: str) -> str:
+    """A name as it is compared: `Phone Number`, `phone-number` and `"phone_number"` are one."""
+    return _FORM.sub("_", header.strip().strip('"').strip().lower())
+
+
+def _known_places(headers: Sequence[str], forms: Sequence[str]) -> dict[int, str]:
+    number = next((forms.index(name) for name in NUMBER_NAMES if name in forms), None)
+    if number is None:
+        raise UnreadableFile(_no_number_column(headers))
+    places = {number: "msisdn"}
+    for name in KNOWN_NAMES:
+        if name in forms:
+            places[forms.index(name)] = name
+    return places
+
+
+def _no_number_column(headers: Sequence[str]) -> str:
+    if any(_LIKE_A_NUMBER.fullmatch(header) for header in headers):
+        return "The first row must name the columns, but it holds a number; put a row such as msisdn,name above it."
+    seen = ", ".join(header[:40] for header in headers[:20])
+    more = f" and {len(headers) - 20} more" if len(headers) > 20 else ""
+    return (
+        "No column holds the phone numbers; name one of them msisdn (or phone, mobile, cell, "
+        f"number). The columns found are: {seen}{more}."
+    )
+
+
+def _free_key(header: str, *, index: int, taken: Container[str]) -> str:
+    """A key that no other column has, by any case."""
+    key = key_of(header) or f"column_{index + 1}"
+    free, count = key, 1
+    while free.lower() in taken:
+        count += 1
+        suffix = f"_{count}"
+        free = key[: MAX_KEY_CHARACTERS - len(suffix)] + suffix
+    return free

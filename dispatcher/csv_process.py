@@ -1,0 +1,177 @@
+"""The child process that reads CSV files for the dispatcher, so that no password waits for a file's arithmetic.
+
+It has bytes on its standard input and batches on its standard output, in frames (see `csv_child.py`), and neither
+database nor network. It gives way to other processes, and dies with its parent.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import struct
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import BinaryIO, Final, Protocol
+
+from dispatcher.csv_columns import Layout, find_delimiter, find_layout, separator_line
+from dispatcher.csv_contacts import Batch, ContactReader
+from dispatcher.csv_reader import CsvReader, Row
+from dispatcher.csv_text import HEAD_BYTES, EncodingSurvey, TextReader, UnreadableFile, encoding_by_mark
+
+Frame = tuple[bytes, bytes]
+
+HEADER: Final = struct.Struct(">cI")
+# To the child:
+SURVEY, READ, CHUNK, END = b"S", b"R", b"C", b"E"
+# From the child; it sends nothing unasked, and after each chunk says that it wants the next one.
+WANTED, BATCH, SURVEYED, DONE, REFUSED = b"W", b"B", b"Y", b"D", b"X"
+
+_PR_SET_PDEATHSIG: Final = 1
+
+
+class Work(Protocol):
+    """Reading a file through, once: `feed` and `end` give the frames to send back."""
+
+    def feed(self, data: bytes) -> Iterator[Frame]: ...
+    def end(self) -> Iterator[Frame]: ...
+
+
+def is_blank(row: Row) -> bool:
+    return not row.problem and not any(map(str.strip, row.cells))
+
+
+@dataclass(slots=True)
+class Survey:
+    """The first reading: what the file is, and how many rows it has. Nothing is stored before it has succeeded."""
+
+    encoding: EncodingSurvey = field(default_factory=EncodingSurvey)
+    head: bytes = b""
+    text: TextReader | None = None
+    reader: CsvReader | None = None
+    rows: int = 0
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        self.encoding.feed(data)
+        if self.text is not None:
+            self._count(self.text.feed(data))
+        else:
+            self.head += data
+            if len(self.head) >= HEAD_BYTES:
+                self._begin()
+        return iter(())
+
+    def end(self) -> Iterator[Frame]:
+        whole = self.text is None
+        if whole:
+            self._begin()
+        if self.text is not None:
+            self._count(self.text.feed(b"", final=True))
+        if self.reader is not None:
+            self.rows += sum(not is_blank(row) for row in self.reader.close())
+        encoding = self.encoding.encoding
+        head = TextReader(encoding).feed(self.head, final=whole)
+        layout = find_layout(head, encoding=encoding, whole=whole)
+        yield SURVEYED, json.dumps({"layout": layout.as_json(), "rows": self.rows - 1}).encode()
+
+    def _begin(self) -> None:
+        # The marks of CSV are ASCII: rows are the same in every encoding that has it, so one may do for all.
+        self.text = TextReader(encoding_by_mark(self.head) or "latin-1")
+        text = self.text.feed(self.head)
+        self.reader = CsvReader(find_delimiter(text))
+        self._count(text[len(separator_line(text)) :])
+
+    def _count(self, text: str) -> None:
+        if self.reader is not None:
+            self.rows += sum(not is_blank(row) for row in self.reader.feed(text))
+
+
+class Reading:
+    """The second reading: batches of contacts from the row after `after_row` on."""
+
+    def __init__(self, order: bytes) -> None:
+        given = json.loads(order)
+        layout = Layout.from_json(given["layout"])
+        self._text = TextReader(layout.encoding)
+        self._reader = CsvReader(layout.delimiter)
+        self._contacts = ContactReader(layout, default_region=given["default_region"])
+        self._after_row = max(given["after_row"], layout.header_row)
+        self._before_rows: str | None = "" if layout.separator_line else None
+        self._batch = Batch()
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        text = self._text.feed(data)
+        if self._before_rows is not None:
+            line, newline, text = (self._before_rows + text).partition("\n")
+            self._before_rows = None if newline else line
+        yield from self._take(self._reader.feed(text))
+
+    def end(self) -> Iterator[Frame]:
+        yield from self._take(self._reader.feed(self._text.feed(b"", final=True)))
+        yield from self._take(self._reader.close())
+        if not self._batch.is_empty:
+            yield BATCH, self._batch.as_json()
+        yield DONE, b""
+
+    def _take(self, rows: Iterator[Row]) -> Iterator[Frame]:
+        for row in rows:
+            if row.number <= self._after_row or is_blank(row):
+                continue
+            self._batch.add(row, self._contacts)
+            if self._batch.is_full:
+                yield BATCH, self._batch.as_json()
+                self._batch = Batch()
+
+
+def serve(source: BinaryIO, sink: BinaryIO) -> None:
+    """Answer frames until the parent has no more."""
+    work: Work | None = None
+    while frame := read_frame(source):
+        kind, payload = frame
+        try:
+            if kind == SURVEY:
+                work = Survey()
+            elif kind == READ:
+                work = Reading(payload)
+            elif work is not None:
+                for answer in work.end() if kind == END else work.feed(payload):
+                    write_frame(sink, answer)
+        except UnreadableFile as refusal:
+            write_frame(sink, (REFUSED, str(refusal).encode()))
+            work = None
+            continue
+        if kind != END:
+            write_frame(sink, (WANTED, b""))
+
+
+def read_frame(source: BinaryIO) -> Frame | None:
+    """The next frame; None at the end."""
+    header = source.read(HEADER.size)
+    if len(header) < HEADER.size:
+        return None
+    kind, size = HEADER.unpack(header)
+    return kind, source.read(size)
+
+
+def write_frame(sink: BinaryIO, frame: Frame) -> None:
+    kind, payload = frame
+    sink.write(HEADER.pack(kind, len(payload)))
+    sink.write(payload)
+    sink.flush()
+
+
+def main() -> None:
+    # The parent decides when to stop; a Ctrl-C reaches the whole terminal.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    with suppress(OSError):
+        os.nice(10)
+    with suppress(BrokenPipeError):
+        serve(sys.stdin.buffer, sys.stdout.buffer)
+
+
+if __name__ == "__main__":
+    main()

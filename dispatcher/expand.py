@@ -1,0 +1,125 @@
+"""Stage 2 of 5, expand: recipients become messages, slice by slice, and the cursor moves in the same transaction.
+
+Before: due.py froze the audience. After: pump.py sends. Ids are derived, so a slice that is made twice meets itself
+instead of doubling; memory is one slice, however large the audience.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Final
+
+from dispatcher import failpoints
+from dispatcher.queries import campaigns
+from dispatcher.queries.campaigns import Recipient, Step
+from dispatcher.queries.tallies import Moves, write_tallies
+from dispatcher.worker import Worker
+from shared.domain.message import MAX_SEGMENTS, PRIORITY_OF, Kind, Status
+from shared.domain.segments import Measured, measure
+from shared.domain.template import CAMPAIGN_TAGS, Template, TextTooLong, compile_template
+from shared.ids import derived_uuid7
+from shared.sealing import hash_msisdn
+
+# Rows rendered before the event loop may see to a password in between.
+BREATH: Final = 50
+_PRIORITY: Final = PRIORITY_OF[Kind.CAMPAIGN]
+TOO_LONG: Final = "text_too_long"
+EMPTY: Final = "text_empty"
+
+
+async def expand(worker: Worker) -> int:
+    """Expand one slice of one campaign message; how many messages it made."""
+    async with worker.transaction() as tx:
+        step = await campaigns.lock_step(tx, backlog=worker.limits.backlog)
+        if step is None:
+            return 0
+        upto = min(step.expanded + worker.limits.expand_slice, step.recipients)
+        recipients = await campaigns.list_recipients(tx, step, upto=upto)
+        records, moves = await _render(worker, step, recipients)
+        await campaigns.copy_messages(tx, records)
+        await campaigns.move_cursor(tx, step, expanded=upto)
+        await write_tallies(tx, moves, writer=worker.writer * 8 + 4)
+        failpoints.hit("before_expand_commit")
+    failpoints.hit("after_expand_commit")
+    worker.ring("bulk")
+    return len(records)
+
+
+async def _render(worker: Worker, step: Step, recipients: Sequence[Recipient]) -> tuple[list[tuple[Any, ...]], Moves]:
+    template = compile_template(step.text, known=CAMPAIGN_TAGS)
+    columns = _Columns(worker, step)
+    records: list[tuple[Any, ...]] = []
+    made: Counter[Status] = Counter()
+    segments: Counter[Status] = Counter()
+    for place, recipient in enumerate(recipients, start=1):
+        if place % BREATH == 0:
+            await asyncio.sleep(0)
+        status, failure, text = _fill(template, step, recipient)
+        measured = measure(text)
+        if measured.segments > MAX_SEGMENTS:
+            status, failure = Status.FAILED, TOO_LONG
+        records.append(columns.row(recipient, status, failure, text, measured))
+        made[status] += 1
+        segments[status] += measured.segments
+    moves = Moves()
+    for status, messages in made.items():
+        moves.add(step.id, was=None, now=status, messages=messages, segments=segments[status])
+    return records, moves
+
+
+def _fill(template: Template, step: Step, recipient: Recipient) -> tuple[Status, str | None, str]:
+    """One recipient's text. One that grew too long, or is empty, fails that one message and stops nobody else's."""
+    values = {
+        "msisdn": recipient.msisdn,
+        "name": recipient.name,
+        "external_id": recipient.external_id,
+        "location_id": recipient.location_id,
+        "time_zone": recipient.time_zone,
+        "fields": recipient.fields or {},
+        "campaign": {"name": step.campaign_name},
+    }
+    try:
+        text = template.fill(values).text
+    except TextTooLong:
+        return Status.FAILED, TOO_LONG, step.text
+    # Nothing but tags, and no value for any of them: there is nothing to send.
+    return (Status.QUEUED, None, text) if text.strip() else (Status.FAILED, EMPTY, step.text)
+
+
+class _Columns:
+    """Rows for COPY. What all of a slice have in common is worked out once: this is the expansion's inner loop."""
+
+    def __init__(self, worker: Worker, step: Step) -> None:
+        self._step = step
+        self._now = worker.now()
+        self._pepper = worker.pepper
+        self._material = step.id.bytes
+
+    def row(
+        self, recipient: Recipient, status: Status, failure: str | None, text: str, measured: Measured
+    ) -> tuple[Any, ...]:
+        """In the order of `campaigns.COLUMNS`."""
+        step, msisdn = self._step, recipient.msisdn
+        return (
+            derived_uuid7(step.expanding_at, position=recipient.position, material=self._material + msisdn.encode()),
+            Kind.CAMPAIGN.value,
+            status.value,
+            _PRIORITY,
+            msisdn,
+            hash_msisdn(self._pepper, msisdn),
+            text,
+            measured.encoding.value,
+            measured.segments,
+            step.sender_id,
+            step.campaign_id,
+            step.id,
+            recipient.contact_id,
+            recipient.location_id,
+            # Not before the step itself began: two clocks may differ, and the database's decides what is due.
+            step.expanding_at,
+            step.send_by,
+            failure,
+            step.created_by,
+            self._now,
+            self._now,
+        )

@@ -1,0 +1,23 @@
+"""Beside the path, housekeeping: partitions for the months to come, and rows nobody needs any more."""
+
+from datetime import timedelta
+from typing import Final
+
+from dispatcher.queries.housekeeping import delete_applied_receipts
+from dispatcher.worker import Worker
+from shared.queries.idempotency import prune_idempotency_keys
+from shared.queries.partitions import ensure_partitions
+
+RECEIPTS_KEPT: Final = timedelta(days=7)
+BATCH: Final = 10_000
+
+
+async def keep_house(worker: Worker) -> int:
+    """Make partitions, and drop a batch of what is past its time; how many rows went."""
+    now = worker.now()
+    async with worker.transaction() as tx:
+        await ensure_partitions(tx, now)
+    async with worker.transaction() as tx:
+        gone = await delete_applied_receipts(tx, before=now - RECEIPTS_KEPT, limit=BATCH)
+        await prune_idempotency_keys(tx, now)
+    return gone

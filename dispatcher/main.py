@@ -1,0 +1,267 @@
+"""The dispatcher process: when each stage runs. What a stage does is in its own module.
+
+arq is the clock and the doorbell, no more: its jobs carry the name of a lane, and a job that is lost costs a second.
+Every stage also looks by itself, so nothing stops when Redis does. One of the two modules that know arq.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import uvloop
+from arq import Worker as ArqWorker
+from arq import cron, func
+from arq.connections import ArqRedis, create_pool
+from arq.typing import WorkerCoroutine
+from prometheus_client import start_http_server
+from redis.exceptions import RedisError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from dispatcher import failpoints
+from dispatcher.book import Book
+from dispatcher.due import due
+from dispatcher.engine import Limits as DoorLimits
+from dispatcher.expand import expand
+from dispatcher.finish import cancel_requested, empty_stopped, finish
+from dispatcher.housekeeping import keep_house
+from dispatcher.imports import run_imports
+from dispatcher.pump import Pump
+from dispatcher.receipts import receipts
+from dispatcher.reconcile import reconcile
+from dispatcher.rescue import rescue
+from dispatcher.transport import Transport
+from dispatcher.worker import Limits, Worker
+from shared import log as logs
+from shared.clock import utc_now
+from shared.db import build_engine, is_busy, is_outage
+from shared.doorbell import JOB, LANES, deserialize, queue_of, redis_settings, serialize
+from shared.metrics import dispatcher_metrics
+from shared.queries.installation import open_pepper
+from shared.queries.partitions import ensure_partitions
+from shared.sealing import Sealer
+from shared.settings import Settings
+
+log = logging.getLogger(__name__)
+
+# The same name everywhere: dispatchers share a lane's queue, and each must know what another put there.
+TICK: Final = "tick"
+EVERY_SECOND: Final = set(range(60))
+# How long arq sleeps between looks at its queue; its default would cost a password half a second.
+POLL_SECONDS: Final = {"urgent": 0.005, "bulk": 0.1}
+OUTAGE_SECONDS: Final = 0.5
+# A process that only does campaigns steps back for passwords and requests where processors are short.
+BULK_NICENESS: Final = 10
+RECONNECT_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stage that looks every `seconds`, or at once when its bell rings; `belled` ones hear the lane's bell too."""
+
+    name: str
+    run: Callable[[Worker], Awaitable[int]]
+    seconds: float
+    belled: bool = False
+
+
+STAGES: Final = (
+    Stage("due", due, 0.5, belled=True),
+    Stage("expand", expand, 1.0, belled=True),
+    Stage("receipts", receipts, 0.25, belled=True),
+    Stage("finish", finish, 0.5),
+    Stage("empty_stopped", empty_stopped, 1.0, belled=True),
+    Stage("cancel_requested", cancel_requested, 1.0, belled=True),
+    Stage("rescue", rescue, 1.0),
+    Stage("reconcile", reconcile, 1.0),
+    Stage("imports", run_imports, 1.0, belled=True),
+    Stage("housekeeping", keep_house, 600.0),
+)
+
+
+async def repeat(worker: Worker, stage: Stage) -> None:
+    """Run a stage for as long as the worker lives: again at once while it finds work, else at its next turn."""
+    bell = worker.bells[stage.name]
+    while not worker.stopping.is_set():
+        bell.clear()
+        pause = stage.seconds
+        try:
+            if await stage.run(worker):
+                pause = 0.0
+        except Exception as error:
+            pause = max(OUTAGE_SECONDS, stage.seconds)
+            if is_outage(error):
+                log.warning("stage paused", extra={"stage": stage.name, "cause": type(error).__name__})
+            else:
+                log.exception("stage failed", extra={"stage": stage.name})
+        if pause:
+            await worker.sleep(bell, pause)
+        else:
+            await asyncio.sleep(0)
+
+
+@contextlib.asynccontextmanager
+async def open_worker(settings: Settings) -> AsyncIterator[Worker]:
+    """A worker with everything open that it owns."""
+    engine = build_engine(
+        settings.database_url,
+        application_name="lapwing-dispatcher",
+        pool_size=settings.database_pool,
+        ping=False,  # a stage that meets a dead connection tries again by itself
+        command_timeout=120,
+    )
+    sealer = Sealer.from_texts([key.get_secret_value() for key in settings.secret_keys])
+    transport = Transport(
+        settings.gateway_http_engine,
+        allowed_networks=settings.allowed_networks,
+        limits=DoorLimits(
+            # Well below the deadline: a connection that never stood must not look like one that was cut short.
+            connect_timeout=min(5.0, settings.gateway_deadline_seconds / 2),
+            max_connections=settings.bulk_slots + settings.urgent_slots,
+        ),
+    )
+    book = Book(sealer=sealer, public_url=settings.url_for_callbacks)
+    try:
+        pepper = await _first_contact(engine, sealer)
+        yield Worker(
+            engine=engine,
+            book=book,
+            transport=transport,
+            sealer=sealer,
+            pepper=pepper,
+            metrics=dispatcher_metrics(),
+            limits=Limits(
+                deadline=settings.gateway_deadline_seconds,
+                lease=settings.lease_seconds,
+                bulk_slots=settings.bulk_slots,
+                urgent_slots=settings.urgent_slots,
+            ),
+        )
+    finally:
+        await transport.aclose()
+        await engine.dispose()
+
+
+async def _first_contact(engine: AsyncEngine, sealer: Sealer) -> bytes:
+    """Wait for the database, make the partitions of these months, and open the pepper."""
+    while True:
+        try:
+            async with engine.begin() as tx:
+                await ensure_partitions(tx, utc_now())
+                return await open_pepper(tx, sealer, utc_now())
+        except Exception as error:
+            if not (is_outage(error) or is_busy(error)):
+                raise
+            log.warning("waiting for the database", extra={"cause": type(error).__name__})
+            await asyncio.sleep(OUTAGE_SECONDS)
+
+
+async def listen(worker: Worker, lane: str, redis_url: str, woken: Sequence[str]) -> None:
+    """Be woken by arq for one lane, for as long as the worker lives; without Redis, try again and again."""
+
+    async def ring(ctx: dict[Any, Any], *args: Any, **kwargs: Any) -> None:  # noqa: ARG001 - arq's shape
+        for name in woken:
+            worker.ring(name)
+
+    while not worker.stopping.is_set():
+        try:
+            pool = await create_pool(redis_settings(redis_url), job_serializer=serialize, job_deserializer=deserialize)
+            try:
+                await _until_stopped(worker, _clock(lane, pool, ring))
+            finally:
+                await pool.aclose()
+        except (RedisError, OSError, TimeoutError) as error:
+            log.warning("no clock", extra={"lane": lane, "cause": type(error).__name__})
+            await worker.sleep(worker.stopping, RECONNECT_SECONDS)
+
+
+def _clock(lane: str, pool: ArqRedis, ring: WorkerCoroutine) -> ArqWorker:
+    once: Any = {"max_tries": 1, "keep_result": 0, "timeout": 5}
+    return ArqWorker(
+        functions=[func(ring, name=JOB, **once)],
+        cron_jobs=[cron(ring, name=TICK, second=EVERY_SECOND, unique=False, **once)],
+        queue_name=queue_of(lane),
+        redis_pool=pool,
+        job_serializer=serialize,
+        job_deserializer=deserialize,
+        handle_signals=False,
+        poll_delay=POLL_SECONDS[lane],
+        keep_result=0,
+        max_tries=1,
+        retry_jobs=False,
+        health_check_interval=10,
+        max_jobs=50,
+    )
+
+
+async def _until_stopped(worker: Worker, clock: ArqWorker) -> None:
+    """Let arq run until the worker stops or Redis goes away; raises what arq died of."""
+    running = asyncio.create_task(clock.async_run())
+    stopping = asyncio.create_task(worker.stopping.wait())
+    await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+
+
+async def serve(worker: Worker, *, lanes: tuple[str, ...], redis_url: str) -> None:
+    """Run the lanes' pumps and, with the bulk lane, every stage, until `worker.stopping` is set; then drain."""
+    tasks: list[asyncio.Task[None]] = []
+    for lane in lanes:
+        stages = STAGES if lane == "bulk" else ()
+        woken = [lane, *(stage.name for stage in stages if stage.belled)]
+        tasks.append(asyncio.create_task(Pump(worker, lane).run(), name=f"pump-{lane}"))
+        tasks.append(asyncio.create_task(listen(worker, lane, redis_url, woken)))
+        tasks += [asyncio.create_task(repeat(worker, stage), name=stage.name) for stage in stages]
+    tasks.append(asyncio.create_task(_wake_at_the_end(worker)))
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    worker.stop()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        if not task.cancelled() and task.exception() is not None:
+            raise task.exception() or RuntimeError(task.get_name())
+
+
+async def _wake_at_the_end(worker: Worker) -> None:
+    """A stage sleeps for up to its whole turn; a stop does not wait for that."""
+    await worker.stopping.wait()
+    for stage in STAGES:
+        worker.ring(stage.name)
+
+
+async def run(settings: Settings) -> None:
+    async with open_worker(settings) as worker:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, worker.stop)
+        if settings.metrics_port is not None:
+            start_http_server(settings.metrics_port, addr=settings.host, registry=worker.metrics.registry)
+        log.info("dispatcher is ready", extra={"dispatcher": worker.name, "lanes": list(settings.lanes)})
+        await serve(worker, lanes=tuple(settings.lanes), redis_url=settings.redis_url)
+        log.info("dispatcher has drained", extra={"dispatcher": worker.name})
+
+
+def main() -> None:
+    settings = Settings.from_environment()
+    logs.configure("dispatcher")
+    unknown = set(settings.lanes) - set(LANES)
+    if unknown or not settings.lanes:
+        raise SystemExit(f"LAPWING_LANES: {', '.join(sorted(unknown)) or 'empty'}; lanes are {', '.join(LANES)}.")
+    if settings.lease_seconds * 5 / 6 <= settings.gateway_deadline_seconds:
+        raise SystemExit(
+            f"LAPWING_LEASE_SECONDS: {settings.lease_seconds:g} leaves no time for a hand-over of up to "
+            f"{settings.gateway_deadline_seconds:g} s (LAPWING_GATEWAY_DEADLINE_SECONDS); set it to twice that."
+        )
+    failpoints.arm(settings.failpoints)
+    if "urgent" not in settings.lanes:
+        os.nice(BULK_NICENESS)
+    uvloop.run(run(settings))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""Stage 3 of 5, pump: claim what there are free slots for, hand it over, settle it. A stream, not a batch.
+
+Before: expand.py and the api queued the messages. After: receipts.py hears their fate.
+
+Two short transactions, and none open while a gateway is on the line. If the process dies in between, the lease runs
+out, and rescue.py makes the message unconfirmed. One pump a lane; it lives as long as its worker.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from time import monotonic
+
+from dispatcher import failpoints
+from dispatcher.handover import hand_over
+from dispatcher.queries import claims
+from dispatcher.queries.claims import Claimed
+from dispatcher.queries.settlements import Settled
+from dispatcher.queries.tallies import write_tallies
+from dispatcher.settler import Settler
+from dispatcher.worker import Worker
+from shared.adapter import Account
+from shared.db import is_outage
+from shared.domain import routing
+
+log = logging.getLogger(__name__)
+
+# Without a bell a pump looks this often; arq's clock makes it look every second anyway.
+IDLE_SECONDS = 1.0
+NO_ROUTE_SECONDS = 15.0
+OUTAGE_SECONDS = 0.5
+# Slots are claimed in handfuls: a claim costs two round trips however small it is.
+HANDFUL = 8
+# Without a gateway nothing is claimed, and so nothing expires in the claim: it is looked for, this often.
+EXPIRE_SECONDS = 5.0
+EXPIRE_BATCH = 5_000
+
+
+class Pump:
+    """The life of a lane in one dispatcher. `in_flight` counts what is claimed and not settled yet."""
+
+    def __init__(self, worker: Worker, lane: str) -> None:
+        self.worker = worker
+        self.lane = lane
+        self.slots = worker.limits.slots(lane)
+        self.in_flight = 0
+        self._freed = asyncio.Event()
+        self._short = False
+        self._expire_at = 0.0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._settler = Settler(worker, lane, on_settled=self._free)
+
+    async def run(self) -> None:
+        """Pump until the worker stops; then wait for what is in flight and settle it."""
+        settling = asyncio.create_task(self._settler.run())
+        try:
+            while not (self.worker.stopping.is_set() or settling.done()):
+                await self._beat()
+        finally:
+            await self._drain()
+            await self._settler.close()
+            await settling
+
+    async def _beat(self) -> None:
+        free = self.slots - self.in_flight
+        if free < max(1, self.slots // HANDFUL):
+            self._freed.clear()
+            await self.worker.sleep(self._freed, IDLE_SECONDS)
+            return
+        bell = self.worker.bells[self.lane]
+        bell.clear()
+        self._short = False
+        try:
+            taken = await self._claim(free)
+        except Exception as error:
+            if not is_outage(error):
+                log.exception("claim failed", extra={"lane": self.lane})
+            await self.worker.sleep(self.worker.stopping, OUTAGE_SECONDS)
+            return
+        if taken == free or (taken and not self.in_flight):
+            return
+        # A campaign may have left some of its share to others: the next slots that come free are worth a look.
+        self._short = taken > 0
+        await self.worker.sleep(bell, IDLE_SECONDS)
+
+    async def _claim(self, slots: int) -> int:
+        """Claim and start handing over; how many rows were taken, whatever became of them."""
+        worker = self.worker
+        if not worker.book.is_fresh:
+            async with worker.transaction() as tx:
+                await worker.book.read(tx)
+        if all(route.withdrawn for route in worker.book.routes):
+            await self._expire()
+            return 0
+        # The lease is counted from before the statement began, so ours always ends before the database's.
+        begun = monotonic()
+        async with worker.transaction() as tx:
+            taken = await claims.claim(
+                tx, lane=self.lane, slots=slots, lease=worker.limits.lease, dispatcher=worker.name
+            )
+            intents, homeless = self._route(taken.claimed)
+            await claims.insert_intents(
+                tx, [(one, account.gateway_id) for one, account in intents], dispatcher=worker.name
+            )
+            await claims.put_back(tx, homeless, delay=NO_ROUTE_SECONDS, dispatcher=worker.name)
+            for one in homeless:
+                taken.moves.add(one.campaign_message_id, was="sending", now="queued", messages=1, segments=one.segments)
+            await write_tallies(tx, taken.moves, writer=worker.writer * 8 + (self.lane == "urgent"))
+            if intents:
+                failpoints.hit("before_claim_commit")
+        looked_at = monotonic()
+        if intents:
+            failpoints.hit("after_claim_commit")
+        start_by = min(
+            begun + worker.limits.lease - worker.limits.deadline - worker.limits.lease / 6,
+            # A stop, a STOP or an expiry may have been committed since: a process that was paused claims again.
+            looked_at + worker.limits.fresh,
+        )
+        for one, account in intents:
+            self._start(one, account, start_by=start_by)
+        return taken.rows
+
+    async def _expire(self) -> None:
+        """Close what nobody can be handed to before its time is over."""
+        if monotonic() < self._expire_at:
+            return
+        self._expire_at = monotonic() + EXPIRE_SECONDS
+        worker = self.worker
+        async with worker.transaction() as tx:
+            moves = await claims.expire(tx, lane=self.lane, limit=EXPIRE_BATCH)
+            await write_tallies(tx, moves, writer=worker.writer * 8 + (self.lane == "urgent"))
+
+    def _route(self, claimed: Sequence[Claimed]) -> tuple[list[tuple[Claimed, Account]], list[Claimed]]:
+        """Who goes where by the book as it is now; the other lane may read it anew at any moment."""
+        intents: list[tuple[Claimed, Account]] = []
+        homeless: list[Claimed] = []
+        for one in claimed:
+            gateway_id = routing.choose(
+                self.worker.book.routes, sender_id=one.sender_id, location_id=one.location_id, tried=one.tried or ()
+            ) or routing.choose(self.worker.book.routes, sender_id=one.sender_id, location_id=one.location_id)
+            if gateway_id is None:
+                homeless.append(one)
+            else:
+                intents.append((one, self.worker.book.accounts[gateway_id]))
+        return intents, homeless
+
+    def _start(self, claimed: Claimed, account: Account, *, start_by: float) -> None:
+        self.in_flight += 1
+        task = asyncio.create_task(self._hand_over(claimed, account, start_by))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _hand_over(self, claimed: Claimed, account: Account, start_by: float) -> None:
+        try:
+            settled: Settled = await hand_over(self.worker, self.lane, claimed, account, start_by)
+        except Exception:
+            # Nothing should bring us here; if something does, the lease tells, and the slot is not lost.
+            log.exception("a hand-over was not settled", extra={"message_id": str(claimed.id)})
+            self._free(1)
+            return
+        failpoints.hit("after_answer")
+        self._settler.put(claimed, settled)
+
+    def _free(self, count: int) -> None:
+        self.in_flight -= count
+        self.worker.metrics.in_flight.labels(self.lane).set(self.in_flight)
+        self._freed.set()
+        if self._short:
+            self.worker.ring(self.lane)
+
+    async def _drain(self) -> None:
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=self.worker.limits.deadline + 5)

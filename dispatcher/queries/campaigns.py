@@ -1,0 +1,297 @@
+"""Campaigns on their way: which are due, who they are for, how far they are, and when they are done."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dispatcher.queries.tallies import Moves
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A campaign message under expansion, held by this transaction."""
+
+    id: UUID
+    campaign_id: UUID
+    campaign_name: str
+    text: str
+    sender_id: str | None
+    send_by: datetime | None
+    send_at: datetime | None
+    expanding_at: datetime
+    expanded: int
+    recipients: int
+    created_by: str | None
+
+
+class Recipient(NamedTuple):
+    """One of the frozen audience, with what its tags may name."""
+
+    position: int
+    msisdn: str
+    contact_id: UUID | None
+    name: str | None
+    external_id: str | None
+    location_id: str | None
+    time_zone: str | None
+    fields: dict[str, Any] | None
+
+
+_START = text("""
+    UPDATE campaigns SET status = 'running', started_at = coalesce(started_at, now()), updated_at = now()
+    WHERE status = 'scheduled' AND (starts_at IS NULL OR starts_at <= now())
+""")
+
+# A million recipients take longer than a statement usually may.
+_PATIENCE = text("SET LOCAL statement_timeout = '110s'")
+
+_UNFROZEN = text("""
+    SELECT id FROM campaigns WHERE status = 'running' AND frozen_at IS NULL
+    ORDER BY starts_at NULLS FIRST LIMIT 1
+    FOR UPDATE SKIP LOCKED
+""")
+
+# Each number once: a contact of a group before a contact named alone before a loose number.
+_FREEZE = text("""
+    WITH wanted AS (
+        SELECT c.msisdn, c.id AS contact_id FROM campaign_targets t
+        JOIN target_group_members g ON g.target_group_id = t.target_group_id
+        JOIN contacts c ON c.id = g.contact_id
+        WHERE t.campaign_id = :campaign_id
+        UNION ALL
+        SELECT c.msisdn, c.id FROM campaign_targets t JOIN contacts c ON c.id = t.contact_id
+        WHERE t.campaign_id = :campaign_id
+        UNION ALL
+        SELECT t.msisdn, c.id FROM campaign_targets t LEFT JOIN contacts c ON c.msisdn = t.msisdn
+        WHERE t.campaign_id = :campaign_id AND t.msisdn IS NOT NULL
+    ), once AS (
+        SELECT DISTINCT ON (msisdn) msisdn, contact_id FROM wanted ORDER BY msisdn, contact_id NULLS LAST
+    ), frozen AS (
+        INSERT INTO campaign_recipients (campaign_id, position, msisdn, contact_id)
+        SELECT :campaign_id, row_number() OVER (ORDER BY contact_id NULLS LAST, msisdn), msisdn, contact_id FROM once
+        RETURNING 1
+    )
+    UPDATE campaigns SET frozen_at = now(), recipients = (SELECT count(*) FROM frozen), updated_at = now(),
+                         started_at = coalesce(started_at, now())
+    WHERE id = :campaign_id
+    RETURNING recipients
+""")
+
+_BEGIN_STEPS = text("""
+    UPDATE campaign_messages cm SET status = 'expanding', expanding_at = date_trunc('milliseconds', now())
+    FROM campaigns c
+    WHERE c.id = cm.campaign_id AND c.status = 'running' AND c.frozen_at IS NOT NULL
+      AND cm.status = 'pending' AND (cm.send_at IS NULL OR cm.send_at <= now())
+    RETURNING cm.id
+""")
+
+_LOCK_STEP = text("""
+    SELECT cm.id, cm.campaign_id, c.name, cm.text, c.sender_id, cm.send_by, cm.send_at, cm.expanding_at, cm.expanded,
+           c.recipients, c.created_by
+    FROM campaign_messages cm JOIN campaigns c ON c.id = cm.campaign_id
+    WHERE cm.status = 'expanding' AND c.status = 'running'
+      AND coalesce((SELECT sum(t.messages) FROM tallies t
+                    WHERE t.campaign_message_id = cm.id AND t.status = 'queued'), 0)
+          < :backlog
+    ORDER BY cm.expanded LIMIT 1
+    FOR UPDATE OF cm SKIP LOCKED
+""")
+
+_SLICE = text("""
+    SELECT r.position, r.msisdn, r.contact_id, c.name, c.external_id, c.location_id, c.time_zone, c.fields
+    FROM campaign_recipients r LEFT JOIN contacts c ON c.id = r.contact_id
+    WHERE r.campaign_id = :campaign_id AND r.position > :after AND r.position <= :upto
+    ORDER BY r.position
+""")
+
+_MOVE_CURSOR = text("""
+    UPDATE campaign_messages
+    SET expanded = :expanded, status = CASE WHEN :done THEN 'sending' ELSE status END
+    WHERE id = :id
+""")
+
+COLUMNS = (
+    "id",
+    "kind",
+    "status",
+    "priority",
+    "msisdn",
+    "msisdn_hash",
+    "text",
+    "encoding",
+    "segments",
+    "sender_id",
+    "campaign_id",
+    "campaign_message_id",
+    "contact_id",
+    "location_id",
+    "not_before",
+    "expires_at",
+    "failure",
+    "created_by",
+    "created_at",
+    "status_at",
+)
+
+# Open means queued or sending; both questions are answered by a partial index.
+_NOTHING_OPEN = """
+    cm.status = 'sending'
+      AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.campaign_message_id = cm.id AND m.status = 'queued')
+      AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.campaign_message_id = cm.id AND m.status = 'sending')
+"""
+
+# Asked again once it is held: a late answer may have put a message back into the queue meanwhile.
+_FINISHED = text(f"""
+    SELECT cm.id FROM campaign_messages cm JOIN campaigns c ON c.id = cm.campaign_id
+    WHERE c.status = 'running' AND {_NOTHING_OPEN}
+    ORDER BY cm.id
+    FOR UPDATE OF cm
+""")
+_FINISH_STEPS = text(f"""
+    UPDATE campaign_messages cm SET status = 'completed', finished_at = now()
+    WHERE cm.id = ANY(CAST(:ids AS uuid[])) AND {_NOTHING_OPEN}
+    RETURNING cm.id
+""")
+
+_FINISH = text("""
+    UPDATE campaigns c SET status = 'completed', finished_at = now(), updated_at = now()
+    WHERE c.status = 'running' AND c.frozen_at IS NOT NULL
+      AND NOT EXISTS (SELECT 1 FROM campaign_messages cm
+                      WHERE cm.campaign_id = c.id AND cm.status NOT IN ('completed', 'cancelled'))
+    RETURNING c.id
+""")
+
+_STOPPED = text("""
+    SELECT id FROM campaigns WHERE status = 'stopped' AND emptied_at IS NULL
+    ORDER BY stopped_at LIMIT 1
+    FOR UPDATE SKIP LOCKED
+""")
+
+_CANCEL_SOME = text("""
+    WITH chosen AS (
+        SELECT m.id FROM messages m
+        WHERE m.status = 'queued' AND m.campaign_message_id IN (
+            SELECT cm.id FROM campaign_messages cm WHERE cm.campaign_id = :campaign_id)
+        LIMIT :limit
+        FOR UPDATE SKIP LOCKED
+    ), moved AS (
+        UPDATE messages m SET status = 'cancelled', status_at = now() FROM chosen s WHERE m.id = s.id
+        RETURNING m.campaign_message_id, m.segments
+    )
+    SELECT campaign_message_id, 'queued', 'cancelled', count(*), sum(segments) FROM moved GROUP BY 1
+""")
+
+_CANCEL_REQUESTED = text("""
+    WITH chosen AS (
+        SELECT m.id FROM messages m WHERE m.status = 'queued' AND m.cancel_requested_at IS NOT NULL
+        LIMIT :limit
+        FOR UPDATE SKIP LOCKED
+    ), moved AS (
+        UPDATE messages m SET status = 'cancelled', status_at = now() FROM chosen s WHERE m.id = s.id
+        RETURNING m.campaign_message_id, m.segments
+    )
+    SELECT campaign_message_id, 'queued', 'cancelled', count(*), sum(segments) FROM moved GROUP BY 1
+""")
+
+_CANCEL_STEPS = text("""
+    UPDATE campaign_messages SET status = 'cancelled', finished_at = now()
+    WHERE campaign_id = :campaign_id AND status IN ('pending', 'expanding', 'sending')
+""")
+
+_OPEN_OF = text("""
+    SELECT EXISTS (SELECT 1 FROM messages m WHERE m.status IN ('queued', 'sending') AND m.campaign_message_id IN (
+        SELECT cm.id FROM campaign_messages cm WHERE cm.campaign_id = :campaign_id))
+""")
+
+_EMPTIED = text("UPDATE campaigns SET emptied_at = now(), finished_at = now() WHERE id = :campaign_id")
+
+
+async def start_due(tx: AsyncConnection) -> int:
+    """Let scheduled campaigns run whose first message is due."""
+    return (await tx.execute(_START)).rowcount
+
+
+async def freeze_one(tx: AsyncConnection) -> int | None:
+    """Settle the audience of one running campaign; how many recipients it has, or None when all are settled."""
+    campaign_id = (await tx.execute(_UNFROZEN)).scalar_one_or_none()
+    if campaign_id is None:
+        return None
+    await tx.execute(_PATIENCE)
+    return int((await tx.execute(_FREEZE, {"campaign_id": campaign_id})).scalar_one())
+
+
+async def begin_due_steps(tx: AsyncConnection) -> int:
+    """Let the messages of running campaigns be expanded whose time has come."""
+    return len((await tx.execute(_BEGIN_STEPS)).all())
+
+
+async def lock_step(tx: AsyncConnection, *, backlog: int) -> Step | None:
+    """A step to expand that nobody else expands now, unless its queue is `backlog` messages deep already."""
+    row = (await tx.execute(_LOCK_STEP, {"backlog": backlog})).one_or_none()
+    return None if row is None else Step(*row)
+
+
+async def list_recipients(tx: AsyncConnection, step: Step, *, upto: int) -> list[Recipient]:
+    """The recipients after the cursor, up to and with a position: one slice, never all."""
+    rows = await tx.execute(_SLICE, {"campaign_id": step.campaign_id, "after": step.expanded, "upto": upto})
+    return [Recipient._make(row) for row in rows]
+
+
+async def copy_messages(tx: AsyncConnection, records: Sequence[tuple[Any, ...]]) -> None:
+    """COPY rows in the order of COLUMNS into messages."""
+    raw = await tx.get_raw_connection()
+    assert raw.driver_connection is not None
+    await raw.driver_connection.copy_records_to_table("messages", records=records, columns=COLUMNS)
+
+
+async def move_cursor(tx: AsyncConnection, step: Step, *, expanded: int) -> None:
+    """Recipients up to `expanded` have their message now; the last of them ends the expansion."""
+    await tx.execute(_MOVE_CURSOR, {"id": step.id, "expanded": expanded, "done": expanded >= step.recipients})
+
+
+async def finish_steps(tx: AsyncConnection) -> int:
+    """Complete the steps of which nothing is open; how many were."""
+    ids = list((await tx.execute(_FINISHED)).scalars())
+    return len((await tx.execute(_FINISH_STEPS, {"ids": ids})).all()) if ids else 0
+
+
+async def finish_campaigns(tx: AsyncConnection) -> list[UUID]:
+    """Complete the running campaigns of which nothing is open."""
+    return list((await tx.execute(_FINISH)).scalars())
+
+
+async def lock_stopped(tx: AsyncConnection) -> UUID | None:
+    """A stopped campaign whose unsent messages are not all cancelled yet."""
+    return (await tx.execute(_STOPPED)).scalar_one_or_none()
+
+
+async def cancel_queued(tx: AsyncConnection, campaign_id: UUID, *, limit: int) -> Moves:
+    rows = await tx.execute(_CANCEL_SOME, {"campaign_id": campaign_id, "limit": limit})
+    moves = Moves()
+    moves.add_rows(tuple(row) for row in rows)
+    return moves
+
+
+async def cancel_requested(tx: AsyncConnection, *, limit: int) -> Moves:
+    """Cancel the queued messages that their owners called back."""
+    rows = await tx.execute(_CANCEL_REQUESTED, {"limit": limit})
+    moves = Moves()
+    moves.add_rows(tuple(row) for row in rows)
+    return moves
+
+
+async def cancel_steps(tx: AsyncConnection, campaign_id: UUID) -> None:
+    await tx.execute(_CANCEL_STEPS, {"campaign_id": campaign_id})
+
+
+async def has_open(tx: AsyncConnection, campaign_id: UUID) -> bool:
+    return bool((await tx.execute(_OPEN_OF, {"campaign_id": campaign_id})).scalar_one())
+
+
+async def mark_emptied(tx: AsyncConnection, campaign_id: UUID) -> None:
+    await tx.execute(_EMPTIED, {"campaign_id": campaign_id})

@@ -1,0 +1,196 @@
+"""Claim: take due messages for the length of a lease, and write down the intent before a byte may leave.
+
+Opt-outs, stops, call-backs and expiry are looked at here, in the last statement before a hand-over, whatever was
+true when the message was made.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dispatcher.queries.tallies import Moves
+from shared.domain.message import PRIORITY_OF
+
+
+class Claimed(NamedTuple):
+    """A message this dispatcher may hand over until its lease runs out. `attempt` is the fence.
+
+    A tuple, in the order of the claim's columns: thousands are made a second.
+    """
+
+    id: UUID
+    attempt: int
+    kind: str
+    msisdn: str
+    msisdn_hash: bytes
+    text: str
+    sender_id: str | None
+    location_id: str | None
+    segments: int
+    campaign_message_id: UUID | None
+    tried: list[UUID] | None
+    not_before: datetime
+    expires_at: datetime | None
+
+    def __repr__(self) -> str:
+        """Without number and text: a log may hold it."""
+        return f"Claimed(id={self.id}, attempt={self.attempt})"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a claim came to: `rows` were taken, of which `claimed` may be handed over; `moves` is what changed."""
+
+    rows: int
+    claimed: Sequence[Claimed]
+    moves: Moves
+
+
+# What decides a fate is read where the row is locked: only there it is the newest version, which a command that
+# came in between may have made. A password is sent even to who opted out of everything else: they asked for it.
+_DECISIVE = "m.id, m.cancel_requested_at, m.expires_at, m.kind, m.msisdn_hash"
+_MOVE = """
+    , fated AS (
+        SELECT d.id,
+               CASE WHEN d.cancel_requested_at IS NOT NULL THEN 'cancelled'
+                    WHEN d.expires_at <= now() THEN 'expired'
+                    WHEN d.kind <> 'otp' AND EXISTS (
+                        SELECT 1 FROM opt_outs o WHERE o.msisdn_hash = d.msisdn_hash) THEN 'skipped'
+                    ELSE 'sending' END AS fate
+        FROM due d
+    )
+    UPDATE messages m
+    SET status = f.fate,
+        status_at = now(),
+        skip_reason = CASE WHEN f.fate = 'skipped' THEN 'opted_out' END,
+        attempt = CASE WHEN f.fate = 'sending' THEN m.attempt + 1 ELSE m.attempt END,
+        lease_until = CASE WHEN f.fate = 'sending' THEN now() + make_interval(secs => :lease) END,
+        leased_by = CASE WHEN f.fate = 'sending' THEN :dispatcher END
+    FROM fated f
+    WHERE m.id = f.id AND m.status = 'queued'
+    RETURNING f.fate, m.id, m.attempt, m.kind, m.msisdn, m.msisdn_hash, m.text, m.sender_id, m.location_id, m.segments,
+              m.campaign_message_id, m.tried_gateway_ids, m.not_before, m.expires_at
+"""
+
+# Every running campaign that has something due gets an equal share of the free slots, so that a large one cannot
+# starve a small one; in changing order, so that with more campaigns than slots each has its turn.
+_CAMPAIGN = text(
+    f"""
+    WITH live AS MATERIALIZED (
+        SELECT cm.id FROM campaign_messages cm JOIN campaigns c ON c.id = cm.campaign_id
+        WHERE cm.status IN ('expanding', 'sending') AND c.status = 'running'
+          AND EXISTS (SELECT 1 FROM messages m
+                      WHERE m.campaign_message_id = cm.id AND m.status = 'queued' AND m.not_before <= now())
+        ORDER BY random()
+    ), due AS (
+        SELECT q.* FROM live CROSS JOIN LATERAL (
+            SELECT {_DECISIVE} FROM messages m
+            WHERE m.campaign_message_id = live.id AND m.status = 'queued' AND m.not_before <= now()
+            ORDER BY m.not_before, m.id
+            LIMIT (SELECT ceil(CAST(:slots AS numeric) / greatest(count(*), 1)) FROM live)
+            FOR UPDATE SKIP LOCKED) q
+        LIMIT :slots
+    )"""
+    + _MOVE
+)
+
+# One priority after the other, so that the index ends each search at what is due: otherwise every claim would read all
+# that is scheduled for later.
+_PRIORITIES = ", ".join(f"({priority})" for priority in sorted(set(PRIORITY_OF.values())))
+_URGENT = text(
+    f"""
+    WITH due AS (
+        SELECT q.* FROM (VALUES {_PRIORITIES}) AS p (priority) CROSS JOIN LATERAL (
+            SELECT {_DECISIVE} FROM messages m
+            WHERE m.campaign_message_id IS NULL AND m.status = 'queued'
+              AND m.priority = p.priority AND m.not_before <= now()
+            ORDER BY m.not_before, m.id
+            LIMIT :slots
+            FOR UPDATE SKIP LOCKED) q
+        LIMIT :slots
+    )"""
+    + _MOVE
+)
+
+# Where nobody can be handed anything to there is no claim that would see that a message's time is over.
+_EXPIRE = {
+    lane: text(f"""
+    WITH over AS (
+        SELECT m.id FROM messages m
+        WHERE m.campaign_message_id {whose} AND m.status = 'queued' AND m.expires_at <= now()
+        LIMIT :limit
+        FOR UPDATE SKIP LOCKED
+    ), moved AS (
+        UPDATE messages m SET status = 'expired', status_at = now() FROM over o WHERE m.id = o.id
+        RETURNING m.campaign_message_id, m.segments
+    )
+    SELECT campaign_message_id, 'queued', 'expired', count(*), sum(segments) FROM moved GROUP BY 1
+    """)
+    for lane, whose in (("urgent", "IS NULL"), ("bulk", "IS NOT NULL"))
+}
+
+_INTEND = text("""
+    INSERT INTO attempts (message_id, attempt, gateway_id, dispatcher, started_at)
+    SELECT i.message_id, i.attempt, i.gateway_id, :dispatcher, now()
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:attempts AS smallint[]), CAST(:gateway_ids AS uuid[]))
+         AS i (message_id, attempt, gateway_id)
+""")
+
+_UNCLAIM = text("""
+    UPDATE messages m
+    SET status = 'queued', attempt = m.attempt - 1, lease_until = NULL, leased_by = NULL, status_at = now(),
+        not_before = now() + make_interval(secs => :delay)
+    WHERE m.id = ANY(CAST(:ids AS uuid[])) AND m.status = 'sending' AND m.leased_by = :dispatcher
+""")
+
+
+async def claim(tx: AsyncConnection, *, lane: str, slots: int, lease: float, dispatcher: str) -> Taken:
+    """Take up to `slots` due messages of a lane; those that may not be sent any more are closed on the way.
+
+    `lease` is in seconds of the database's clock.
+    """
+    rows = await tx.execute(
+        _URGENT if lane == "urgent" else _CAMPAIGN, {"slots": slots, "lease": lease, "dispatcher": dispatcher}
+    )
+    taken = 0
+    claimed: list[Claimed] = []
+    moves = Moves()
+    for taken, (fate, *columns) in enumerate(rows, start=1):  # noqa: B007 - its last value is the count
+        one = Claimed._make(columns)
+        moves.add(one.campaign_message_id, was="queued", now=fate, messages=1, segments=one.segments)
+        if fate == "sending":
+            claimed.append(one)
+    return Taken(taken, claimed, moves)
+
+
+async def expire(tx: AsyncConnection, *, lane: str, limit: int) -> Moves:
+    """Close queued messages of a lane whose time is over, while there is no gateway to claim them for."""
+    rows = await tx.execute(_EXPIRE[lane], {"limit": limit})
+    moves = Moves()
+    moves.add_rows(tuple(row) for row in rows)
+    return moves
+
+
+async def insert_intents(tx: AsyncConnection, intents: Sequence[tuple[Claimed, UUID]], *, dispatcher: str) -> None:
+    """One attempt row for each message and the gateway it is about to be handed to."""
+    if intents:
+        await tx.execute(
+            _INTEND,
+            {
+                "dispatcher": dispatcher,
+                "ids": [claimed.id for claimed, _ in intents],
+                "attempts": [claimed.attempt for claimed, _ in intents],
+                "gateway_ids": [gateway_id for _, gateway_id in intents],
+            },
+        )
+
+
+async def put_back(tx: AsyncConnection, claimed: Sequence[Claimed], *, delay: float, dispatcher: str) -> None:
+    """Return messages that no gateway serves right now, in the transaction that claimed them: no attempt was made."""
+    if claimed:
+        await tx.execute(_UNCLAIM, {"ids": [one.id for one in claimed], "delay": delay, "dispatcher": dispatcher})

@@ -1,0 +1,23 @@
+"""Deleting what has served its time, in batches that hold no lock for long."""
+
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.ids import first_uuid7
+
+# Ids tell the time, so the oldest are found by the primary key; without it every batch would read the whole inbox.
+_APPLIED = text("""
+    DELETE FROM receipts r USING (
+        SELECT id FROM receipts WHERE id < :before_id AND applied_at < :before
+        ORDER BY id LIMIT :limit
+        FOR UPDATE SKIP LOCKED) old
+    WHERE r.id = old.id
+""")
+
+
+async def delete_applied_receipts(tx: AsyncConnection, *, before: datetime, limit: int) -> int:
+    """Empty the inbox of what was applied long ago; what it said stands in the attempts."""
+    bounds = {"before": before, "before_id": first_uuid7(before), "limit": limit}
+    return (await tx.execute(_APPLIED, bounds)).rowcount

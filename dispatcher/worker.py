@@ -1,0 +1,102 @@
+"""What one dispatcher process owns: its name, transactions, gateways, door, clock and bells. Handed to every stage."""
+
+import asyncio
+import contextlib
+import os
+import random
+import socket
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from dispatcher.book import Book
+from dispatcher.transport import Transport
+from shared.clock import utc_now
+from shared.metrics import DispatcherMetrics
+from shared.sealing import Sealer
+
+# Tallies are kept per writer; this many slots keep dispatchers from waiting for each other's rows.
+WRITER_SLOTS = 64
+
+
+def new_name() -> str:
+    """A name no other dispatcher has or had: leases are signed with it."""
+    return f"{socket.gethostname()[:20]}-{os.getpid()}-{random.getrandbits(32):08x}"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much at once and for how long; times in seconds."""
+
+    deadline: float = 10.0
+    lease: float = 30.0
+    # What a claim looked at holds for so long; counted from its commit, lest a slow database keep everything stale.
+    fresh: float = 0.8
+    bulk_slots: int = 500
+    urgent_slots: int = 100
+    expand_slice: int = 2_000
+    backlog: int = 200_000
+    receipts_batch: int = 2_000
+    settle_wait: float = 0.02
+    lookup_waits: tuple[float, ...] = (15.0, 60.0, 300.0, 900.0, 3600.0)
+
+    def slots(self, lane: str) -> int:
+        return self.urgent_slots if lane == "urgent" else self.bulk_slots
+
+
+class Gauges:
+    """The metrics of the hot path with their labels looked up once: a look-up costs more than the count."""
+
+    def __init__(self, metrics: DispatcherMetrics) -> None:
+        self.lane_latency = lru_cache(maxsize=None)(metrics.lane_latency_seconds.labels)
+        self.hand_over = lru_cache(maxsize=1000)(metrics.hand_over_seconds.labels)
+        self.messages = lru_cache(maxsize=10_000)(metrics.messages.labels)
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    engine: AsyncEngine
+    book: Book
+    transport: Transport
+    sealer: Sealer
+    pepper: bytes = field(repr=False)
+    metrics: DispatcherMetrics
+    limits: Limits = Limits()
+    name: str = field(default_factory=new_name)
+    gauges: Gauges = field(init=False)
+    writer: int = field(default_factory=lambda: random.randrange(WRITER_SLOTS))  # noqa: S311 - spreads rows
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    bells: defaultdict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "gauges", Gauges(self.metrics))
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """One step's transaction: committed at the end of the block. Nothing in it may wait for anything but `tx`."""
+        async with self.engine.begin() as tx:
+            yield tx
+
+    def now(self) -> datetime:
+        return utc_now()
+
+    def ring(self, name: str) -> None:
+        """Wake a stage or a lane's pump of this process, by its name."""
+        self.bells[name].set()
+
+    def stop(self) -> None:
+        """Begin to drain: no new work is taken, and whoever sleeps is woken to see it."""
+        self.stopping.set()
+        for bell in self.bells.values():
+            bell.set()
+
+    async def sleep(self, bell: asyncio.Event, seconds: float) -> None:
+        """Wait for a bell, for at most so many seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await bell.wait()

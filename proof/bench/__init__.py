@@ -1,0 +1,1 @@
+"""What the path costs: throughput, latency, memory and paging, as ratios within one run on one machine."""

@@ -1,0 +1,98 @@
+"""Whether a large campaign or import costs more a row, or more memory, than a small one."""
+
+import csv
+import io
+import time
+from typing import Any, Final
+
+import psutil
+
+from proof.bench import seeding
+from proof.bench.sending import SHAPE
+from proof.evidence import Stuck
+from proof.processes import Process
+from proof.world import World
+
+SAMPLE_SECONDS: Final = 0.1
+
+
+def measure(small: int, large: int) -> dict[str, Any]:
+    """scale_cost_ratio and scale_rss_ratio for campaigns, import_rss_ratio for CSV files, large over small."""
+    with World(SHAPE) as world:
+        seeding.quiet_gateway(world)
+        everyone = seeding.add_people(world, large, group="everyone")
+        some = seeding.add_people(world, small, group="some")
+        little = _campaign(world, some, name="small")
+        much = _campaign(world, everyone, name="large")
+    with World(SHAPE) as world:
+        few = _import(world, small, name="small")
+        many = _import(world, large, name="large")
+    return {
+        "ratios": {
+            "scale_cost_ratio": (much["cpu"] / large) / (little["cpu"] / small),
+            "scale_rss_ratio": much["rss"] / little["rss"],
+            "import_rss_ratio": many["rss"] / few["rss"],
+            "import_api_rss_ratio": many["api_rss"] / few["api_rss"],
+        },
+        "raw": {
+            "campaign_cpu_microseconds": [round(little["cpu"] / small * 1e6), round(much["cpu"] / large * 1e6)],
+            "campaign_rss_mb": [round(little["rss"] / 1e6, 1), round(much["rss"] / 1e6, 1)],
+            "import_rss_mb": [round(few["rss"] / 1e6, 1), round(many["rss"] / 1e6, 1)],
+            "import_api_rss_mb": [round(few["api_rss"] / 1e6, 1), round(many["api_rss"] / 1e6, 1)],
+            "import_rows_per_second": round(large / many["seconds"]),
+        },
+    }
+
+
+def _campaign(world: World, group: str, *, name: str) -> dict[str, float]:
+    """Processor seconds and the highest memory of the dispatcher over one campaign."""
+    watched = _Watched(world.dispatchers[0])
+    campaign = seeding.start_campaign(world, group, name=name)
+    while world.api.get(f"/v1/campaigns/{campaign}")["status"] != "completed":
+        watched.look()
+        time.sleep(SAMPLE_SECONDS)
+    return {"cpu": watched.cpu(), "rss": watched.rss}
+
+
+def _import(world: World, rows: int, *, name: str) -> dict[str, float]:
+    dispatcher, api = _Watched(world.dispatchers[0]), _Watched(world.api_process)
+    begun = time.monotonic()
+    id_ = world.api.upload("/v1/contacts/import", _csv(rows), default_region="US")["id"]
+    while True:
+        dispatcher.look()
+        api.look()
+        told = world.api.get(f"/v1/imports/{id_}")
+        if told["status"] in {"completed", "failed"}:
+            break
+        time.sleep(SAMPLE_SECONDS)
+    if told["rows_imported"] != rows:
+        raise Stuck(f"the {name} import of {rows} rows ended as {told}")
+    return {"rss": dispatcher.rss, "api_rss": api.rss, "seconds": time.monotonic() - begun}
+
+
+def _csv(rows: int) -> bytes:
+    file = io.StringIO()
+    writer = csv.writer(file)
+    writer.writerow(["phone", "name", "city"])
+    writer.writerows([f"+1555{n:07}", f"Name {n}", f"City {n % 100}"] for n in range(rows))
+    return file.getvalue().encode()
+
+
+class _Watched:
+    """A process and its children: processor time since now, and the highest memory seen."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = psutil.Process(process.pid)
+        self.rss = 0
+        self._begun = self._spent()
+
+    def look(self) -> None:
+        family = [self._process, *self._process.children(recursive=True)]
+        self.rss = max(self.rss, sum(one.memory_info().rss for one in family))
+
+    def cpu(self) -> float:
+        return self._spent() - self._begun
+
+    def _spent(self) -> float:
+        times = self._process.cpu_times()
+        return times.user + times.system

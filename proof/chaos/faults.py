@@ -1,0 +1,82 @@
+"""A gateway that misbehaves in every way at once, and receipts that are lost, doubled, disordered and early.
+
+What receipts do not settle, look-ups at the gateway do; what never arrived stays unconfirmed, and is stated.
+"""
+
+import time
+from typing import Any, Final
+
+from proof.chaos.trial import Finding, Plan, conclude
+from proof.evidence import await_ended, await_still, judge_world
+from proof.numbers import fictional
+from proof.promises import Promises
+from proof.world import Shape, World
+
+NAME: Final = "gateway faults"
+MESSAGES: Final = 6_000
+PORTION: Final = 0.015
+SETTLE_SECONDS: Final = 240.0
+
+# Half of them take the message and then fail to say so; the others fail without taking it.
+FAULTS: Final[tuple[dict[str, Any], ...]] = (
+    {"kind": "hang", "accept": True},
+    {"kind": "hang", "accept": False},
+    {"kind": "error", "status": 500, "accept": True},
+    {"kind": "error", "status": 503, "accept": False},
+    {"kind": "reset"},
+    {"kind": "reset", "accept": False},
+    {"kind": "close"},
+    {"kind": "close", "accept": False},
+    {"kind": "throttle", "retry_after": 1},
+    {"kind": "garbage"},
+    {"kind": "malformed_json"},
+    {"kind": "html"},
+    {"kind": "cut_body"},
+    {"kind": "drip"},
+    {"kind": "error_body"},
+    {"kind": "redirect", "location": "/elsewhere"},
+)
+RECEIPTS: Final[dict[str, Any]] = {
+    "callback_loss": 0.2,
+    "callback_duplication": 0.2,
+    "callback_copies": 3,
+    "callback_order": "shuffled",
+    "callback_before_answer": 0.05,
+    "undelivered": 0.05,
+}
+SHAPE: Final = Shape(dispatchers=2, bulk_slots=60, latency_ms=50.0, dials=RECEIPTS)
+
+
+def run(plan: Plan) -> Finding:
+    finding = Finding(NAME, "fault", figures={"kinds of fault": len(FAULTS) + 1})
+    with World(SHAPE, keep=plan.keep) as world:
+        promises = Promises()
+        world.simulator.set_dials(faults=[{**fault, "probability": PORTION} for fault in FAULTS])
+        campaign = promises.start_campaign(world.api, "campaign", msisdns=fictional(plan.size(MESSAGES)))
+        time.sleep(2.0)
+        for _ in range(plan.times(3)):
+            world.simulator.stop_listening(1.0)  # refused at TCP
+            time.sleep(2.5)
+        await_ended(world, campaign, seconds=240.0)
+        struck = dict(world.simulator.stats()["faults"])
+        world.simulator.set_dials(faults=[])
+        await_still(world, seconds=60.0)
+        finding.figures["in doubt before look-ups"] = len(judge_world(world, promises).doubted)
+        finding.figures["settled after, s"] = round(_await_settled(world, promises), 1)
+        finding.trials = sum(struck.values())
+        verdict = conclude(world, promises, finding)
+    finding.figures["never arrived, stated as unconfirmed"] = len(verdict.never_arrived)
+    finding.figures["statuses"] = dict(sorted(verdict.statuses.items()))
+    unstruck = {fault["kind"] for fault in FAULTS} - struck.keys()
+    finding.require(not unstruck or plan.scale < 1, f"these faults never struck: {', '.join(sorted(unstruck))}")
+    return finding
+
+
+def _await_settled(world: World, promises: Promises) -> float:
+    """Until nothing that arrived is in doubt any more; how long that took, or how long was waited in vain."""
+    begun = time.monotonic()
+    while time.monotonic() - begun < SETTLE_SECONDS:
+        if not judge_world(world, promises).doubted:
+            break
+        time.sleep(1.0)
+    return time.monotonic() - begun

@@ -1,0 +1,76 @@
+"""Random kill -9: dispatchers that share a campaign die at any moment, one after the other, for as long as it runs."""
+
+import random
+import time
+from typing import Final
+
+from proof.chaos.chatter import Chatter
+from proof.chaos.trial import Finding, Plan, conclude
+from proof.evidence import ENDED, await_ended, in_flight_of
+from proof.numbers import fictional
+from proof.processes import Process
+from proof.promises import Promises, Started, import_group
+from proof.world import Shape, World
+
+NAME: Final = "random kill -9"
+MESSAGES: Final = 20_000
+CAMPAIGNS_A_WORLD: Final = 4
+PAUSE_SECONDS: Final = (0.15, 1.5)
+# Some receipts come before a lease runs out, some after.
+SHAPE: Final = Shape(
+    dispatchers=2, latency_ms=50.0, dials={"jitter_ms": 50.0, "callback_delay_ms": [10.0, 8_000.0]}, zygote=True
+)
+
+
+def run(plan: Plan) -> Finding:
+    """Campaign after campaign, world after world, until all kills are spent."""
+    finding = Finding(NAME, "kill", figures={"window": SHAPE.slots, "in flight at a kill, most": 0})
+    chance = plan.chance(NAME)
+    while finding.trials < plan.kills:
+        with World(SHAPE, keep=plan.keep) as world:
+            promises = Promises()
+            audience = fictional(plan.size(MESSAGES))
+            group_id = import_group(world, "everybody", audience)
+            for number in range(1, CAMPAIGNS_A_WORLD + 1):
+                if finding.trials < plan.kills:
+                    name = f"campaign {number}"
+                    campaign = promises.start_campaign(world.api, name, msisdns=audience, group_id=group_id)
+                    _kill_while_it_runs(world, promises, campaign, finding, most=plan.kills, chance=chance)
+                    plan.say(f"  {finding.trials} of {plan.kills} kills")
+            verdict = conclude(world, promises, finding, seconds=240.0)
+            finding.add("never arrived, stated as unconfirmed", len(verdict.never_arrived))
+    in_flight = finding.figures.pop("in flight in all", 0)
+    finding.figures["in flight at a kill, mean"] = round(in_flight / finding.trials, 1)
+    return finding
+
+
+def _kill_while_it_runs(
+    world: World, promises: Promises, campaign: Started, finding: Finding, *, most: int, chance: random.Random
+) -> None:
+    begun = time.monotonic()
+    with Chatter(world.api, promises, per_second=5, name=f"{campaign.name}, personal") as chatter:
+        while finding.trials < most and not _has_ended(world, campaign):
+            time.sleep(chance.uniform(*PAUSE_SECONDS))
+            ready = [process for process in world.dispatchers if process.running and process.is_ready]
+            if ready:
+                _kill(world, chance.choice(ready), finding)
+        await_ended(world, campaign, seconds=180.0)
+    finding.require(not chatter.failures, f"{campaign.name}: {len(chatter.failures)} messages were not acknowledged")
+    finding.most("campaign seconds, most", round(time.monotonic() - begun, 1))
+
+
+def _kill(world: World, victim: Process, finding: Finding) -> None:
+    victim.kill()
+    finding.trials += 1
+    left = len(in_flight_of(world, victim.pid))
+    finding.most("in flight at a kill, most", left)
+    finding.add("in flight in all", left)
+    finding.require(
+        left <= world.shape.slots,
+        f"kill {finding.trials} left {left} messages in flight; a dispatcher has {world.shape.slots} slots",
+    )
+    world.start_dispatcher(wait=False)
+
+
+def _has_ended(world: World, campaign: Started) -> bool:
+    return world.api.insist("GET", f"/v1/campaigns/{campaign.id}")["status"] in ENDED

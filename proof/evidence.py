@@ -1,0 +1,102 @@
+"""Gathers what the judge hears from a world: waits until nothing moves any more, then reads the ledgers."""
+
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from deploy.local.errors import ServerFailed
+from deploy.simulator.ledger import Entry, read_ledger
+from proof.judge import Row, Sum, Verdict, judge
+from proof.promises import Promises, Started
+from proof.world import World
+
+POLL_SECONDS: Final = 0.1
+ENDED: Final = ("completed", "stopped", "held")
+
+_OPEN = "SELECT count(*) FROM messages WHERE status IN ('queued', 'sending')"
+_INBOX = "SELECT count(*) FROM receipts WHERE applied_at IS NULL"
+_ROWS = "SELECT id, coalesce(campaign_message_id::text, ''), msisdn, status, attempt FROM messages"
+_RECOUNT = "SELECT status, count(*) FROM messages WHERE campaign_id = '{}' GROUP BY 1"
+_TALLIES = (
+    "SELECT t.status, sum(t.messages) FROM tallies t JOIN campaign_messages c ON c.id = t.campaign_message_id "
+    "WHERE c.campaign_id = '{}' GROUP BY 1"
+)
+_IN_FLIGHT = "SELECT id, attempt FROM messages WHERE status = 'sending' AND leased_by LIKE '%-{}-%'"
+
+
+class Stuck(TimeoutError):
+    """Something that should have come to its end did not."""
+
+
+def await_ended(world: World, campaign: Started, *, seconds: float = 120.0) -> str:
+    """The campaign's status once it moves no more by itself."""
+    give_up = time.monotonic() + seconds
+    while True:
+        status = str(world.api.insist("GET", f"/v1/campaigns/{campaign.id}")["status"])
+        if status in ENDED:
+            return status
+        if time.monotonic() > give_up:
+            counts = world.ask(_RECOUNT.format(campaign.id))
+            raise Stuck(f"campaign {campaign.name!r} is {status} after {seconds:g} s: {counts}")
+        time.sleep(POLL_SECONDS)
+
+
+def await_still(world: World, *, seconds: float = 60.0) -> None:
+    """Until no message is open, the gateway has no receipt left to tell, and the inbox is empty."""
+    give_up = time.monotonic() + seconds
+    while True:
+        left = {"open": _count(world, _OPEN), "callbacks": callbacks_queued(world), "receipts": _count(world, _INBOX)}
+        if not any(left.values()):
+            return
+        if time.monotonic() > give_up:
+            raise Stuck(f"after {seconds:g} s there is still something on its way: {left}")
+        time.sleep(POLL_SECONDS)
+
+
+def _count(world: World, statement: str) -> int:
+    """While Postgres starts again, there is something left."""
+    try:
+        return world.count(statement)
+    except ServerFailed:
+        return 1
+
+
+def callbacks_queued(world: World) -> int:
+    return int(world.simulator.stats()["callbacks"]["queued"])
+
+
+def in_flight_of(world: World, pid: int) -> dict[str, int]:
+    """The messages whose lease a dispatcher process holds, with their attempt."""
+    return {id_: int(attempt) for id_, attempt in world.ask(_IN_FLIGHT.format(pid))}
+
+
+def read_rows(world: World) -> list[Row]:
+    return [Row(id_, step, msisdn, status, int(n)) for id_, step, msisdn, status, n in world.ask(_ROWS)]
+
+
+def read_entries(world: World) -> list[Entry]:
+    return read_ledger(world.simulator.ledger_path)
+
+
+def judge_world(world: World, promises: Promises) -> Verdict:
+    return judge(promises.keys, read_rows(world), read_entries(world))
+
+
+def add_up(world: World, campaign: Started) -> Sum:
+    """The arithmetic of a campaign that is still."""
+    report = world.api.insist("GET", f"/v1/campaigns/{campaign.id}/report")
+    return Sum(
+        expected=campaign.size,
+        reported=report["counts"],
+        recounted=_counts(world, _RECOUNT, campaign),
+        tallied=_counts(world, _TALLIES, campaign),
+    )
+
+
+def check_sums(world: World, campaigns: Sequence[Started]) -> list[str]:
+    """A sentence for each campaign whose numbers do not agree."""
+    return [f"{one.name}: {wrong}" for one in campaigns for wrong in add_up(world, one).broken()]
+
+
+def _counts(world: World, statement: str, campaign: Started) -> dict[str, int]:
+    return {status: int(count) for status, count in world.ask(statement.format(campaign.id))}

@@ -1,0 +1,1 @@
+"""What api and dispatcher agree on; imports nothing of theirs."""

@@ -1,0 +1,266 @@
+"""The contract between a gateway's dialect and the machinery that sends.
+
+An adapter is a module of pure functions: it builds requests and reads answers, and does no I/O. mypy holds each
+module in `shared/gateways/` to the protocols below.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from functools import cached_property
+from typing import Any, Final, Protocol
+from urllib.parse import parse_qsl
+from uuid import UUID
+
+from shared.domain.message import Status
+from shared.domain.outcome import Outcome
+from shared.errors import Invalid
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a kind of gateway can do; policy asks this instead of naming kinds.
+
+    `client_reference` means that our message id comes back in receipts; `lookup` that a message of unknown fate
+    can be asked for.
+    """
+
+    largest_batch: int = 1
+    receipts: bool = False
+    client_reference: bool = False
+    lookup: bool = False
+    attachments: bool = False
+    balance: bool = False
+    alphanumeric_senders: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One configured gateway, as an adapter may see it."""
+
+    gateway_id: UUID
+    settings: Mapping[str, Any]
+    secrets: Mapping[str, str] = field(repr=False)
+    status_url: str = ""
+    inbound_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sms:
+    """One message on its way to a gateway. `expires_in` is in seconds."""
+
+    id: UUID
+    attempt: int
+    msisdn: str = field(repr=False)
+    text: str = field(repr=False)
+    sender_id: str | None = None
+    segments: int = 1
+    expires_in: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An HTTP request as a value."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer as a value; header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True)  # no slots: what is parsed is parsed once
+class Callback:
+    """A request from a gateway. `url` is built from our public URL and the raw query, never from `Host`."""
+
+    method: str
+    url: str = field(repr=False)  # holds the token
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+    @cached_property
+    def query(self) -> list[tuple[str, str]]:
+        _, _, query = self.url.partition("?")
+        return parse_qsl(query, keep_blank_values=True)
+
+    @cached_property
+    def form(self) -> list[tuple[str, str]]:
+        if not self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+            return []
+        return parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """News of one message: named by our id, by the gateway's reference, or by both.
+
+    `at` is the gateway's own clock, kept as data and never used for order.
+    """
+
+    status: Status
+    message_id: UUID | None = None
+    attempt: int | None = None
+    reference: str | None = None
+    code: str | None = None
+    opted_out: bool = False
+    at: datetime | None = None
+    segments: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """A message from a handset. `handled` says the gateway answers opt-out words by itself."""
+
+    msisdn: str
+    text: str = field(repr=False)
+    to: str = ""
+    reference: str | None = None
+    keyword: str | None = None
+    handled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """Credit at a gateway, in its own unit (a currency code, or `credits`)."""
+
+    amount: Decimal
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A message whose fate is asked for: what was handed over, and between which moments."""
+
+    msisdn: str = field(repr=False)
+    text: str = field(repr=False)
+    sender_id: str | None
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A message at the gateway that may be the wanted one."""
+
+    reference: str
+    status: Status
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """What a look-up brought. Without `complete`, absence and uniqueness prove nothing."""
+
+    candidates: Sequence[Candidate]
+    complete: bool
+
+
+class UnreadableCallback(Invalid):
+    """The request is not one that this gateway would send."""
+
+
+class ForgedCallback(UnreadableCallback):
+    """The request's signature does not fit; nothing of it was recorded."""
+
+
+class UnreadableAnswer(Invalid):
+    """The gateway's answer to a question (not to a hand-over) could not be read."""
+
+
+class Adapter(Protocol):
+    """What every gateway's module offers.
+
+    `read_send` is total: whatever comes back, each message of the batch gets an outcome.
+    """
+
+    @property
+    def KIND(self) -> str: ...  # noqa: N802 - a module constant, not a method
+
+    @property
+    def CAPABILITIES(self) -> Capabilities: ...  # noqa: N802 - as above
+
+    @property
+    def INBOUND_REPLY(self) -> tuple[str, bytes]: ...  # noqa: N802 - content type and body
+
+    def check_settings(self, settings: Mapping[str, Any], secrets: Mapping[str, str]) -> Mapping[str, Any]:
+        """The settings as they will be stored; raises Invalid, naming the field."""
+        ...
+
+    def build_send(self, account: Account, batch: Sequence[Sms]) -> Call: ...
+
+    def read_send(self, batch: Sequence[Sms], answer: Answer) -> Sequence[Outcome]: ...
+
+    def read_callback(self, account: Account, callback: Callback) -> Sequence[Receipt]: ...
+
+    def read_inbound(self, account: Account, callback: Callback) -> Sequence[Inbound]: ...
+
+
+class Metered(Protocol):
+    """A gateway that can be asked for its credit."""
+
+    def build_balance(self, account: Account) -> Call: ...
+
+    def read_balance(self, answer: Answer) -> Balance: ...
+
+
+class Searchable(Protocol):
+    """A gateway that can be asked what became of a message."""
+
+    def build_lookup(self, account: Account, wanted: Wanted) -> Call: ...
+
+    def read_lookup(self, wanted: Wanted, answer: Answer) -> LookedUp: ...
+
+
+_LONGEST_WAIT: Final = 3600.0  # no gateway is believed that wants to be left alone for longer
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]+)?")
+_URL = re.compile(r"https?://\S+", re.IGNORECASE)
+_DIGITS = re.compile(r"\+?[0-9](?:[ ().-]{0,2}[0-9]){5,}")
+
+
+def json_object(body: bytes) -> Mapping[str, Any] | None:
+    """The JSON object a body holds; None if it holds anything else."""
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def http_date(value: Any) -> datetime | None:
+    """The moment a date of RFC 2822 or HTTP names; None if it names none."""
+    try:
+        moment = parsedate_to_datetime(value)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (TypeError, ValueError, IndexError, AttributeError, OverflowError):
+        return None
+
+
+def retry_after_of(headers: Mapping[str, str]) -> float | None:
+    """The seconds to wait by Retry-After; a date in it is counted from the answer's own Date."""
+    value = headers.get("retry-after", "").strip()
+    if _SECONDS.fullmatch(value):
+        return min(float(value), _LONGEST_WAIT)
+    until, since = http_date(value), http_date(headers.get("date"))
+    if until is None or since is None:
+        return None
+    return min(max((until - since).total_seconds(), 0.0), _LONGEST_WAIT)
+
+
+def redacted(words: str, batch: Sequence[Sms] = (), *, most: int = 200) -> str:
+    """A gateway's words without what they often quote: texts, numbers, addresses with our token."""
+    for sms in batch:
+        for private in (sms.text, sms.msisdn):
+            words = words.replace(private, "[...]") if len(private) > 3 else words
+    return _DIGITS.sub("[number]", _URL.sub("[url]", words))[:most]

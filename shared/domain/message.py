@@ -1,0 +1,160 @@
+"""The life of one message, as law.
+
+Nothing here reads a clock, a row or a socket. The dispatcher asks, and the same tables guard its UPDATE statements
+(`dispatcher/queries/`), so a rule is written down once.
+"""
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+from uuid import UUID
+
+from shared.domain.outcome import Accepted, Fault, Lost, Outcome, Refused
+from shared.errors import Conflict
+
+
+class Status(StrEnum):
+    QUEUED = "queued"  # waiting to be claimed
+    SENDING = "sending"  # leased, the intent is committed: bytes may leave
+    SUBMITTED = "submitted"  # a gateway took it
+    SENT = "sent"  # the carrier took it
+    DELIVERED = "delivered"  # the handset has it
+    UNDELIVERED = "undelivered"  # gateway or carrier gave up after taking it
+    FAILED = "failed"  # no gateway would take it
+    UNCONFIRMED = "unconfirmed"  # a gateway may have it
+    EXPIRED = "expired"  # past its expires_at, not sent
+    SKIPPED = "skipped"  # not sent on purpose; skip_reason says why
+    CANCELLED = "cancelled"  # its owner called it back in time
+
+
+class SkipReason(StrEnum):
+    OPTED_OUT = "opted_out"
+    INVALID_MSISDN = "invalid_msisdn"
+    DUPLICATE = "duplicate"
+    NO_CONSENT = "no_consent"
+    EXCLUDED = "excluded"
+    FREQUENCY_CAP = "frequency_cap"
+    QUOTA = "quota"
+
+
+class Kind(StrEnum):
+    OTP = "otp"
+    PERSONAL = "personal"
+    VOUCHER = "voucher"
+    TEST = "test"
+    CAMPAIGN = "campaign"
+
+
+# Lower goes first. A password before a person's message, both before a campaign.
+PRIORITY_OF: Final[Mapping[Kind, int]] = MappingProxyType(
+    {Kind.OTP: 0, Kind.PERSONAL: 1, Kind.VOUCHER: 1, Kind.TEST: 1, Kind.CAMPAIGN: 2}
+)
+
+# What one message may cost at most.
+MAX_SEGMENTS: Final = 10
+
+# Still to be handed over: while a campaign has one of these, it is not completed.
+OPEN: Final = frozenset({Status.QUEUED, Status.SENDING})
+
+# What only evidence of acceptance can name; everything else ranks below all of them.
+EVIDENCE: Final = frozenset({Status.SUBMITTED, Status.SENT, Status.DELIVERED, Status.UNDELIVERED})
+
+# Receipts merge by the higher rank, so order, lateness and repetition can't matter. Networks do deliver after they
+# reported failure; they never take delivery back.
+RANK: Final[Mapping[Status, int]] = MappingProxyType(
+    dict.fromkeys(Status, 0) | {Status.SUBMITTED: 1, Status.SENT: 2, Status.UNDELIVERED: 3, Status.DELIVERED: 4}
+)
+
+MOVES: Final[Mapping[Status, frozenset[Status]]] = MappingProxyType(
+    {
+        Status.QUEUED: EVIDENCE | {Status.SENDING, Status.FAILED, Status.EXPIRED, Status.SKIPPED, Status.CANCELLED},
+        Status.SENDING: EVIDENCE | {Status.QUEUED, Status.FAILED, Status.UNCONFIRMED},
+        Status.SUBMITTED: frozenset({Status.SENT, Status.UNDELIVERED, Status.DELIVERED}),
+        Status.SENT: frozenset({Status.UNDELIVERED, Status.DELIVERED}),
+        Status.DELIVERED: frozenset(),
+        Status.UNDELIVERED: frozenset({Status.DELIVERED}),
+        # Back to the queue only on proof that nothing had left: a late answer of the dispatcher that lost its lease.
+        Status.UNCONFIRMED: EVIDENCE | {Status.QUEUED, Status.FAILED},
+        # A receipt for one of these says that a gateway lied when it refused. It is believed.
+        Status.FAILED: EVIDENCE,
+        Status.EXPIRED: EVIDENCE,
+        Status.CANCELLED: EVIDENCE,
+        Status.SKIPPED: EVIDENCE,
+    }
+)
+
+# An answer counts only while the hand-over it belongs to is the message's last word.
+ANSWERABLE: Final = frozenset({Status.SENDING, Status.UNCONFIRMED})
+
+
+def after_outcome(current: Status, outcome: Outcome, *, again: bool) -> Status:
+    """Where an answer leaves a message. `again` says that it may be handed over once more.
+
+    An answer that comes after a receipt, or after another attempt began, changes nothing.
+    """
+    if current not in ANSWERABLE:
+        return current
+    match outcome:
+        case Accepted():
+            return Status.SUBMITTED
+        case Lost(may_have_arrived=True):
+            # Sending again could ring the handset twice; only evidence may tell.
+            return Status.UNCONFIRMED
+        case Refused(fault=Fault.MESSAGE | Fault.OPTED_OUT):
+            return Status.FAILED
+        case Refused() | Lost():
+            return Status.QUEUED if again else Status.FAILED
+
+
+def after_receipt(current: Status, reported: Status) -> Status:
+    """Where a receipt leaves a message that was handed over at least once.
+
+    Receipts come late, twice, out of order and before the answer; none is ever an error.
+    """
+    return reported if RANK[reported] > RANK[current] else current
+
+
+def after_lease(current: Status) -> Status:
+    """Where a lease that ran out leaves a message: its dispatcher died, and nobody knows how far it got."""
+    return Status.UNCONFIRMED if current is Status.SENDING else current
+
+
+class MessageNotCancellable(Conflict):
+    """The message has left the queue; what is on its way cannot be called back."""
+
+
+class MessageNotResendable(Conflict):
+    """The message is on its way or has arrived; sending it again would ring twice."""
+
+
+class MessageAlreadyResent(Conflict):
+    """The message was sent again before, and that one is on its way or has arrived; another would ring twice."""
+
+
+# Ended, and not known to have reached the handset.
+RESENDABLE: Final = frozenset({Status.FAILED, Status.UNCONFIRMED, Status.UNDELIVERED, Status.EXPIRED, Status.CANCELLED})
+
+
+def check_cancellable(status: Status) -> None:
+    if status is not Status.QUEUED:
+        raise MessageNotCancellable(f"The message is {status}; only a queued one can be called back.")
+
+
+def check_resendable(status: Status) -> None:
+    if status not in RESENDABLE:
+        raise MessageNotResendable(f"The message is {status}; only one that ended without arriving can be sent again.")
+
+
+def check_resent_once(resends: Iterable[tuple[UUID, Status]]) -> None:
+    """Refuse one more message in the place of another, while one that went there before is under way or has arrived."""
+    for id_, status in resends:
+        if status not in RESENDABLE and status is not Status.SKIPPED:
+            raise MessageAlreadyResent(
+                f"The message was sent again as {id_}, which is {status}; look at that one instead."
+            )
+
+
+def sources_of(target: Status) -> frozenset[Status]:
+    """The statuses a message may come from, for a guarded UPDATE."""
+    return frozenset(status for status, targets in MOVES.items() if target in targets)

@@ -1,0 +1,34 @@
+"""Tables, no behaviour: one module per noun, all of them named here."""
+
+from shared.models.base import Base
+from shared.models.campaigns import Campaign, CampaignMessage, CampaignRecipient, CampaignTarget, Tally
+from shared.models.gateways import Gateway, SenderIdRow
+from shared.models.messages import Attempt, InboundRow, Message, ReceiptRow
+from shared.models.people import Contact, Import, ImportChunk, ImportRejection, OptOut, TargetGroup, TargetGroupMember
+from shared.models.platform import ApiKey, AuditEntry, IdempotencyKey, Installation
+
+__all__ = [
+    "ApiKey",
+    "Attempt",
+    "AuditEntry",
+    "Base",
+    "Campaign",
+    "CampaignMessage",
+    "CampaignRecipient",
+    "CampaignTarget",
+    "Contact",
+    "Gateway",
+    "IdempotencyKey",
+    "Import",
+    "ImportChunk",
+    "ImportRejection",
+    "InboundRow",
+    "Installation",
+    "Message",
+    "OptOut",
+    "ReceiptRow",
+    "SenderIdRow",
+    "Tally",
+    "TargetGroup",
+    "TargetGroupMember",
+]

@@ -1,0 +1,111 @@
+"""Campaigns: what is sent to whom, when, and how far it is."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint
+from sqlalchemy import text as sql
+from sqlalchemy.orm import Mapped, mapped_column
+
+from shared.domain import campaign, message
+from shared.models.base import Base, small
+
+
+class Campaign(Base):
+    __tablename__ = "campaigns"
+    __table_args__ = (
+        UniqueConstraint("name"),
+        # due: what may have to start, and what is under way
+        Index("ix_campaigns_live", "starts_at", postgresql_where=sql("status IN ('scheduled', 'running', 'stopped')")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    status: Mapped[campaign.Status]
+    held_reason: Mapped[campaign.HeldReason | None]
+    sender_id: Mapped[str | None]  # what the handset shows; empty takes the gateway's
+    owner: Mapped[str | None]
+    created_by: Mapped[str | None]
+    opt_in_acknowledged_at: Mapped[datetime | None]
+    opt_in_acknowledged_by: Mapped[str | None]
+    starts_at: Mapped[datetime | None]  # the earliest send_at; empty means at once
+    frozen_at: Mapped[datetime | None]  # when the audience was settled
+    recipients: Mapped[int | None]  # how many that were, excluded ones not counted
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    stopped_at: Mapped[datetime | None]
+    emptied_at: Mapped[datetime | None]  # when the last unsent message of a stopped one was cancelled
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class CampaignTarget(Base):
+    """Whom a campaign is for, before the audience is frozen: exactly one of the three is set."""
+
+    __tablename__ = "campaign_targets"
+    __table_args__ = (Index(None, "campaign_id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    campaign_id: Mapped[UUID] = mapped_column(ForeignKey("campaigns.id", ondelete="CASCADE"))
+    target_group_id: Mapped[UUID | None] = mapped_column(ForeignKey("target_groups.id", ondelete="CASCADE"))
+    contact_id: Mapped[UUID | None] = mapped_column(ForeignKey("contacts.id", ondelete="CASCADE"))
+    msisdn: Mapped[str | None]
+
+
+class CampaignMessage(Base):
+    """One step of the sequence. `expanded` is the cursor: recipients up to that position have a message."""
+
+    __tablename__ = "campaign_messages"
+    __table_args__ = (
+        UniqueConstraint("campaign_id", "position"),
+        Index(
+            "ix_campaign_messages_live",
+            "send_at",
+            postgresql_where=sql("status IN ('pending', 'expanding', 'sending')"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    campaign_id: Mapped[UUID] = mapped_column(ForeignKey("campaigns.id", ondelete="CASCADE"))
+    position: Mapped[int] = small()
+    text: Mapped[str]
+    send_at: Mapped[datetime | None]
+    send_by: Mapped[datetime | None]
+    status: Mapped[campaign.StepStatus]
+    attachments: Mapped[list[Any]] = mapped_column(server_default=sql("'[]'"))
+    expanding_at: Mapped[datetime | None]  # the moment all its message ids are derived from
+    expanded: Mapped[int] = mapped_column(server_default="0")
+    finished_at: Mapped[datetime | None]
+
+
+class CampaignRecipient(Base):
+    """The frozen audience: positions count from 1 without gaps, in the order messages are made.
+
+    No foreign key: it would be checked once a recipient, and a campaign with an audience is never deleted.
+    """
+
+    __tablename__ = "campaign_recipients"
+    __table_args__ = (UniqueConstraint("campaign_id", "msisdn"),)
+
+    campaign_id: Mapped[UUID] = mapped_column(primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    msisdn: Mapped[str]
+    contact_id: Mapped[UUID | None]
+    excluded_by: Mapped[str | None]
+
+
+class Tally(Base):
+    """How many messages of a campaign message are in a status, as a sum of differences.
+
+    Written in the transaction that moves the messages, one row per writer so that nobody waits on a hot row. Only
+    the sum over writers means something.
+    """
+
+    __tablename__ = "tallies"
+
+    campaign_message_id: Mapped[UUID] = mapped_column(primary_key=True)
+    status: Mapped[message.Status] = mapped_column(primary_key=True)
+    writer: Mapped[int] = small(primary_key=True)
+    messages: Mapped[int] = mapped_column(BigInteger)
+    segments: Mapped[int] = mapped_column(BigInteger)

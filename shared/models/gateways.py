@@ -1,0 +1,48 @@
+"""The accounts we hand messages to, and what the handset shows as their sender."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
+
+from shared.models.base import Base
+
+
+class Gateway(Base):
+    __tablename__ = "gateways"
+    __table_args__ = (UniqueConstraint("name"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    kind: Mapped[str]
+    enabled: Mapped[bool] = mapped_column(server_default=text("true"))
+    priority: Mapped[int]  # lower goes first
+    location_ids: Mapped[list[str] | None] = mapped_column(ARRAY(Text))  # empty serves all
+    settings: Mapped[dict[str, Any]]
+    secrets_sealed: Mapped[bytes]
+    callback_token: Mapped[str]
+    pace: Mapped[dict[str, Any] | None]
+    balance_check: Mapped[dict[str, Any] | None]
+    balance: Mapped[Decimal | None]
+    balance_unit: Mapped[str | None]
+    balance_at: Mapped[datetime | None]
+    health: Mapped[str] = mapped_column(server_default="ok")  # ok, withdrawn
+    health_reason: Mapped[str | None]
+    health_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class SenderIdRow(Base):
+    __tablename__ = "sender_ids"
+    __table_args__ = (UniqueConstraint("gateway_id", "value"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    gateway_id: Mapped[UUID] = mapped_column(ForeignKey("gateways.id", ondelete="CASCADE"))
+    value: Mapped[str]
+    kind: Mapped[str]  # numeric, alphanumeric, short_code
+    created_at: Mapped[datetime]

@@ -1,0 +1,114 @@
+"""Whom we write to: contacts, target groups, their imports, and those who said no."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from shared.models.base import Base
+
+
+class Contact(Base):
+    __tablename__ = "contacts"
+    __table_args__ = (
+        UniqueConstraint("msisdn"),
+        Index("ix_contacts_external_id", "external_id", postgresql_where=text("external_id IS NOT NULL")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    msisdn: Mapped[str]
+    name: Mapped[str | None]
+    external_id: Mapped[str | None]
+    fields: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    location_id: Mapped[str | None]
+    time_zone: Mapped[str | None]
+    consent_status: Mapped[str] = mapped_column(server_default="unknown")
+    consent_source: Mapped[str | None]
+    consent_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class TargetGroup(Base):
+    """`static` has members by hand; `dynamic` has conditions."""
+
+    __tablename__ = "target_groups"
+    __table_args__ = (UniqueConstraint("name"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    kind: Mapped[str]
+    conditions: Mapped[dict[str, Any] | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class TargetGroupMember(Base):
+    __tablename__ = "target_group_members"
+    __table_args__ = (Index(None, "contact_id"),)
+
+    target_group_id: Mapped[UUID] = mapped_column(ForeignKey("target_groups.id", ondelete="CASCADE"), primary_key=True)
+    contact_id: Mapped[UUID] = mapped_column(ForeignKey("contacts.id", ondelete="CASCADE"), primary_key=True)
+    added_at: Mapped[datetime]
+
+
+class Import(Base):
+    """One uploaded CSV on its way into contacts. `cursor_row` moves in the transaction that writes the rows."""
+
+    __tablename__ = "imports"
+    __table_args__ = (Index("ix_imports_open", "created_at", postgresql_where=text("status IN ('queued', 'running')")),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    status: Mapped[str]  # queued, running, completed, failed
+    file_name: Mapped[str | None]
+    size_bytes: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    target_group_id: Mapped[UUID | None] = mapped_column(ForeignKey("target_groups.id", ondelete="SET NULL"))
+    default_region: Mapped[str | None]
+    rows_total: Mapped[int | None]
+    rows_imported: Mapped[int] = mapped_column(server_default="0")
+    rows_rejected: Mapped[int] = mapped_column(server_default="0")
+    cursor_row: Mapped[int] = mapped_column(server_default="0")
+    error: Mapped[str | None]
+    layout: Mapped[dict[str, Any] | None]  # encoding, delimiter, columns: how the file was read
+    lease_until: Mapped[datetime | None]
+    created_by: Mapped[str | None]
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class ImportChunk(Base):
+    """The file itself, in pieces, until the import has ended: api and dispatcher need not share a disk."""
+
+    __tablename__ = "import_chunks"
+
+    import_id: Mapped[UUID] = mapped_column(ForeignKey("imports.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    data: Mapped[bytes]
+
+
+class ImportRejection(Base):
+    """Why one row was not imported."""
+
+    __tablename__ = "import_errors"
+
+    import_id: Mapped[UUID] = mapped_column(ForeignKey("imports.id", ondelete="CASCADE"), primary_key=True)
+    row: Mapped[int] = mapped_column(primary_key=True)
+    column: Mapped[str | None]
+    reason: Mapped[str]
+
+
+class OptOut(Base):
+    """A standing no. The keyed hash outlives the number when the person is erased."""
+
+    __tablename__ = "opt_outs"
+    __table_args__ = (UniqueConstraint("msisdn_hash"), Index(None, "msisdn"))
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    msisdn: Mapped[str | None]
+    msisdn_hash: Mapped[bytes]
+    source: Mapped[str]  # inbound, gateway, api, import
+    gateway_id: Mapped[UUID | None]
+    at: Mapped[datetime]

@@ -1,0 +1,73 @@
+"""What every serious HTTP service keeps: keys, replays, an audit trail, and this installation's own secret."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Index, Text, UniqueConstraint
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
+
+from shared.models.base import Base, small
+
+
+class ApiKey(Base):
+    """The secret part is kept only as a digest; it has enough entropy to need no slow hash."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (UniqueConstraint("public_id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    public_id: Mapped[str]
+    digest: Mapped[bytes]
+    name: Mapped[str]
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    created_by: Mapped[str | None]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+
+
+class IdempotencyKey(Base):
+    """An answer that was given, written in the transaction of what it created."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (Index(None, "created_at"),)
+
+    caller: Mapped[str] = mapped_column(primary_key=True)
+    method: Mapped[str] = mapped_column(primary_key=True)
+    path: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    fingerprint: Mapped[bytes]
+    status: Mapped[int] = small()
+    headers: Mapped[dict[str, Any]]
+    body: Mapped[bytes]
+    created_at: Mapped[datetime]
+
+
+class AuditEntry(Base):
+    """Who did what to which thing. Appended to, never changed."""
+
+    __tablename__ = "audit_log"
+    __table_args__ = (Index(None, "subject_kind", "subject_id", "id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    caller: Mapped[str]
+    action: Mapped[str]
+    subject_kind: Mapped[str]
+    subject_id: Mapped[str | None]
+    detail: Mapped[dict[str, Any]]
+    request_id: Mapped[str | None]
+
+
+class Installation(Base):
+    """One row: what is this deployment's own for as long as its data lives."""
+
+    __tablename__ = "installation"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: Mapped[int] = small(primary_key=True, autoincrement=False)
+    pepper_sealed: Mapped[bytes]  # keys the hash of numbers; sealed by the secret keys, survives their rotation
+    created_at: Mapped[datetime]

@@ -1,0 +1,1 @@
+"""Only the SQL that both processes ask."""

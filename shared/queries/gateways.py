@@ -1,0 +1,113 @@
+"""The configured gateways as both processes need them: opened for the adapters, and plain for the routing.
+
+A gateway whose secrets cannot be opened is still told, without its account: one lost key must not hide the others.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.adapter import Account
+from shared.models import Gateway, SenderIdRow
+from shared.sealing import SealBroken, Sealer, Secrets, place_of_secrets
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackUrls:
+    """Where a gateway brings its news. They hold the token, so they are shown to owners and never logged."""
+
+    status: str
+    inbound: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfiguredGateway:
+    """One gateway with what routing, sending and callbacks ask of it.
+
+    `account` is None where its secrets cannot be opened with the keys given. No `location_ids` serves all.
+    """
+
+    id: UUID
+    name: str
+    kind: str
+    enabled: bool
+    priority: int
+    withdrawn: bool
+    location_ids: frozenset[str]
+    sender_ids: frozenset[str]
+    pace: Mapping[str, Any] | None
+    balance_check: Mapping[str, Any] | None
+    callback_token: str = field(repr=False)
+    account: Account | None
+    updated_at: datetime
+
+
+def callback_urls(public_url: str, *, gateway_id: UUID, token: str) -> CallbackUrls:
+    base = f"{public_url.rstrip('/')}/callbacks/{gateway_id}/{token}"
+    return CallbackUrls(status=f"{base}/status", inbound=f"{base}/inbound")
+
+
+def seal_secrets(secrets: Secrets, *, gateway_id: UUID, sealer: Sealer) -> bytes:
+    text = json.dumps(dict(secrets), separators=(",", ":"))
+    return sealer.seal(text.encode(), place=place_of_secrets(gateway_id))
+
+
+def open_secrets(sealed: bytes, *, gateway_id: UUID, sealer: Sealer) -> dict[str, str]:
+    """The secrets of one gateway; raises SealBroken."""
+    opened: dict[str, str] = json.loads(sealer.open(sealed, place=place_of_secrets(gateway_id)))
+    return opened
+
+
+async def list_configured(
+    tx: AsyncConnection, *, sealer: Sealer, public_url: str, enabled_only: bool = False
+) -> Sequence[ConfiguredGateway]:
+    """All gateways in the operator's order. Only the enabled ones send; the receipts of the others still count."""
+    senders = (
+        select(SenderIdRow.gateway_id, func.array_agg(SenderIdRow.value).label("values_"))
+        .group_by(SenderIdRow.gateway_id)
+        .subquery()
+    )
+    question = (
+        select(Gateway, senders.c.values_)
+        .outerjoin(senders, senders.c.gateway_id == Gateway.id)
+        .order_by(Gateway.priority, Gateway.id)
+    )
+    if enabled_only:
+        question = question.where(Gateway.enabled)
+    rows = await tx.execute(question)
+    return [_configured(row, sealer=sealer, public_url=public_url) for row in rows]
+
+
+def _configured(row: Any, *, sealer: Sealer, public_url: str) -> ConfiguredGateway:
+    return ConfiguredGateway(
+        id=row.id,
+        name=row.name,
+        kind=row.kind,
+        enabled=row.enabled,
+        priority=row.priority,
+        withdrawn=row.health == "withdrawn",
+        location_ids=frozenset(row.location_ids or ()),
+        sender_ids=frozenset(row.values_ or ()),
+        pace=row.pace,
+        balance_check=row.balance_check,
+        callback_token=row.callback_token,
+        account=_account(row, sealer=sealer, public_url=public_url),
+        updated_at=row.updated_at,
+    )
+
+
+def _account(row: Any, *, sealer: Sealer, public_url: str) -> Account | None:
+    try:
+        secrets = open_secrets(row.secrets_sealed, gateway_id=row.id, sealer=sealer)
+    except SealBroken:
+        return None
+    urls = callback_urls(public_url, gateway_id=row.id, token=row.callback_token)
+    return Account(
+        gateway_id=row.id, settings=row.settings, secrets=secrets, status_url=urls.status, inbound_url=urls.inbound
+    )

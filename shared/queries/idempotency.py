@@ -1,0 +1,95 @@
+"""Answers that were given, kept in the transaction of what they created, so that a repeat creates nothing.
+
+While that transaction is open its advisory lock says that the first request still runs; nothing is left
+behind if it dies.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.models import IdempotencyKey
+
+RETENTION: Final = timedelta(hours=72)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What one key stands for: the same key by someone else, or elsewhere, is another key."""
+
+    caller: str
+    method: str
+    path: str
+    key: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.caller}\n{self.method}\n{self.path}\n{self.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """`body` is sealed: answers hold numbers and, once, a new API key."""
+
+    fingerprint: bytes
+    status: int
+    headers: dict[str, str]
+    body: bytes = field(repr=False)
+
+
+async def try_lock_idempotency_key(tx: AsyncConnection, scope: Scope) -> bool:
+    """Hold the key until this transaction ends; False when another request holds it."""
+    number = func.hashtextextended(f"idempotency\n{scope.name}", 0)
+    return bool(await tx.scalar(select(func.pg_try_advisory_xact_lock(number))))
+
+
+async def find_stored_answer(tx: AsyncConnection, scope: Scope) -> StoredAnswer | None:
+    found = await tx.execute(
+        select(IdempotencyKey.fingerprint, IdempotencyKey.status, IdempotencyKey.headers, IdempotencyKey.body).where(
+            IdempotencyKey.caller == scope.caller,
+            IdempotencyKey.method == scope.method,
+            IdempotencyKey.path == scope.path,
+            IdempotencyKey.key == scope.key,
+        )
+    )
+    row = found.one_or_none()
+    return None if row is None else StoredAnswer(*row)
+
+
+async def insert_stored_answer(tx: AsyncConnection, scope: Scope, answer: StoredAnswer, *, now: datetime) -> None:
+    await tx.execute(
+        insert(IdempotencyKey).values(
+            caller=scope.caller,
+            method=scope.method,
+            path=scope.path,
+            key=scope.key,
+            fingerprint=answer.fingerprint,
+            status=answer.status,
+            headers=answer.headers,
+            body=answer.body,
+            created_at=now,
+        )
+    )
+
+
+async def prune_idempotency_keys(tx: AsyncConnection, now: datetime, *, limit: int = 5000) -> int:
+    """Forget answers older than the retention, some at a time; how many went."""
+    old = (
+        select(IdempotencyKey.caller, IdempotencyKey.method, IdempotencyKey.path, IdempotencyKey.key)
+        .where(IdempotencyKey.created_at < now - RETENTION)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte("old")
+    )
+    gone = await tx.execute(
+        delete(IdempotencyKey).where(
+            IdempotencyKey.caller == old.c.caller,
+            IdempotencyKey.method == old.c.method,
+            IdempotencyKey.path == old.c.path,
+            IdempotencyKey.key == old.c.key,
+        )
+    )
+    return gone.rowcount

@@ -1,0 +1,352 @@
+"""Gateways over HTTP: what is stored, what is shown of it, who may change it, and what stands in the way."""
+
+import logging
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.resources import Resources
+from shared.db import begin
+from shared.domain import campaign
+from shared.domain.message import Status
+from shared.log import JsonLines
+from shared.models import AuditEntry, Campaign, Gateway, Message, SenderIdRow
+from shared.queries.gateways import list_configured, open_secrets
+from shared.sealing import Sealer, new_key
+from tests.factories import make_api_key, make_message, make_sender_id
+
+ACCOUNT_SID = "AC" + "0" * 32
+CANARY = "canary-5ab1e-secret-value-9f2c"
+TWILIO: dict[str, Any] = {
+    "name": "Main",
+    "kind": "twilio",
+    "settings": {"account_sid": ACCOUNT_SID, "from": "+12025550142"},
+    "secrets": {"api_secret": CANARY},
+}
+AUTUMN = {"id": UUID(int=7), "name": "Autumn", "status": campaign.Status.SCHEDULED, "sender_id": "LAPWING"}
+
+
+async def create(client: httpx.AsyncClient, **over: Any) -> dict[str, Any]:
+    answer = await client.post("/v1/gateways", json={**TWILIO, **over})
+    assert answer.status_code == 201, answer.text
+    created: dict[str, Any] = answer.json()
+    return created
+
+
+def pointers(answer: httpx.Response) -> list[str]:
+    assert answer.status_code == 422, answer.text
+    return [error["pointer"] for error in answer.json()["errors"]]
+
+
+async def audited(engine: AsyncEngine, action: str) -> list[Any]:
+    async with begin(engine) as tx:
+        question = select(AuditEntry).where(AuditEntry.action == action).order_by(AuditEntry.id)
+        return list((await tx.execute(question)).all())
+
+
+async def test_created_gateway_is_stored_and_shown(
+    client: httpx.AsyncClient, engine: AsyncEngine, resources: Resources
+) -> None:
+    shown = await create(
+        client,
+        location_ids=["harbour", "airport"],
+        pace={"segments_per_second": 12.5, "in_flight": 40},
+        balance_check={"every_minutes": 30, "warn_below": "5.50"},
+    )
+
+    async with begin(engine) as tx:
+        row = (await tx.execute(select(Gateway))).one()
+    assert (row.name, row.kind, row.enabled, row.health) == ("Main", "twilio", True, "ok")
+    assert row.settings == TWILIO["settings"]
+    assert row.pace == {"segments_per_second": 12.5, "in_flight": 40}
+    assert CANARY.encode() not in row.secrets_sealed
+    assert open_secrets(row.secrets_sealed, gateway_id=row.id, sealer=resources.sealer) == {"api_secret": CANARY}
+    assert len(row.callback_token) >= 22  # 128 bits in base64
+
+    base = f"{resources.public_url}/callbacks/{row.id}/{row.callback_token}"
+    assert shown["callback_urls"] == {"status": f"{base}/status", "inbound": f"{base}/inbound"}
+    assert shown["secrets"] == {"api_secret": "…9f2c"}
+    assert shown["location_ids"] == ["harbour", "airport"]
+    assert shown["balance_check"] == {"every_minutes": 30, "warn_below": "5.50"}
+    assert shown["capabilities"]["client_reference"] is True
+    assert shown["health"] == {"state": "ok", "reason": None, "at": None}
+    assert shown["balance"] is None
+
+    again = await client.get(f"/v1/gateways/{row.id}")
+    assert again.json() == shown
+    (entry,) = await audited(engine, "gateway.created")
+    assert entry.subject_id == str(row.id)
+    assert entry.detail["secrets"] == ["api_secret"]
+
+
+async def test_tokens_differ(client: httpx.AsyncClient) -> None:
+    one, other = await create(client), await create(client, name="Second")
+    token = one["callback_urls"]["status"].split("/")[-2]
+    assert token not in other["callback_urls"]["status"]
+
+
+async def test_a_short_secret_gives_no_hint(client: httpx.AsyncClient) -> None:
+    shown = await create(client, secrets={"api_secret": "short"})
+    assert shown["secrets"] == {"api_secret": "…"}
+
+
+async def test_an_unknown_kind_is_answered_with_those_known(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/v1/gateways", json={**TWILIO, "kind": "pigeon"})
+    assert pointers(answer) == ["/kind"]
+    assert "sandbox, twilio" in answer.json()["detail"]
+
+
+async def test_wrong_settings_are_named_all_at_once(client: httpx.AsyncClient) -> None:
+    body = {**TWILIO, "settings": {"account_sid": "nonsense", "colour": "red"}, "secrets": {}}
+    found = pointers(await client.post("/v1/gateways", json=body))
+    assert {"/settings/account_sid", "/settings/colour", "/secrets/api_secret"} <= set(found)
+
+
+@pytest.mark.parametrize(
+    ("over", "pointer"),
+    [
+        pytest.param({"name": "  "}, "/name", id="name of spaces"),
+        pytest.param({"nmae": "x"}, "/nmae", id="unknown field"),
+        pytest.param({"pace": {"segments_per_second": 0}}, "/pace/segments_per_second", id="pace"),
+        pytest.param({"secrets": {"api_secret": 7}}, "/secrets/api_secret", id="secret of digits"),
+        pytest.param({"location_ids": [""]}, "/location_ids/0", id="empty location"),
+    ],
+)
+async def test_refused_fields_are_named(client: httpx.AsyncClient, over: dict[str, Any], pointer: str) -> None:
+    assert pointer in pointers(await client.post("/v1/gateways", json={**TWILIO, **over}))
+
+
+async def test_a_name_is_taken_once(client: httpx.AsyncClient) -> None:
+    await create(client)
+    other = await create(client, name="Second")
+    twice = await client.post("/v1/gateways", json=TWILIO)
+    renamed = await client.patch(f"/v1/gateways/{other['id']}", json={"name": "Main"})
+    same = await client.patch(f"/v1/gateways/{other['id']}", json={"name": "Second"})
+    assert (twice.status_code, renamed.status_code, same.status_code) == (409, 409, 200)
+    assert twice.json()["type"].endswith("/gateway-name-taken")
+
+
+async def test_order_is_the_operators(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    ids = [(await create(client, name=name))["id"] for name in ("A", "B", "C")]
+    listed = (await client.get("/v1/gateways")).json()
+    assert [one["id"] for one in listed["items"]] == ids
+
+    wanted = [ids[2], ids[0], ids[1]]
+    answer = await client.put("/v1/gateways/order", json={"ids": wanted})
+    assert answer.json() == {"ids": wanted}
+    first = (await client.get("/v1/gateways", params={"limit": 2})).json()
+    rest = (await client.get("/v1/gateways", params={"limit": 2, "cursor": first["next_cursor"]})).json()
+    assert [one["id"] for one in first["items"] + rest["items"]] == wanted
+    assert rest["next_cursor"] is None
+    (entry,) = await audited(engine, "gateway.ordered")
+    assert entry.detail == {"ids": wanted}
+
+    last = await create(client, name="D")
+    listed = (await client.get("/v1/gateways")).json()
+    assert [one["id"] for one in listed["items"]] == [*wanted, last["id"]]
+
+
+async def test_an_order_names_each_gateway_once(client: httpx.AsyncClient) -> None:
+    ids = [(await create(client, name=name))["id"] for name in ("A", "B")]
+    for wrong in ([ids[0]], [ids[0], ids[0]], [*ids, str(uuid4())], [*ids, ids[0]], []):
+        answer = await client.put("/v1/gateways/order", json={"ids": wrong})
+        assert pointers(answer) == ["/ids"], wrong
+    listed = (await client.get("/v1/gateways")).json()
+    assert [one["id"] for one in listed["items"]] == ids
+
+
+@pytest.mark.parametrize("cursor", ["nonsense", "e30", "eyJwcmlvcml0eSI6IngiLCJpZCI6MX0"])
+async def test_a_cursor_of_another_list_is_refused(client: httpx.AsyncClient, cursor: str) -> None:
+    assert pointers(await client.get("/v1/gateways", params={"cursor": cursor})) == ["?cursor"]
+
+
+async def test_a_patch_changes_what_it_names(
+    client: httpx.AsyncClient, engine: AsyncEngine, resources: Resources
+) -> None:
+    gateway = await create(client, location_ids=["harbour"])
+    answer = await client.patch(
+        f"/v1/gateways/{gateway['id']}",
+        json={"settings": {"smart_encoded": True}, "secrets": {"auth_token": "f" * 32}, "location_ids": None},
+    )
+    assert answer.status_code == 200
+    changed = answer.json()
+    assert changed["settings"] == {**TWILIO["settings"], "smart_encoded": True}
+    assert changed["secrets"] == {"api_secret": "…9f2c", "auth_token": "…ffff"}
+    assert changed["location_ids"] is None
+    assert changed["callback_urls"] == gateway["callback_urls"]
+
+    await client.patch(
+        f"/v1/gateways/{gateway['id']}", json={"settings": {"smart_encoded": None}, "secrets": {"auth_token": None}}
+    )
+    async with begin(engine) as tx:
+        row = (await tx.execute(select(Gateway))).one()
+    assert row.settings == TWILIO["settings"]
+    assert open_secrets(row.secrets_sealed, gateway_id=row.id, sealer=resources.sealer) == {"api_secret": CANARY}
+
+
+async def test_a_patch_that_would_break_it_changes_nothing(client: httpx.AsyncClient) -> None:
+    gateway = await create(client)
+    for body, pointer in (
+        ({"secrets": {"api_secret": None}}, "/secrets/api_secret"),
+        ({"settings": {"from": None}, "name": "New"}, "/settings/from"),
+        ({"kind": "sandbox"}, "/kind"),
+        ({"name": None}, "/name"),
+        ({"enabled": None}, "/enabled"),
+    ):
+        answer = await client.patch(f"/v1/gateways/{gateway['id']}", json=body)
+        assert pointer in pointers(answer), body
+    assert (await client.get(f"/v1/gateways/{gateway['id']}")).json() == gateway
+
+
+async def test_enabling_ends_a_withdrawal(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    gateway = await create(client)
+    async with begin(engine) as tx:
+        await tx.execute(update(Gateway).values(health="withdrawn", health_reason="20003"))
+    changed = await client.patch(f"/v1/gateways/{gateway['id']}", json={"name": "Renamed"})
+    assert changed.json()["health"]["state"] == "withdrawn"
+
+    enabled = (await client.post(f"/v1/gateways/{gateway['id']}/enable")).json()
+    assert enabled["enabled"] is True
+    assert (enabled["health"]["state"], enabled["health"]["reason"]) == ("ok", None)
+    (entry,) = await audited(engine, "gateway.enabled")
+    assert entry.detail == {"health_before": "withdrawn", "health_reason": "20003"}
+
+
+async def test_disabled_gateways_are_not_sent_through(
+    client: httpx.AsyncClient, engine: AsyncEngine, resources: Resources
+) -> None:
+    gateway, other = await create(client), await create(client, name="Second")
+    answer = await client.post(f"/v1/gateways/{gateway['id']}/disable")
+    assert answer.json()["enabled"] is False
+    async with begin(engine) as tx:
+        told = await list_configured(tx, sealer=resources.sealer, public_url=resources.public_url, enabled_only=True)
+        everyone = await list_configured(tx, sealer=resources.sealer, public_url=resources.public_url)
+    assert [str(one.id) for one in told] == [other["id"]]
+    assert [str(one.id) for one in everyone] == [gateway["id"], other["id"]]
+    again = await client.patch(f"/v1/gateways/{gateway['id']}", json={"enabled": True})
+    assert again.json()["enabled"] is True
+
+
+async def test_scopes_decide(client: httpx.AsyncClient, anonymous: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    gateway = await create(client)
+    one = f"/v1/gateways/{gateway['id']}"
+    async with begin(engine) as tx:
+        read, manage = [
+            {"Authorization": f"Bearer {(await make_api_key(tx, scope)).text}"} for scope in ("read", "manage")
+        ]
+
+    async def status(method: str, path: str, headers: dict[str, str], body: Any = None) -> int:
+        return (await anonymous.request(method, path, headers=headers, json=body)).status_code
+
+    assert await status("GET", one, {}) == 401
+    assert await status("GET", one, read) == 200
+    assert await status("GET", "/v1/gateways", read) == 200
+    assert await status("POST", f"{one}/disable", read) == 403
+    assert await status("PUT", "/v1/gateways/order", read, {"ids": [gateway["id"]]}) == 403
+    assert await status("POST", "/v1/gateways", manage, {**TWILIO, "name": "x"}) == 403
+    assert await status("PATCH", one, manage, {"name": "x"}) == 403
+    assert await status("DELETE", one, manage) == 403
+    assert await status("PUT", "/v1/gateways/order", manage, {"ids": [gateway["id"]]}) == 200
+    assert await status("POST", f"{one}/disable", manage) == 200
+    assert await status("POST", f"{one}/enable", manage) == 200
+
+
+async def test_what_is_not_there(client: httpx.AsyncClient) -> None:
+    path = f"/v1/gateways/{uuid4()}"
+    answers = [
+        await client.get(path),
+        await client.patch(path, json={"name": "x"}),
+        await client.delete(path),
+        await client.post(f"{path}/enable"),
+        await client.post(f"{path}/disable"),
+    ]
+    assert [answer.status_code for answer in answers] == [404] * 5
+
+
+async def test_a_gateway_is_deleted_when_nothing_needs_it(
+    client: httpx.AsyncClient, engine: AsyncEngine, pepper: bytes, now: datetime
+) -> None:
+    gateway = await create(client)
+    path = f"/v1/gateways/{gateway['id']}"
+    enabled = await client.delete(path)
+    assert (enabled.status_code, "disable" in enabled.json()["detail"]) == (409, True)
+    await client.post(f"{path}/disable")
+
+    async with begin(engine) as tx:
+        message_id = await make_message(tx, pepper, now=now, gateway_id=UUID(gateway["id"]))
+    for open_ in (Status.SENDING, Status.QUEUED):
+        await _move(engine, message_id, open_)
+        assert (await client.delete(path)).status_code == 409, open_
+    await _move(engine, message_id, Status.DELIVERED)
+
+    async with begin(engine) as tx:
+        await make_sender_id(tx, UUID(gateway["id"]), "LAPWING")
+        await tx.execute(insert(Campaign).values(AUTUMN | {"created_at": now, "updated_at": now}))
+    used = await client.delete(path)
+    assert (used.status_code, "Autumn" in used.json()["detail"]) == (409, True)
+    async with begin(engine) as tx:
+        await tx.execute(update(Campaign).values(status=campaign.Status.COMPLETED))
+
+    assert (await client.delete(path)).status_code == 204
+    assert (await client.get(path)).status_code == 404
+    async with begin(engine) as tx:
+        assert (await tx.execute(select(SenderIdRow))).all() == []
+        assert await tx.scalar(select(Campaign.sender_id)) == "LAPWING"
+    (entry,) = await audited(engine, "gateway.deleted")
+    assert entry.detail == {"name": "Main", "kind": "twilio"}
+
+
+async def test_lost_keys_hide_no_gateway(client: httpx.AsyncClient, engine: AsyncEngine, resources: Resources) -> None:
+    await create(client)
+    async with begin(engine) as tx:
+        (told,) = await list_configured(tx, sealer=Sealer.from_texts([new_key()]), public_url=resources.public_url)
+    assert (told.name, told.account) == ("Main", None)
+
+
+async def test_secrets_stay_inside(
+    client: httpx.AsyncClient, engine: AsyncEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The canary is in no answer, refusals included, in no line that is logged and in no audit entry."""
+    caplog.set_level(logging.DEBUG)
+    gateway = await create(client)
+    path = f"/v1/gateways/{gateway['id']}"
+    answers = [
+        await client.get(path),
+        await client.get("/v1/gateways"),
+        await client.patch(path, json={"secrets": {"auth_token": CANARY}}),
+        await client.patch(path, json={"secrets": {"auth_token": [CANARY]}}),
+        await client.patch(path, json={"secrets": {"auth_token": CANARY + " \n"}}),
+        await client.patch(path, json={"secrets": {"unheard_of": CANARY}}),
+        await client.post("/v1/gateways", json={**TWILIO, "kind": "pigeon"}),
+        await client.post("/v1/gateways", json=TWILIO),
+        await client.post("/v1/gateways", json={**TWILIO, "name": "x", "pace": CANARY}),
+        await client.post("/v1/gateways", json={**TWILIO, "secrets": CANARY}),
+        await client.post(f"{path}/enable"),
+        await client.post(f"{path}/disable"),
+        await client.get("/v1/audit"),
+    ]
+    assert not [answer.text for answer in answers if CANARY in answer.text]
+    lines = [JsonLines("test").format(record) for record in caplog.records]
+    assert not [line for line in lines if CANARY in line]
+    async with begin(engine) as tx:
+        assert CANARY not in str((await tx.execute(select(AuditEntry))).all())
+
+
+async def test_a_replayed_creation_makes_one(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    headers = {"Idempotency-Key": "one-gateway"}
+    first = await client.post("/v1/gateways", json=TWILIO, headers=headers)
+    again = await client.post("/v1/gateways", json=TWILIO, headers=headers)
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.json() == again.json()
+    async with begin(engine) as tx:
+        assert len((await tx.execute(select(Gateway.id))).all()) == 1
+
+
+async def _move(engine: AsyncEngine, message_id: UUID, status: Status) -> None:
+    async with begin(engine) as tx:
+        await tx.execute(update(Message).where(Message.id == message_id).values(status=status))

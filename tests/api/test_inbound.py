@@ -1,0 +1,259 @@
+"""Messages from handsets: kept once, linked to whom and what they answer, obeyed when they say STOP or START."""
+
+import base64
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from shared.db import begin
+from shared.domain.message import Kind, Status
+from shared.ids import uuid7
+from shared.models import AuditEntry, Contact, InboundRow, Message, OptOut
+from shared.sealing import hash_msisdn
+from tests.factories import make_api_key
+
+TOKEN = "0123456789abcdef0123456789abcdef"
+ACCOUNT_SID = "AC" + "0" * 32
+ANNA, BEN, OURS = "+12025550142", "+447700900123", "+12025550199"
+
+
+@dataclass(frozen=True)
+class Handsets:
+    """People who write to a number of ours at Twilio, which passes it on, signed."""
+
+    client: httpx.AsyncClient
+    url: str
+    gateway_id: str
+    sids: Any = field(default_factory=count)
+
+    async def write(self, msisdn: str, text: str, **over: str) -> httpx.Response:
+        fields = {
+            "AccountSid": ACCOUNT_SID,
+            "MessageSid": f"SM{next(self.sids):032x}",
+            "From": msisdn,
+            "To": OURS,
+            "Body": text,
+            "NumMedia": "0",
+        }
+        fields |= over
+        return await self.client.post(
+            self.url, data=fields, headers={"X-Twilio-Signature": _signature(self.url, fields)}
+        )
+
+
+def _signature(url: str, fields: Mapping[str, str]) -> str:
+    signed = url + "".join(name + fields[name] for name in sorted(fields))
+    return base64.b64encode(hmac.digest(TOKEN.encode(), signed.encode(), "sha1")).decode()
+
+
+@pytest.fixture
+async def handsets(client: httpx.AsyncClient, anonymous: httpx.AsyncClient) -> Handsets:
+    answer = await client.post(
+        "/v1/gateways",
+        json={
+            "name": "Main",
+            "kind": "twilio",
+            "settings": {"account_sid": ACCOUNT_SID, "from": OURS},
+            "secrets": {"api_secret": TOKEN},
+        },
+    )
+    assert answer.status_code == 201, answer.text
+    gateway = answer.json()
+    return Handsets(anonymous, gateway["callback_urls"]["inbound"], gateway["id"])
+
+
+async def rows(engine: AsyncEngine, table: Any = InboundRow) -> Sequence[Any]:
+    async with begin(engine) as tx:
+        return (await tx.execute(select(table).order_by(table.id))).all()
+
+
+async def insert_message(engine: AsyncEngine, *, at: datetime, **over: Any) -> None:
+    row = {
+        "id": uuid7(at),
+        "kind": Kind.CAMPAIGN,
+        "status": Status.DELIVERED,
+        "priority": 2,
+        "msisdn": ANNA,
+        "msisdn_hash": bytes(16),
+        "text": "Autumn sale",
+        "encoding": "gsm7",
+        "segments": 1,
+        "attempt": 1,
+        "not_before": at,
+        "created_at": at,
+        "status_at": at,
+    }
+    async with begin(engine) as tx:
+        await tx.execute(insert(Message).values(row | over))
+
+
+async def test_kept_with_whom_and_what_it_answers(handsets: Handsets, engine: AsyncEngine, now: datetime) -> None:
+    contact_id, campaign_id = uuid7(now), uuid7(now)
+    async with begin(engine) as tx:
+        await tx.execute(insert(Contact).values(id=contact_id, msisdn=ANNA, created_at=now, updated_at=now))
+    day = timedelta(days=1)
+    await insert_message(engine, at=now - 3 * day, campaign_id=uuid7(now))
+    await insert_message(engine, at=now - 2 * day, campaign_id=campaign_id)
+    await insert_message(engine, at=now - day, campaign_id=None, kind=Kind.PERSONAL)
+    await insert_message(engine, at=now - day, campaign_id=uuid7(now), attempt=0, status=Status.SKIPPED)
+    await insert_message(engine, at=now - day, campaign_id=uuid7(now), msisdn=BEN)
+
+    answer = await handsets.write(ANNA, "What are your hours?")
+    assert (answer.status_code, answer.content) == (200, b"<Response/>")
+    assert answer.headers["content-type"].startswith("text/xml")
+    (row,) = await rows(engine)
+    assert str(row.gateway_id) == handsets.gateway_id
+    assert (row.msisdn, row.to, row.text) == (ANNA, OURS, "What are your hours?")
+    assert (row.keyword, row.contact_id, row.campaign_id) == (None, contact_id, campaign_id)
+    assert await rows(engine, OptOut) == []
+
+
+async def test_a_campaign_of_last_season_is_not_meant(handsets: Handsets, engine: AsyncEngine, now: datetime) -> None:
+    await insert_message(engine, at=now - timedelta(days=31), campaign_id=uuid7(now))
+    await handsets.write(ANNA, "Hello?")
+    (row,) = await rows(engine)
+    assert (row.contact_id, row.campaign_id) == (None, None)
+
+
+async def test_told_twice_kept_once(handsets: Handsets, engine: AsyncEngine) -> None:
+    for _ in range(2):
+        answer = await handsets.write(ANNA, "Hello", MessageSid="SM" + "7" * 32)
+        assert answer.status_code == 200
+    assert len(await rows(engine)) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "over"),
+    [
+        pytest.param("STOP", {}, id="the word"),
+        pytest.param(" stop. ", {}, id="decorated"),
+        pytest.param("Arrêt", {}, id="in French"),
+        pytest.param("genug", {"OptOutType": "STOP"}, id="named by the gateway"),
+    ],
+)
+async def test_stop_opts_out(
+    handsets: Handsets, engine: AsyncEngine, pepper: bytes, text: str, over: dict[str, str]
+) -> None:
+    assert (await handsets.write(ANNA, text, **over)).status_code == 200
+    (row,) = await rows(engine)
+    (opt_out,) = await rows(engine, OptOut)
+    assert row.keyword == "stop"
+    assert (opt_out.msisdn, opt_out.source) == (ANNA, "inbound")
+    assert opt_out.msisdn_hash == hash_msisdn(pepper, ANNA)
+    assert str(opt_out.gateway_id) == handsets.gateway_id
+    (entry,) = [e for e in await rows(engine, AuditEntry) if e.action == "opt_out.added"]
+    assert (entry.caller, entry.subject_id) == (f"gateway:{handsets.gateway_id}", str(opt_out.id))
+    assert entry.detail == {"source": "inbound", "inbound_id": str(row.id)}
+    assert ANNA not in str(entry)
+
+
+async def test_a_sentence_with_the_word_is_for_a_human(handsets: Handsets, engine: AsyncEngine) -> None:
+    await handsets.write(ANNA, "Do you stop at the harbour?")
+    assert (await rows(engine))[0].keyword is None
+    assert await rows(engine, OptOut) == []
+
+
+async def test_start_ends_it(handsets: Handsets, engine: AsyncEngine, client: httpx.AsyncClient) -> None:
+    """Whoever added it: the person has the last word. Another person's stays."""
+    for number in (ANNA, BEN):
+        await client.post("/v1/opt-outs", json={"msisdn": number})
+    await handsets.write(ANNA, "START")
+    await handsets.write(ANNA, "Start")
+    assert [one.msisdn for one in await rows(engine, OptOut)] == [BEN]
+    removed = [e for e in await rows(engine, AuditEntry) if e.action == "opt_out.removed"]
+    assert len(removed) == 1
+
+
+async def test_a_replayed_stop_opts_nobody_out_again(handsets: Handsets, engine: AsyncEngine) -> None:
+    await handsets.write(ANNA, "STOP", MessageSid="SM" + "7" * 32)
+    await handsets.write(ANNA, "START")
+    await handsets.write(ANNA, "STOP", MessageSid="SM" + "7" * 32)
+    assert await rows(engine, OptOut) == []
+    assert len(await rows(engine)) == 2
+
+
+async def test_forged_words_opt_nobody_out(handsets: Handsets, engine: AsyncEngine) -> None:
+    fields = {"AccountSid": ACCOUNT_SID, "MessageSid": "SM1", "From": ANNA, "Body": "STOP"}
+    forged = await handsets.client.post(handsets.url, data=fields)
+    assert forged.status_code == 403
+    token = handsets.url.split("/")[-2]
+    wrong = await handsets.client.post(handsets.url.replace(token, "x" * 32), data=fields)
+    assert wrong.status_code == 404
+    assert (await handsets.write(ANNA, "STOP", AccountSid="AC" + "9" * 32)).status_code == 403
+    assert await rows(engine) == []
+    assert await rows(engine, OptOut) == []
+
+
+async def test_odd_texts_are_kept(handsets: Handsets, engine: AsyncEngine) -> None:
+    await handsets.write(ANNA, "a\0b 😀\n" * 50)
+    assert (await rows(engine))[0].text == "ab 😀\n" * 50
+
+
+async def test_read_by_filter_and_page(handsets: Handsets, engine: AsyncEngine, client: httpx.AsyncClient) -> None:
+    for number, text in ((ANNA, "one"), (BEN, "two"), (ANNA, "STOP"), (BEN, "three")):
+        await handsets.write(number, text)
+
+    async def texts(**params: Any) -> list[str]:
+        answer = await client.get("/v1/inbound", params=params)
+        assert answer.status_code == 200, answer.text
+        return sorted(one["text"] for one in answer.json()["items"])
+
+    assert await texts() == ["STOP", "one", "three", "two"]
+    assert await texts(msisdn=ANNA) == ["STOP", "one"]
+    assert await texts(msisdn="+44 7700 900123") == ["three", "two"]
+    assert await texts(keyword="stop") == ["STOP"]
+    assert await texts(gateway_id=handsets.gateway_id) == await texts()
+    assert await texts(gateway_id=str(UUID(int=0))) == []
+
+    first = (await client.get("/v1/inbound", params={"limit": 3})).json()
+    rest = (await client.get("/v1/inbound", params={"limit": 3, "cursor": first["next_cursor"]})).json()
+    ids = [one["id"] for one in first["items"] + rest["items"]]
+    assert ids == sorted(ids, reverse=True)
+    assert (len(ids), rest["next_cursor"]) == (4, None)
+
+
+async def test_read_by_time(handsets: Handsets, engine: AsyncEngine, client: httpx.AsyncClient, now: datetime) -> None:
+    moments = [now - timedelta(hours=hours) for hours in (3, 2, 1)]
+    for moment in moments:
+        await handsets.write(ANNA, f"{moment:%H}")
+        async with begin(engine) as tx:
+            await tx.execute(
+                update(InboundRow).where(InboundRow.text == f"{moment:%H}").values(id=uuid7(moment), received_at=moment)
+            )
+    between = {"from": moments[1].isoformat(), "to": moments[2].isoformat()}
+    found = (await client.get("/v1/inbound", params=between)).json()["items"]
+    assert [one["text"] for one in found] == [f"{moments[1]:%H}"]
+    ancient = {"from": "0001-01-01T00:00:00Z", "to": "9999-12-31T00:00:00Z"}
+    assert len((await client.get("/v1/inbound", params=ancient)).json()["items"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("params", "pointer"),
+    [
+        pytest.param({"from": "2026-01-01T00:00:00"}, "?from", id="a time without a zone"),
+        pytest.param({"keyword": "halt"}, "?keyword", id="no keyword"),
+        pytest.param({"gateway_id": "x"}, "?gateway_id", id="no id"),
+        pytest.param({"cursor": "e30"}, "?cursor", id="another list's cursor"),
+    ],
+)
+async def test_filters_that_cannot_be(client: httpx.AsyncClient, params: dict[str, str], pointer: str) -> None:
+    answer = await client.get("/v1/inbound", params=params)
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+
+
+async def test_scopes_decide(anonymous: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    async with begin(engine) as tx:
+        key = await make_api_key(tx, "read")
+    assert (await anonymous.get("/v1/inbound")).status_code == 401
+    headers = {"Authorization": f"Bearer {key.text}"}
+    assert (await anonymous.get("/v1/inbound", headers=headers)).status_code == 200

@@ -1,0 +1,179 @@
+"""The OpenAPI document is the contract: every route says what it does, what it takes, and how it refuses."""
+
+import base64
+import re
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute, iter_route_contexts
+from httpx import AsyncClient
+
+from api.idempotency import IdempotentRoute
+from api.openapi import TAGS
+from api.problems import MEDIA_TYPE, document_of, known_kinds, status_of
+from shared.errors import Conflict
+
+METHODS = ("get", "put", "post", "patch", "delete")
+# Posts that neither create nor send: asking twice changes nothing. Gateways bring callbacks without keys.
+ONLY_ASKS = ("/preview", "/estimate", "/render", "/measure", "/classify", "/verify")
+
+
+@pytest.fixture
+def document(app: FastAPI) -> dict[str, Any]:
+    return app.openapi()
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, item in document["paths"].items():
+        for method in METHODS:
+            if method in item:
+                yield path, method, item[method]
+
+
+def parameters(operation: dict[str, Any], where: str) -> set[str]:
+    return {given["name"] for given in operation.get("parameters", ()) if given["in"] == where}
+
+
+async def test_it_is_served(anonymous: AsyncClient) -> None:
+    response = await anonymous.get("/openapi.json")
+    assert response.status_code == 200
+    told = response.json()
+    assert told["openapi"].startswith("3.1")
+    assert told["info"]["title"] == "Lapwing"
+    assert "loses nothing" in told["info"]["description"]
+
+
+def test_every_noun_is_there(document: dict[str, Any]) -> None:
+    nouns = {path.split("/")[2] for path in document["paths"] if path.startswith("/v1/")}
+    assert {
+        "contacts",
+        "imports",
+        "target-groups",
+        "campaigns",
+        "messages",
+        "gateways",
+        "sender-ids",
+        "opt-outs",
+        "inbound",
+        "api-keys",
+        "audit",
+    } <= nouns
+
+
+def test_every_operation_introduces_itself(document: dict[str, Any]) -> None:
+    for path, method, operation in operations(document):
+        assert operation.get("summary"), (method, path)
+        assert operation.get("description"), f"{method} {path} has no docstring: it is the API's documentation"
+        assert operation["tags"], (method, path)
+
+
+def test_operation_ids_are_unique_and_plain(document: dict[str, Any]) -> None:
+    ids = [operation["operationId"] for _, _, operation in operations(document)]
+    assert sorted(ids) == sorted(set(ids))
+    assert all(re.fullmatch(r"[a-z][a-z0-9_]*", each) for each in ids)
+
+
+def test_every_tag_is_explained(document: dict[str, Any]) -> None:
+    used = {tag for _, _, operation in operations(document) for tag in operation["tags"]}
+    assert used <= {name for name, _ in TAGS}
+    assert [tag["name"] for tag in document["tags"]] == [name for name, _ in TAGS]
+
+
+def test_every_v1_route_needs_a_key_and_no_other_does(document: dict[str, Any]) -> None:
+    for path, method, operation in operations(document):
+        if path.startswith("/v1/"):
+            assert operation.get("security") == [{"ApiKey": []}], (method, path)
+        else:
+            assert "security" not in operation, (method, path)
+    assert document["components"]["securitySchemes"]["ApiKey"]["scheme"] == "bearer"
+
+
+def test_every_route_declares_its_problems(document: dict[str, Any]) -> None:
+    for path, method, operation in operations(document):
+        answers = set(operation["responses"])
+        assert any(status.startswith("2") for status in answers), (method, path)
+        if path.startswith("/v1/"):
+            assert {"401", "403", "422", "500", "503"} <= answers, (method, path, answers)
+            if path.endswith("}") or "}/" in path:
+                assert "404" in answers, f"{method} {path} does not say that there may be nothing under the id"
+        if "requestBody" in operation:
+            assert {"400", "413", "415"} <= answers, (method, path)
+
+
+def test_every_problem_has_its_schema_and_an_example(document: dict[str, Any]) -> None:
+    shown = set()
+    for path, method, operation in operations(document):
+        for status, answer in operation["responses"].items():
+            if not status.startswith(("4", "5")) or path == "/readyz":
+                continue
+            content = answer["content"]
+            assert list(content) == [MEDIA_TYPE], (method, path, status)
+            assert content[MEDIA_TYPE]["schema"] == {"$ref": "#/components/schemas/Problem"}
+            examples = content[MEDIA_TYPE]["examples"]
+            assert examples, (method, path, status)
+            for slug, example in examples.items():
+                assert example["value"]["status"] == int(status), (method, path, slug)
+                assert example["value"]["type"] == f"/problems/{slug}"
+                shown.add(slug)
+    assert {"not-found", "unauthenticated", "idempotency-key-reused", "idempotency-key-busy"} <= shown
+    ours = {slug: kind for slug, kind in known_kinds().items() if kind.__module__.startswith(("api.", "shared."))}
+    assert {slug for slug, kind in ours.items() if issubclass(kind, Conflict) and kind is not Conflict} <= shown
+    # What stands for all of its kind would send a client to the wrong page.
+    assert not {"conflict", "forbidden"} & shown
+    assert "Problem" in document["components"]["schemas"]
+    assert "FieldErrorOut" in document["components"]["schemas"]
+    assert "HTTPValidationError" not in str(document)
+
+
+def test_what_is_declared_is_what_is_sent() -> None:
+    for slug, kind in known_kinds().items():
+        told = document_of(kind, detail="x")
+        assert (told["type"], told["status"]) == (f"/problems/{slug}", status_of(kind))
+
+
+def test_every_post_that_creates_takes_a_key(document: dict[str, Any]) -> None:
+    for path, method, operation in operations(document):
+        takes_key = "Idempotency-Key" in parameters(operation, "header")
+        if method != "post" or not path.startswith("/v1/"):
+            assert not takes_key, (method, path)
+        elif not path.endswith(ONLY_ASKS):
+            assert takes_key, f"{path} creates or sends, so its router needs route_class=IdempotentRoute"
+            assert {"409", "422"} <= set(operation["responses"]), path
+            assert "idempotency-key-reused" in operation["responses"]["422"]["content"][MEDIA_TYPE]["examples"]
+
+
+def test_no_post_of_v1_escapes_its_route_class(app: FastAPI) -> None:
+    for context in iter_route_contexts(app.routes):
+        route = context.original_route
+        if isinstance(route, APIRoute) and "POST" in (route.methods or ()) and (context.path or "").startswith("/v1/"):
+            assert isinstance(route, IdempotentRoute), context.path
+
+
+def test_every_list_is_paged_alike(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    for path, method, operation in operations(document):
+        shape = operation["responses"].get("200", {}).get("content", {}).get("application/json", {}).get("schema", {})
+        name = shape.get("$ref", "").rsplit("/", 1)[-1]
+        if name.startswith("PageOut"):
+            assert {"limit", "cursor"} <= parameters(operation, "query"), (method, path)
+            assert set(schemas[name]["properties"]) == {"items", "next_cursor"}
+
+
+async def test_docs_work(anonymous: AsyncClient) -> None:
+    response = await anonymous.get("/docs")
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith("text/html")
+    assert "/openapi.json" in response.text
+    policy = response.headers["content-security-policy"]
+    for script in re.findall(r"<script>(.*?)</script>", response.text, re.DOTALL):
+        digest = base64.b64encode(sha256(script.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in policy
+    for address in re.findall(r'(?:src|href)="(https?://[^/"]+)', response.text):
+        assert address in policy
+
+
+async def test_there_is_no_second_documentation(anonymous: AsyncClient) -> None:
+    assert (await anonymous.get("/redoc")).status_code == 404

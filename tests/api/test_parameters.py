@@ -1,0 +1,68 @@
+"""A query parameter that a route does not have is refused by its name; what it has is taken."""
+
+import re
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from fastapi import FastAPI
+from httpx import AsyncClient
+
+
+def refused(told: dict[str, Any]) -> dict[str, str]:
+    assert (told["status"], told["type"]) == (422, "/problems/invalid")
+    return {error["pointer"]: error["detail"] for error in told["errors"]}
+
+
+async def test_a_slip_in_a_filter_does_not_show_everything(client: AsyncClient) -> None:
+    answer = await client.get("/v1/messages", params={"statsu": "failed"})
+    errors = refused(answer.json())
+    assert list(errors) == ["?statsu"]
+    assert "Did you mean `status`?" in errors["?statsu"]
+    assert "`from`" in errors["?statsu"]
+    assert "`from_`" not in errors["?statsu"]
+
+
+async def test_each_is_named(client: AsyncClient) -> None:
+    answer = await client.get("/v1/contacts", params={"limit": 3, "page": 2, "offset": 7})
+    assert list(refused(answer.json())) == ["?page", "?offset"]
+
+
+@pytest.mark.parametrize("path", ["/v1/messages/{id}", "/v1/campaigns/{id}/report"])
+async def test_a_path_without_parameters_says_so(client: AsyncClient, path: str) -> None:
+    answer = await client.get(path.format(id=uuid4()), params={"full": "1"})
+    assert refused(answer.json()) == {"?full": "This path takes no query parameters; leave it out."}
+
+
+async def test_posts_are_no_exception(client: AsyncClient) -> None:
+    answer = await client.post("/v1/messages", params={"dry_run": "true"}, json={"msisdn": "+12025550142", "text": "x"})
+    assert list(refused(answer.json())) == ["?dry_run"]
+    assert (await client.get("/v1/messages")).json()["items"] == []
+
+
+async def test_every_route_of_v1_refuses_and_takes_what_it_documents(app: FastAPI, client: AsyncClient) -> None:
+    paths = app.openapi()["paths"]
+    asked = 0
+    for path, methods in paths.items():
+        for method, operation in methods.items():
+            if not path.startswith("/v1/"):
+                continue
+            names = [one["name"] for one in operation.get("parameters", ()) if one["in"] == "query"]
+            # a value that fits few of them: names are judged before values
+            params = dict.fromkeys([*names, "no_such_thing"], "1")
+            body: dict[str, Any] = {}
+            if "multipart/form-data" in operation.get("requestBody", {}).get("content", {}):
+                body = {"files": {"file": ("a.csv", b"msisdn\n")}}
+            answer = await client.request(method, re.sub(r"{[^}]*}", str(uuid4()), path), params=params, **body)
+            assert list(refused(answer.json())) == ["?no_such_thing"], (method, path)
+            asked += 1
+    assert asked > 40
+
+
+async def test_without_a_key_that_is_what_is_told(anonymous: AsyncClient) -> None:
+    assert (await anonymous.get("/v1/messages", params={"statsu": "failed"})).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/livez", "/metrics", "/problems", "/docs", "/openapi.json"])
+async def test_other_paths_do_not_mind(client: AsyncClient, path: str) -> None:
+    assert (await client.get(path, params={"probe": "1"})).status_code == 200

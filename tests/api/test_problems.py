@@ -1,0 +1,364 @@
+"""Every refusal is an RFC 9457 problem that names the field and the remedy, and never says too much."""
+
+import dataclasses
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import pytest
+from fastapi import FastAPI, Query
+from httpx import ASGITransport, AsyncClient, Response
+from pydantic import AwareDatetime, Field, SecretStr
+from sqlalchemy import text
+
+from api.deps import Tx
+from api.limits import JSON_LIMIT
+from api.main import create_app
+from api.problems import MEDIA_TYPE, document_of, known_kinds, problems, slug_of, status_of
+from api.resources import Resources
+from api.schemas import Body
+from shared.db import begin, build_engine
+from shared.errors import Conflict, Invalid, LimitReached, NotFound, ServiceError, Unavailable
+
+pytestmark = pytest.mark.timeout(60)
+
+
+class SeatTaken(Conflict):
+    """Somebody sits there."""
+
+
+class Leaf(Body):
+    text: str = Field(max_length=5)
+    number: int = 0
+
+
+class Circle(Body):
+    kind: Literal["circle"]
+    radius: int
+
+
+class Square(Body):
+    kind: Literal["square"]
+    side: int
+    name: str = ""
+
+
+class Tree(Body):
+    leaves: list[Leaf] = Field(default_factory=list)
+    shape: Annotated[Circle | Square, Field(discriminator="kind")] | None = None
+    mixed: int | list[int] = 0
+    notes: dict[str, Any] = Field(default_factory=dict)
+    felled_at: AwareDatetime | None = None
+    rings: list[int] = Field(default_factory=list, max_length=2)
+    roots: list[int] = Field(default=[1], min_length=1)
+    id: UUID | None = None
+    secrets: dict[str, SecretStr] = Field(default_factory=dict)
+
+
+@pytest.fixture
+def app(app_of_its_own: FastAPI) -> FastAPI:
+    """The whole api, and a few routes that fail in known ways."""
+    app = app_of_its_own
+
+    @app.post("/trees")
+    async def plant(tree: Tree) -> dict[str, int]:
+        return {"leaves": len(tree.leaves)}
+
+    @app.get("/trees/{number}")
+    async def find(number: int, limit: Annotated[int, Query(le=5)] = 1) -> dict[str, int]:
+        return {"number": number, "limit": limit}
+
+    @app.get("/fails/{how}")
+    async def fail(how: str, tx: Tx) -> None:
+        failures: dict[str, Exception] = {
+            "seat": SeatTaken("Seat 7 is taken; choose another."),
+            "limit": LimitReached("Too many.", retry_after=2.1),
+            "away": Unavailable("The vault is closed."),
+            "invalid": Invalid("Too tall.", pointer="/height"),
+            "bug": ValueError("the secret +447700900123 is in here"),
+        }
+        if how in failures:
+            raise failures[how]
+        await tx.execute(text(how))
+
+    return app
+
+
+def problem_of(response: Response, status: int, slug: str) -> dict[str, Any]:
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == MEDIA_TYPE
+    problem: dict[str, Any] = response.json()
+    assert problem["type"] == f"/problems/{slug}"
+    assert problem["status"] == status
+    assert problem["request_id"] == response.headers["x-request-id"]
+    return problem
+
+
+async def test_nothing_at_the_path(client: AsyncClient) -> None:
+    problem = problem_of(await client.get("/v1/nothing-here"), 404, "not-found")
+    assert "/docs" in problem["detail"]
+
+
+async def test_a_slash_too_many_is_another_path(client: AsyncClient) -> None:
+    problem_of(await client.get("/v1/api-keys/"), 404, "not-found")
+
+
+async def test_method_not_allowed_names_those_that_are(client: AsyncClient) -> None:
+    response = await client.put("/trees", json={})
+    problem_of(response, 405, "method-not-allowed")
+    assert response.headers["allow"] == "POST"
+
+
+async def test_malformed_json_says_where(client: AsyncClient) -> None:
+    response = await client.post("/trees", content=b'{"leaves": [}', headers={"Content-Type": "application/json"})
+    problem = problem_of(response, 400, "malformed-json")
+    assert problem["title"] == "Malformed JSON"
+    assert "character 12" in problem["detail"]
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
+async def test_another_media_type_is_named(client: AsyncClient, media_type: str) -> None:
+    response = await client.post("/trees", content=b"{}", headers={"Content-Type": media_type})
+    problem = problem_of(response, 415, "unsupported-media-type")
+    assert media_type in problem["detail"]
+    assert "application/json" in problem["detail"]
+
+
+async def test_a_body_without_a_media_type(client: AsyncClient) -> None:
+    problem_of(await client.post("/trees", content=b"{}"), 415, "unsupported-media-type")
+
+
+async def test_no_body_where_one_is_needed(client: AsyncClient) -> None:
+    problem = problem_of(await client.post("/trees"), 422, "invalid")
+    assert problem["errors"] == [{"pointer": "", "detail": "This field is required."}]
+
+
+@pytest.mark.parametrize(
+    ("sent", "pointer", "detail"),
+    [
+        pytest.param({"leaves": [{}]}, "/leaves/0/text", "This field is required.", id="missing in a list"),
+        pytest.param(
+            {"leaves": [{"text": "a"}, {"text": "a", "colour": 1}]},
+            "/leaves/1/colour",
+            "There is no such",
+            id="unknown",
+        ),
+        pytest.param({"leaf": 1}, "/leaf", "There is no such field", id="unknown at the top"),
+        pytest.param({"leaves": [{"text": "longer than five"}]}, "/leaves/0/text", "at most 5", id="too long"),
+        pytest.param({"a/b~c": 1}, "/a~1b~0c", "no such field", id="escaped as RFC 6901 says"),
+        pytest.param({"shape": {"kind": "circle"}}, "/shape/radius", "required", id="in a union: no tag between"),
+        pytest.param({"shape": {"kind": "circle", "radius": "x"}}, "/shape/radius", "integer", id="union, wrong type"),
+        pytest.param({"shape": {"kind": "blob"}}, "/shape", "circle", id="union, no such member"),
+        pytest.param({"mixed": "x"}, "/mixed", "integer", id="plain union"),
+        pytest.param({"mixed": [1, "x"]}, "/mixed/1", "integer", id="plain union, inside"),
+    ],
+)
+async def test_fields_are_named_by_pointers(client: AsyncClient, sent: object, pointer: str, detail: str) -> None:
+    problem = problem_of(await client.post("/trees", json=sent), 422, "invalid")
+    assert pointer in [error["pointer"] for error in problem["errors"]]
+    assert any(detail in error["detail"] for error in problem["errors"] if error["pointer"] == pointer)
+
+
+@pytest.mark.parametrize(
+    ("sent", "pointer"),
+    [
+        pytest.param({"leaves": [{"text": "a"}, {"text": "\0"}]}, "/leaves/1/text", id="in a list of bodies"),
+        pytest.param({"notes": {"a": "\0"}}, "/notes/a", id="in an object"),
+        pytest.param({"notes": {"a": {"b": ["x", {"c": "x\0"}]}}}, "/notes/a/b/1/c", id="deep"),
+        pytest.param({"notes": {"a": {"b\0": 1}}}, "/notes/a/b\0", id="in a name"),
+        pytest.param({"shape": {"kind": "square", "side": 1, "name": "\0"}}, "/shape/name", id="in a union"),
+        pytest.param({"secrets": {"token": "x\0"}}, "/secrets/token", id="in a secret"),
+    ],
+)
+async def test_nul_is_refused_where_it_stands(client: AsyncClient, sent: object, pointer: str) -> None:
+    problem = problem_of(await client.post("/trees", json=sent), 422, "invalid")
+    detail = "The text holds a NUL character (U+0000); remove it."
+    assert problem["errors"] == [{"pointer": pointer, "detail": detail}]
+
+
+@pytest.mark.parametrize(
+    ("sent", "pointer", "detail"),
+    [
+        pytest.param({"roots": []}, "/roots", "There are too few entries; give at least 1.", id="too few"),
+        pytest.param({"rings": [1, 2, 3]}, "/rings", "too many entries; give at most 2", id="too many"),
+        pytest.param({"felled_at": "2026-03-01T09:00:00"}, "/felled_at", "end it with `Z` for UTC", id="no zone"),
+        pytest.param({"felled_at": "noon"}, "/felled_at", "such as `2026-03-01T09:00:00Z`", id="no time"),
+        pytest.param({"notes": []}, "/notes", "Give an object", id="no object"),
+        pytest.param({"leaves": ["x"]}, "/leaves/0", "Give an object", id="no body"),
+        pytest.param({"leaves": [{"text": 7}]}, "/leaves/0/text", "Give a text", id="no text"),
+        pytest.param({"shape": {"kind": "blob"}}, "/shape", "Set 'kind' to one of 'circle', 'square'.", id="no kind"),
+        pytest.param({"shape": {}}, "/shape", "The field 'kind' is required here.", id="kind left out"),
+        pytest.param({"id": "seven"}, "/id", "Give an id as it was told", id="no id"),
+    ],
+)
+async def test_the_remedy_is_told_in_plain_words(client: AsyncClient, sent: object, pointer: str, detail: str) -> None:
+    problem = problem_of(await client.post("/trees", json=sent), 422, "invalid")
+    (told,) = problem["errors"]
+    assert told["pointer"] == pointer
+    assert detail in told["detail"]
+    assert "Input" not in told["detail"]
+
+
+async def test_a_value_is_never_quoted(client: AsyncClient) -> None:
+    response = await client.post("/trees", json={"leaves": [{"text": "+447700900123", "number": "+447700900123"}]})
+    assert response.status_code == 422
+    assert "7700900123" not in response.text
+
+
+async def test_several_fields_are_counted(client: AsyncClient) -> None:
+    problem = problem_of(await client.post("/trees", json={"leaves": [{}, {}]}), 422, "invalid")
+    assert problem["detail"] == "2 fields cannot be used."
+
+
+@pytest.mark.parametrize(("path", "pointer"), [("/trees/seven", "{number}"), ("/trees/7?limit=9", "?limit")])
+async def test_parameters_are_named_by_where_they_stand(client: AsyncClient, path: str, pointer: str) -> None:
+    problem = problem_of(await client.get(path), 422, "invalid")
+    assert [error["pointer"] for error in problem["errors"]] == [pointer]
+
+
+async def test_an_error_is_named_after_its_class(client: AsyncClient) -> None:
+    problem = problem_of(await client.get("/fails/seat"), 409, "seat-taken")
+    assert problem["title"] == "Seat taken"
+    assert problem["detail"] == "Seat 7 is taken; choose another."
+
+
+async def test_a_refused_value_found_later_has_its_pointer(client: AsyncClient) -> None:
+    problem = problem_of(await client.get("/fails/invalid"), 422, "invalid")
+    assert problem["errors"] == [{"pointer": "/height", "detail": "Too tall."}]
+
+
+async def test_retry_after_is_rounded_up(client: AsyncClient) -> None:
+    response = await client.get("/fails/limit")
+    problem_of(response, 429, "limit-reached")
+    assert response.headers["retry-after"] == "3"
+    response = await client.get("/fails/away")
+    problem_of(response, 503, "unavailable")
+    assert int(response.headers["retry-after"]) >= 1
+
+
+async def test_what_nobody_foresaw_tells_nothing(client: AsyncClient, caplog: pytest.LogCaptureFixture) -> None:
+    response = await client.get("/fails/bug")
+    problem = problem_of(response, 500, "internal-error")
+    assert "secret" not in response.text
+    written = [record for record in caplog.records if getattr(record, "request_id", None) == problem["request_id"]]
+    assert any(record.exc_info for record in written)
+
+
+async def test_a_wrong_statement_is_a_500(client: AsyncClient) -> None:
+    response = await client.get("/fails/SELECT nothing FROM nowhere")
+    problem_of(response, 500, "internal-error")
+    assert "nowhere" not in response.text
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        pytest.param("SELECT pg_terminate_backend(pg_backend_pid())", id="shut down while asked"),
+        pytest.param("DO $$ BEGIN RAISE SQLSTATE '40P01'; END $$", id="deadlock"),
+        pytest.param("DO $$ BEGIN RAISE SQLSTATE '57014'; END $$", id="statement timeout"),
+        pytest.param("DO $$ BEGIN RAISE SQLSTATE '25006'; END $$", id="read-only after a failover"),
+        pytest.param("DO $$ BEGIN RAISE SQLSTATE '53300'; END $$", id="too many connections"),
+    ],
+)
+async def test_a_database_in_trouble_is_a_503(client: AsyncClient, statement: str) -> None:
+    response = await client.get(f"/fails/{statement}")
+    problem_of(response, 503, "unavailable")
+    assert response.headers["retry-after"] == "5"
+
+
+@pytest.fixture
+async def stranded(resources: Resources) -> AsyncIterator[AsyncClient]:
+    """The api with no database behind it."""
+    engine = build_engine("postgresql+asyncpg://lapwing@/lapwing?host=/nonexistent", application_name="tests")
+    app = create_app(dataclasses.replace(resources, engine=engine))
+    headers = {"Authorization": "Bearer lw_bootstrap_for_the_tests_only"}
+    async with AsyncClient(transport=ASGITransport(app), base_url="https://sms.example.com", headers=headers) as client:
+        yield client
+    await engine.dispose()
+
+
+async def test_no_database_is_a_503(stranded: AsyncClient) -> None:
+    response = await stranded.get("/v1/api-keys")
+    problem_of(response, 503, "unavailable")
+    assert response.headers["retry-after"] == "5"
+
+
+async def test_the_pool_being_empty_is_a_503(app: FastAPI, resources: Resources, migrated_url: str) -> None:
+    engine = build_engine(migrated_url, application_name="tests", pool_size=1)
+    engine.pool._timeout = 0.2  # type: ignore[attr-defined]  # ten seconds is long for a test
+    small = create_app(dataclasses.replace(resources, engine=engine))
+    headers = {"Authorization": "Bearer lw_bootstrap_for_the_tests_only"}
+    async with (
+        begin(engine),
+        AsyncClient(transport=ASGITransport(small), base_url="https://sms.example.com", headers=headers) as client,
+    ):
+        problem_of(await client.get("/v1/api-keys"), 503, "unavailable")
+    await engine.dispose()
+
+
+async def test_a_body_that_says_it_is_too_large(client: AsyncClient) -> None:
+    response = await client.post("/v1/api-keys", content=b"x" * (JSON_LIMIT + 1))
+    problem_of(response, 413, "content-too-large")
+    assert response.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_a_body_that_turns_out_to_be_too_large(client: AsyncClient) -> None:
+    sent = 0
+
+    async def drip() -> AsyncIterator[bytes]:
+        nonlocal sent
+        for _ in range(100):
+            sent += 65536
+            yield b" " * 65536
+
+    response = await client.post("/v1/api-keys", content=drip(), headers={"Content-Type": "application/json"})
+    problem_of(response, 413, "content-too-large")
+    assert sent <= JSON_LIMIT + 65536
+
+
+async def test_the_largest_body_is_read(client: AsyncClient) -> None:
+    body = json.dumps({"name": "x", "scopes": ["send"]}).encode().ljust(JSON_LIMIT)
+    response = await client.post("/v1/api-keys", content=body, headers={"Content-Type": "application/json"})
+    assert response.status_code == 201
+
+
+async def test_a_type_can_be_followed(anonymous: AsyncClient) -> None:
+    response = await anonymous.get("/problems/idempotency-key-reused")
+    assert response.status_code == 200
+    assert response.json()["status"] == 422
+    assert "another body" in response.json()["meaning"]
+    problem_of(await anonymous.get("/problems/no-such-thing"), 404, "not-found")
+    listed = (await anonymous.get("/problems")).json()
+    assert {"/problems/not-found", "/problems/conflict"} <= {kind["type"] for kind in listed}
+
+
+def test_every_kind_has_a_status_and_a_meaning() -> None:
+    for slug, kind in known_kinds().items():
+        assert 400 <= status_of(kind) < 600, slug
+        assert kind.__doc__, f"{kind.__name__} has no docstring: it is the meaning of /problems/{slug}"
+
+
+def test_slugs_are_unique() -> None:
+    def below(kind: type[ServiceError]) -> list[type[ServiceError]]:
+        return [each for child in kind.__subclasses__() for each in (child, *below(child))]
+
+    kinds = below(ServiceError)
+    assert len({slug_of(kind) for kind in kinds}) == len(set(kinds))
+
+
+def test_what_a_route_lists() -> None:
+    listed = problems(404, 409, SeatTaken)
+    assert set(listed) == {404, 409}
+    examples = listed[409]["content"][MEDIA_TYPE]["examples"]
+    assert set(examples) == {"conflict", "seat-taken"}
+    assert examples["seat-taken"]["value"]["status"] == 409
+
+
+def test_a_document_without_fields_has_no_list_of_them() -> None:
+    assert document_of(NotFound, detail="Gone.") == {
+        "type": "/problems/not-found",
+        "title": "Not found",
+        "status": 404,
+        "detail": "Gone.",
+    }

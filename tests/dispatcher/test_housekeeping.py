@@ -1,0 +1,87 @@
+"""Housekeeping: months are made ahead, and what has served its time goes, oldest first."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import func, insert, select, text
+
+from dispatcher.housekeeping import keep_house
+from shared.db import begin
+from shared.ids import uuid7
+from shared.models import IdempotencyKey, ReceiptRow
+from shared.queries.partitions import PARTITIONED, month_after, month_of, statements
+from tests.factories import make_receipt
+from tests.worlds import HandWorker
+
+
+async def count(worker: HandWorker, table: type) -> int:
+    async with begin(worker.engine) as tx:
+        return (await tx.execute(select(func.count()).select_from(table))).scalar_one()
+
+
+async def test_applied_receipts_go_after_a_week(worker: HandWorker) -> None:
+    now = worker.now()
+    old, young = now - timedelta(days=7, seconds=1), now - timedelta(days=6)
+    gateway_id = uuid7()
+    async with worker.transaction() as tx:
+        await make_receipt(tx, gateway_id, now=old, applied_at=old)
+        kept = [
+            await make_receipt(tx, gateway_id, now=old),  # still waits for its attempt
+            await make_receipt(tx, gateway_id, now=old, applied_at=young),
+            await make_receipt(tx, gateway_id, now=young, applied_at=young),
+        ]
+    assert await keep_house(worker) == 1
+    async with begin(worker.engine) as tx:
+        assert set((await tx.execute(select(ReceiptRow.id))).scalars()) == set(kept)
+
+
+async def test_in_batches(worker: HandWorker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dispatcher.housekeeping.BATCH", 2)
+    old = worker.now() - timedelta(days=8)
+    async with worker.transaction() as tx:
+        for _ in range(5):
+            await make_receipt(tx, uuid7(), now=old, applied_at=old)
+    assert [await keep_house(worker) for _ in range(4)] == [2, 2, 1, 0]
+
+
+async def test_old_answers_go_too(worker: HandWorker) -> None:
+    async with worker.transaction() as tx:
+        for days in (0, 30):
+            await tx.execute(
+                insert(IdempotencyKey).values(
+                    caller="admin",
+                    method="POST",
+                    path="/v1/messages",
+                    key=f"{days}",
+                    fingerprint=b"",
+                    status=202,
+                    headers={},
+                    body=b"",
+                    created_at=worker.now() - timedelta(days=days),
+                )
+            )
+    await keep_house(worker)
+    assert await count(worker, IdempotencyKey) == 1
+
+
+async def test_gives_up_rather_than_make_everybody_wait_behind_it(worker: HandWorker) -> None:
+    """A month that is missing wants the whole table for a moment; a long reader has it."""
+    month = month_after(month_after(month_of(worker.now())))
+    name = f"messages_{month:%Y%m}"
+    async with begin(worker.engine) as tx:
+        await tx.execute(text(f"DROP TABLE {name}"))
+    try:
+        async with worker.engine.connect() as reader:
+            await reader.execute(text("SELECT count(*) FROM messages"))
+            with pytest.raises(Exception, match="lock timeout"):
+                await keep_house(worker)
+    finally:
+        await keep_house(worker)
+    async with begin(worker.engine) as tx:
+        assert (await tx.execute(text("SELECT to_regclass(:name) IS NOT NULL"), {"name": name})).scalar_one()
+
+
+def test_statements_name_every_table_and_month() -> None:
+    ddl = statements(datetime(2026, 11, 30, 23, 59, tzinfo=UTC))
+    made = [statement.split()[5] for statement in ddl]
+    assert made == [f"{table}_{month}" for month in ("202611", "202612", "202701") for table in PARTITIONED]

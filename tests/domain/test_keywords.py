@@ -1,0 +1,92 @@
+"""Keywords: which whole messages mean stop, start and help."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.keywords import WORDS, Keyword, classify
+
+STOP, START, HELP = Keyword.STOP, Keyword.START, Keyword.HELP
+
+
+@pytest.mark.parametrize(
+    ("text", "keyword"),
+    [
+        pytest.param("STOP", STOP, id="the word"),
+        pytest.param("stop", STOP, id="small letters"),
+        pytest.param("StOp", STOP, id="mixed letters"),
+        pytest.param("  Stop \n", STOP, id="white space around"),
+        pytest.param("Stop.", STOP, id="a full stop"),
+        pytest.param("STOP!!!", STOP, id="shouted"),
+        pytest.param("'STOP'", STOP, id="quoted, as the text told them to"),
+        pytest.param("S.T.O.P", STOP, id="spelt"),
+        pytest.param("\uff33\uff34\uff2f\uff30", STOP, id="wide letters"),
+        pytest.param("STOP \N{PERSON WITH FOLDED HANDS}", STOP, id="with an emoji"),
+        pytest.param("stop\u200b", STOP, id="with something nobody sees"),
+        pytest.param("STOP ALL", STOP, id="stop all"),
+        pytest.param("STOPALL", STOP, id="stopall"),
+        pytest.param("OPT-OUT", STOP, id="opt-out"),
+        pytest.param("opt out", STOP, id="opt out"),
+        pytest.param("OPTOUT", STOP, id="optout"),
+        pytest.param("Unsubscribe", STOP, id="unsubscribe"),
+        pytest.param("CANCEL", STOP, id="cancel"),
+        pytest.param("END", STOP, id="end"),
+        pytest.param("QUIT", STOP, id="quit"),
+        pytest.param("REVOKE", STOP, id="revoke"),
+        pytest.param("REMOVE", STOP, id="remove"),
+        pytest.param("TD", STOP, id="td"),
+        pytest.param("ARRET", STOP, id="French without its accent"),
+        pytest.param("Arrêt", STOP, id="French with its accent"),
+        pytest.param("arre\u0302t", STOP, id="French, accent apart"),
+        pytest.param("STOPP", STOP, id="German: stopp"),
+        pytest.param("Abmelden", STOP, id="German: abmelden"),
+        pytest.param("ALTO", STOP, id="Spanish: alto"),
+        pytest.param("Baja", STOP, id="Spanish: baja"),
+        pytest.param("PARAR", STOP, id="Spanish and Portuguese: parar"),
+        pytest.param("SAIR", STOP, id="Portuguese: sair"),
+        pytest.param("Afmelden", STOP, id="Dutch: afmelden"),
+        pytest.param("UITSCHRIJVEN", STOP, id="Dutch: uitschrijven"),
+        pytest.param("FERMA", STOP, id="Italian: ferma"),
+        pytest.param("Annulla", STOP, id="Italian: annulla"),
+        pytest.param("HOU OP", STOP, id="Afrikaans: hou op"),
+        pytest.param("START", START, id="start"),
+        pytest.param("unstop", START, id="unstop"),
+        pytest.param("Yes", START, id="yes"),
+        pytest.param("ALTA", START, id="Spanish: alta"),
+        pytest.param("HELP", HELP, id="help"),
+        pytest.param("info?", HELP, id="info"),
+        pytest.param("Hilfe", HELP, id="German: hilfe"),
+        pytest.param("AYUDA", HELP, id="Spanish: ayuda"),
+        pytest.param("", None, id="empty"),
+        pytest.param("...", None, id="punctuation"),
+        pytest.param("\N{THUMBS UP SIGN}", None, id="an emoji"),
+        pytest.param("Please stop texting me", None, id="a sentence is for a human"),
+        pytest.param("Don't stop", None, id="a sentence that means the contrary"),
+        pytest.param("stopping by at 8", None, id="a word that begins so"),
+        pytest.param("STOP STOP", None, id="twice is no keyword"),
+        pytest.param("no", None, id="no answers a question"),
+        pytest.param("stop" + " " * 200, STOP, id="trailing white space of any length"),
+        pytest.param("stop" + "." * 200, None, id="a long text is none"),
+    ],
+)
+def test_classify(text: str, keyword: Keyword | None) -> None:
+    assert classify(text) is keyword
+
+
+@pytest.mark.parametrize(
+    ("keyword", "word"),
+    [
+        pytest.param(keyword, word, id=f"{keyword} in {language}: {word}")
+        for keyword, languages in WORDS.items()
+        for language, words in languages.items()
+        for word in words
+    ],
+)
+def test_every_word_means_one_thing(keyword: Keyword, word: str) -> None:
+    for written in (word, word.upper(), word.title(), f" {word}. ", word.replace(" ", "")):
+        assert classify(written) is keyword
+
+
+@given(st.text(max_size=80))
+def test_every_text_has_an_answer(text: str) -> None:
+    assert classify(text) in {None, STOP, START, HELP}

@@ -1,0 +1,130 @@
+"""Which gateway first, which next, and when again."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import pytest
+
+from shared.domain.outcome import Fault, Lost, Outcome, Refused
+from shared.domain.routing import (
+    BACKOFF_CAP_SECONDS,
+    MAX_ATTEMPTS,
+    RETRY_AFTER_CAP_SECONDS,
+    Again,
+    Route,
+    after_certain_no,
+    choose,
+    serves,
+)
+
+A, B, C = (UUID(int=number) for number in (1, 2, 3))
+NOT_SENT = Lost(may_have_arrived=False, cause="refused_connection")
+THROTTLED = Refused(Fault.THROTTLED, "x")
+
+
+def route(gateway_id: UUID, **over: object) -> Route:
+    return Route(gateway_id, "twilio", **over)  # type: ignore[arg-type]  # told by name
+
+
+PLAIN = [route(A), route(B), route(C)]
+
+
+@pytest.mark.parametrize(
+    ("routes", "sender_id", "location_id", "tried", "chosen"),
+    [
+        pytest.param(PLAIN, None, None, (), A, id="the operator's first"),
+        pytest.param(PLAIN, None, None, (A,), B, id="not one that was tried"),
+        pytest.param(PLAIN, None, None, (A, B, C), None, id="all tried"),
+        pytest.param([], None, None, (), None, id="none at all"),
+        pytest.param([route(A, withdrawn=True), route(B)], None, None, (), B, id="not one that is withdrawn"),
+        pytest.param(
+            [route(A), route(B, sender_ids=frozenset({"LAPWING"}))], "LAPWING", None, (), B, id="sender of the second"
+        ),
+        pytest.param([route(A), route(B)], "LAPWING", None, (), None, id="sender of nobody"),
+        pytest.param(
+            [route(A, sender_ids=frozenset({"LAPWING"}))], None, None, (), A, id="no sender asked, the gateway's own"
+        ),
+        pytest.param(
+            [route(A, location_ids=frozenset({"harbour"})), route(B)], None, "airport", (), B, id="another location"
+        ),
+        pytest.param([route(A, location_ids=frozenset({"harbour"}))], None, "harbour", (), A, id="its location"),
+        pytest.param(
+            [route(A, location_ids=frozenset({"harbour"}))], None, None, (), None, id="no location, and it serves one"
+        ),
+    ],
+)
+def test_choice(
+    routes: Sequence[Route],
+    sender_id: str | None,
+    location_id: str | None,
+    tried: tuple[UUID, ...],
+    chosen: UUID | None,
+) -> None:
+    assert choose(routes, sender_id=sender_id, location_id=location_id, tried=tried) == chosen
+
+
+def test_withdrawn_one_serves_nobody() -> None:
+    assert not serves(route(A, withdrawn=True), sender_id=None, location_id=None)
+
+
+def after(
+    outcome: Outcome, *, attempt: int = 1, tried: Sequence[UUID] = (), others: Sequence[UUID] = ()
+) -> Again | None:
+    return after_certain_no(outcome, gateway_id=A, tried=tried, attempt=attempt, others=others)
+
+
+@pytest.mark.parametrize("fault", [Fault.MESSAGE, Fault.OPTED_OUT])
+@pytest.mark.parametrize("others", [(), (B,)], ids=["alone", "others"])
+def test_refusal_of_the_message_is_final(fault: Fault, others: Sequence[UUID]) -> None:
+    assert after(Refused(fault, "x"), others=others) is None
+
+
+@pytest.mark.parametrize("outcome", [Refused(Fault.GATEWAY, "x"), THROTTLED, NOT_SENT], ids=str)
+def test_others_are_asked_at_once(outcome: Outcome) -> None:
+    assert after(outcome, tried=(C,), others=(B,)) == Again(0.0, (C, A))
+
+
+def test_withdrawn_account_is_not_remembered_as_tried() -> None:
+    assert after(Refused(Fault.ACCOUNT, "x"), tried=(C,), others=(B,)) == Again(0.0, (C,))
+    assert after(Refused(Fault.ACCOUNT, "x")) == Again(0.0, ())
+
+
+def test_only_gateway_that_will_not_take_it() -> None:
+    assert after(Refused(Fault.GATEWAY, "x")) is None
+
+
+@pytest.mark.parametrize("outcome", [Refused(Fault.GATEWAY, "x"), THROTTLED, NOT_SENT], ids=str)
+def test_new_round_begins_when_all_were_asked(outcome: Outcome) -> None:
+    again = after(outcome, tried=(B,))
+    assert again is not None
+    assert again.tried == ()
+
+
+@pytest.mark.parametrize("attempt", range(1, MAX_ATTEMPTS))
+def test_only_gateway_out_of_reach_is_asked_again_later(attempt: int) -> None:
+    delays = [again.delay for _ in range(50) if (again := after(NOT_SENT, attempt=attempt)) is not None]
+    assert len(delays) == 50
+    ceiling = min(BACKOFF_CAP_SECONDS, 2.0 ** (attempt - 1))
+    assert all(0 <= delay <= ceiling for delay in delays)
+    assert max(delays) > ceiling / 2  # the jitter uses its room
+
+
+@pytest.mark.parametrize("outcome", [Refused(Fault.GATEWAY, "x"), THROTTLED, NOT_SENT], ids=str)
+@pytest.mark.parametrize("others", [(), (B,)], ids=["alone", "others"])
+def test_attempts_come_to_an_end(outcome: Outcome, others: Sequence[UUID]) -> None:
+    assert after(outcome, attempt=MAX_ATTEMPTS, tried=(C,), others=others) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "least", "most"),
+    [
+        pytest.param(30.0, 30.0, 31.0, id="as asked"),
+        pytest.param(0.0, 0.0, 1.0, id="at once"),
+        pytest.param(-5.0, 0.0, 1.0, id="nonsense"),
+        pytest.param(1e9, RETRY_AFTER_CAP_SECONDS, RETRY_AFTER_CAP_SECONDS + 1, id="not for ever"),
+    ],
+)
+def test_retry_after_is_honoured(asked: float, least: float, most: float) -> None:
+    again = after(Refused(Fault.THROTTLED, "x", retry_after=asked))
+    assert again is not None
+    assert least <= again.delay <= most

@@ -1,0 +1,260 @@
+"""One runner for every gateway: an adapter without a table fails here, by name."""
+
+import json
+from contextlib import suppress
+from dataclasses import replace
+from importlib import import_module
+from types import ModuleType
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from _pytest.mark import ParameterSet
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.adapter import Answer, Callback, ForgedCallback, UnreadableAnswer, UnreadableCallback
+from shared.domain.outcome import Accepted, Outcome, Refused
+from shared.errors import Invalid
+from shared.gateways import ADAPTERS, METERED, SEARCHABLE, sandbox
+from tests.gateways import twilio as twilio_table
+from tests.gateways.cases import Balances, Inbounds, Lookups, Reads, Receives, Sends, Settings, Stranger
+
+TABLES: dict[str, ModuleType] = {kind: import_module(f"tests.gateways.{kind}") for kind in ADAPTERS}
+
+
+def rows(name: str) -> list[ParameterSet]:
+    return [
+        pytest.param(kind, case, id=f"{kind}: {case.label}")
+        for kind, table in TABLES.items()
+        for case in getattr(table, name, [])
+    ]
+
+
+@pytest.mark.parametrize("kind", ADAPTERS)
+def test_the_table_is_complete(kind: str) -> None:
+    table, adapter = TABLES[kind], ADAPTERS[kind]
+    assert kind == adapter.KIND
+    assert table.SENDS
+    assert table.READS
+    assert table.SETTINGS
+    assert table.STRANGERS
+    assert adapter.CAPABILITIES.balance is (kind in METERED) is hasattr(table, "BALANCES")
+    assert adapter.CAPABILITIES.lookup is (kind in SEARCHABLE) is hasattr(table, "LOOKUPS")
+    assert len(table.BATCH) <= adapter.CAPABILITIES.largest_batch
+
+
+@pytest.mark.parametrize(("kind", "case"), rows("SETTINGS"))
+def test_check_settings(kind: str, case: Settings) -> None:
+    check = ADAPTERS[kind].check_settings
+    if case.stored is not None:
+        assert check(case.given, case.secrets) == case.stored
+        assert check(case.stored, case.secrets) == case.stored, "stored settings pass again"
+        return
+    with pytest.raises(Invalid) as refusal:
+        check(case.given, case.secrets)
+    assert [error.pointer for error in refusal.value.errors] == list(case.pointers)
+    for error in refusal.value.errors:
+        assert error.pointer.rpartition("/")[2] in error.detail
+        for secret in case.secrets.values():
+            assert len(secret) < 4 or secret.strip() not in error.detail
+
+
+@pytest.mark.parametrize(("kind", "case"), rows("SENDS"))
+def test_build_send(kind: str, case: Sends) -> None:
+    account = case.account or TABLES[kind].ACCOUNT
+    call = ADAPTERS[kind].build_send(account, case.batch)
+    assert call == case.call
+    for secret in [*account.secrets.values(), *(sms.msisdn for sms in case.batch)]:
+        assert secret not in repr(call)
+        assert secret not in repr(account)
+    assert not any(sms.msisdn in repr(sms) or sms.text in repr(sms) for sms in case.batch)
+
+
+@pytest.mark.parametrize(("kind", "case"), rows("READS"))
+def test_read_send(kind: str, case: Reads) -> None:
+    batch = TABLES[kind].BATCH if case.batch is None else case.batch
+    assert list(ADAPTERS[kind].read_send(batch, case.answer)) == list(case.outcomes)
+
+
+@pytest.mark.parametrize(("kind", "case"), rows("RECEIVES"))
+def test_read_callback(kind: str, case: Receives) -> None:
+    account, read = case.account or TABLES[kind].ACCOUNT, ADAPTERS[kind].read_callback
+    if isinstance(case.receipts, type):
+        with pytest.raises(case.receipts) as refusal:
+            read(account, case.callback)
+        assert refusal.type is case.receipts
+    else:
+        assert list(read(account, case.callback)) == list(case.receipts)
+
+
+@pytest.mark.parametrize(("kind", "case"), rows("INBOUNDS"))
+def test_read_inbound(kind: str, case: Inbounds) -> None:
+    account, read = case.account or TABLES[kind].ACCOUNT, ADAPTERS[kind].read_inbound
+    if isinstance(case.inbounds, type):
+        with pytest.raises(case.inbounds) as refusal:
+            read(account, case.callback)
+        assert refusal.type is case.inbounds
+    else:
+        assert list(read(account, case.callback)) == list(case.inbounds)
+
+
+@pytest.mark.parametrize(("kind", "case"), rows("STRANGERS"))
+def test_a_stranger_s_callback_is_refused(kind: str, case: Stranger) -> None:
+    for read in (ADAPTERS[kind].read_callback, ADAPTERS[kind].read_inbound):
+        with pytest.raises(UnreadableCallback):
+            read(TABLES[kind].ACCOUNT, case.callback)
+
+
+@pytest.mark.parametrize(("kind", "case"), rows("BALANCES"))
+def test_read_balance(kind: str, case: Balances) -> None:
+    if case.balance is None:
+        with pytest.raises(UnreadableAnswer):
+            METERED[kind].read_balance(case.answer)
+    else:
+        assert METERED[kind].read_balance(case.answer) == case.balance
+
+
+@pytest.mark.parametrize(("kind", "case"), rows("LOOKUPS"))
+def test_read_lookup(kind: str, case: Lookups) -> None:
+    if case.found is None:
+        with pytest.raises(UnreadableAnswer):
+            SEARCHABLE[kind].read_lookup(case.wanted, case.answer)
+    else:
+        assert SEARCHABLE[kind].read_lookup(case.wanted, case.answer) == case.found
+
+
+# What no table thinks of. The names and words are those of real answers, so that the odd value gets
+# far.
+_NAMES = ["sid", "code", "message", "status", "num_segments", "error_code", "messages", "balance"]
+_leaves = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=12)
+    | st.sampled_from([21610, 30410, "failed", "queued", "SM1", "1", "taken"])
+)
+_documents = st.recursive(
+    _leaves,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_NAMES) | st.text(max_size=5), inner, max_size=6)
+    ),
+    max_leaves=12,
+)
+_bodies = st.binary(max_size=60) | _documents.map(lambda found: json.dumps(found).encode())
+_header_values = st.text(max_size=40) | st.sampled_from(
+    ["5", "1e9", "Sat, 22 Nov 2025 10:00:30 GMT", "Mon, 99 Foo 0000 99:99:99 -9999"]
+)
+_answers = st.builds(
+    Answer,
+    status=st.integers(100, 599) | st.sampled_from([200, 201, 400, 429, 500, 0, 999]),
+    headers=st.dictionaries(st.sampled_from(["retry-after", "date", "content-type"]), _header_values),
+    body=_bodies,
+)
+_callbacks = st.builds(
+    Callback,
+    method=st.sampled_from(["GET", "POST"]),
+    url=st.just("https://sms.example.com/callbacks/g/t0k/status")
+    | st.text(max_size=30).map("https://sms.example.com/x?m={}".format),
+    headers=st.fixed_dictionaries(
+        {},
+        optional={
+            "content-type": st.sampled_from(["application/json", "application/x-www-form-urlencoded", "text/plain"]),
+            "x-twilio-signature": st.text(max_size=30),
+        },
+    ),
+    body=_bodies,
+)
+_bounded = settings(max_examples=500 // len(ADAPTERS), deadline=None, database=None)
+
+
+@pytest.mark.parametrize("kind", ADAPTERS)
+def test_every_answer_has_an_outcome(kind: str) -> None:
+    batch = TABLES[kind].BATCH
+
+    @_bounded
+    @given(_answers)
+    def check(answer: Answer) -> None:
+        outcomes = ADAPTERS[kind].read_send(batch, answer)
+        assert len(outcomes) == len(batch)
+        for outcome in outcomes:
+            assert isinstance(outcome, Outcome)
+            if answer.status >= 500:  # a table may know better than Lost, but not that it was taken
+                assert not isinstance(outcome, Accepted)
+            if isinstance(outcome, Refused):
+                assert len(outcome.code) <= 64
+                assert len(outcome.detail) <= 200
+                assert outcome.retry_after is None or 0 <= outcome.retry_after <= 3600
+            if isinstance(outcome, Accepted):
+                assert 200 <= answer.status < 300
+
+    check()
+
+
+@pytest.mark.parametrize("kind", ADAPTERS)
+def test_every_callback_is_read_or_refused(kind: str) -> None:
+    @_bounded
+    @given(_callbacks)
+    def check(callback: Callback) -> None:
+        for read in (ADAPTERS[kind].read_callback, ADAPTERS[kind].read_inbound):
+            with suppress(UnreadableCallback):
+                read(TABLES[kind].ACCOUNT, callback)
+
+    check()
+
+
+@pytest.mark.parametrize("kind", sorted(METERED.keys() | SEARCHABLE.keys()))
+def test_every_answer_to_a_question_is_read_or_refused(kind: str) -> None:
+    @_bounded
+    @given(_answers)
+    def check(answer: Answer) -> None:
+        with suppress(UnreadableAnswer):
+            if kind in METERED:
+                METERED[kind].read_balance(answer)
+        with suppress(UnreadableAnswer):
+            if kind in SEARCHABLE:
+                SEARCHABLE[kind].read_lookup(TABLES[kind].LOOKUPS[0].wanted, answer)
+
+    check()
+
+
+@pytest.mark.parametrize("label", twilio_table.FORGERIES)
+def test_a_forged_inbound_is_refused_too(label: str) -> None:
+    with pytest.raises(ForgedCallback):
+        ADAPTERS["twilio"].read_inbound(twilio_table.ACCOUNT, twilio_table.FORGERIES[label])
+
+
+def test_twilio_is_asked_with_the_sender_and_the_day() -> None:
+    searched = SEARCHABLE["twilio"].build_lookup(twilio_table.ACCOUNT, twilio_table.WANTED)
+    assert searched.method == "GET"
+    assert searched.headers == twilio_table.HEADERS[:1]
+    assert urlsplit(searched.url)._replace(query="").geturl() == twilio_table.URL
+    assert dict(parse_qsl(urlsplit(searched.url).query)) == {
+        "To": "+447700900123",
+        "From": "+12025550142",
+        "DateSent>": "2025-11-22",
+        "PageSize": "25",
+    }
+    by_service = SEARCHABLE["twilio"].build_lookup(twilio_table.BY_KEY, replace(twilio_table.WANTED, sender_id=None))
+    assert "From" not in dict(parse_qsl(urlsplit(by_service.url).query))
+    balance = METERED["twilio"].build_balance(twilio_table.BY_KEY)
+    assert balance.url == twilio_table.URL.replace("Messages", "Balance")
+    assert balance.headers == twilio_table.KEY_HEADERS[:1]
+
+
+def test_the_sandbox_goes_all_the_way_by_itself() -> None:
+    table = TABLES["sandbox"]
+    call = sandbox.build_send(table.ACCOUNT, table.BATCH)
+    assert call.url.startswith("sandbox:")
+    outcomes = sandbox.read_send(table.BATCH, sandbox.answer(call))
+    news = [[receipt.status.value for receipt in sandbox.receipts_of(sms)] for sms in table.BATCH]
+    assert news == [["delivered"]] * 6 + [["undelivered"]] + [[]] * 3
+    for sms, outcome in zip(table.BATCH, outcomes, strict=True):
+        receipts = sandbox.receipts_of(sms)
+        assert bool(receipts) is isinstance(outcome, Accepted)
+        for receipt in receipts:
+            assert (receipt.message_id, receipt.attempt) == (sms.id, sms.attempt)
+            assert isinstance(outcome, Accepted)
+            assert receipt.reference == outcome.reference
+    again = replace(table.BATCH[8], attempt=2)
+    assert [receipt.status.value for receipt in sandbox.receipts_of(again)] == ["delivered"]
