@@ -83,6 +83,7 @@ def _sms_of(claimed: Claimed, *, now_seconds: float) -> Sms:
         sender_id=claimed.sender_id,
         segments=claimed.segments,
         expires_in=expires_in,
+        location_id=claimed.location_id,
     )
 
 

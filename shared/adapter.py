@@ -60,6 +60,7 @@ class Sms:
     sender_id: str | None = None
     segments: int = 1
     expires_in: int | None = None
+    location_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
