@@ -7,7 +7,7 @@ from proof.evidence import Stuck
 from proof.numbers import SENDER
 from proof.world import World
 
-POLL_SECONDS: Final = 0.05
+POLL_SECONDS: Final = 0.2
 
 _CONTACTS = """
     INSERT INTO contacts (id, msisdn, name, fields, created_at, updated_at)
