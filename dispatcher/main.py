@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dispatcher import failpoints
-from dispatcher.book import Book
+from dispatcher.book import FRESH_SECONDS, Book
 from dispatcher.due import due
 from dispatcher.engine import Limits as DoorLimits
 from dispatcher.expand import expand
@@ -33,7 +33,7 @@ from dispatcher.reconcile import reconcile
 from dispatcher.rescue import rescue
 from dispatcher.ticks import tick
 from dispatcher.transport import Transport
-from dispatcher.worker import Limits, Worker
+from dispatcher.worker import Limits, Worker, keep_book
 from shared import log as logs
 from shared.clock import utc_now
 from shared.db import build_engine, is_busy, is_outage
@@ -75,6 +75,8 @@ STAGES: Final = (
     Stage("imports", run_imports, 1.0, belled=True),
     Stage("housekeeping", keep_house, 600.0),
 )
+# Whatever its lanes, a dispatcher needs the gateways; read here, no message has to wait for them.
+EVERYWHERE: Final = (Stage("book", keep_book, FRESH_SECONDS / 2),)
 
 
 async def repeat(worker: Worker, stage: Stage) -> None:
@@ -202,6 +204,7 @@ async def serve(worker: Worker, *, lanes: tuple[str, ...], redis_url: str) -> No
         tasks.append(asyncio.create_task(listen(worker, lane, redis_url, woken)))
         all_woken += woken
         tasks += [asyncio.create_task(repeat(worker, stage), name=stage.name) for stage in stages]
+    tasks += [asyncio.create_task(repeat(worker, stage), name=stage.name) for stage in EVERYWHERE]
     tasks.append(asyncio.create_task(keep_time(worker, redis_url, all_woken)))
     tasks.append(asyncio.create_task(_wake_at_the_end(worker)))
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
@@ -215,7 +218,7 @@ async def serve(worker: Worker, *, lanes: tuple[str, ...], redis_url: str) -> No
 async def _wake_at_the_end(worker: Worker) -> None:
     """A stage sleeps for up to its whole turn; a stop does not wait for that."""
     await worker.stopping.wait()
-    for stage in STAGES:
+    for stage in (*STAGES, *EVERYWHERE):
         worker.ring(stage.name)
 
 

@@ -100,3 +100,10 @@ class Worker:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await bell.wait()
+
+
+async def keep_book(worker: Worker) -> int:
+    """Read the gateways anew, beside the path, so that the pump finds them fresh."""
+    async with worker.transaction() as tx:
+        await worker.book.read(tx)
+    return 0
