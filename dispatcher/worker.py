@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -72,6 +73,7 @@ class Worker:
     writer: int = field(default_factory=lambda: random.randrange(WRITER_SLOTS))  # noqa: S311 - spreads rows
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     bells: defaultdict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
+    ahead: dict[str, Any] = field(default_factory=dict, repr=False)  # what a stage has made for its next turn
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "gauges", Gauges(self.metrics))
