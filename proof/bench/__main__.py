@@ -33,7 +33,7 @@ def main() -> None:
     small = min(10_000, options.messages)
     measures: dict[str, Callable[[], dict[str, Any]]] = {
         "sending": lambda: sending.measure(options.messages),
-        "urgent": lambda: urgent.measure(2 * options.messages),
+        "urgent": lambda: urgent.measure(4 * options.messages),
         "expanding": lambda: expanding.measure(options.messages),
         "scale": lambda: scale.measure(small, max(options.large, 2 * small)),
         "paging": lambda: paging.measure(options.log_rows),
