@@ -9,7 +9,7 @@ from typing import Any, Final
 from shared.adapter import Account, Answer, Balance, Call, Login, LoginRefused, UnreadableAnswer, json_object
 from shared.domain.outcome import Fault
 from shared.gateways.smsportal.account import authorization, base_url, basic
-from shared.gateways.smsportal.codes import FAULT_OF_CODE, folded, whole
+from shared.gateways.smsportal.codes import FAULT_OF_CODE, folded
 from shared.gateways.smsportal.reading import said
 
 _TOKEN = re.compile(r"[\x21-\x7e]{1,8192}")
@@ -31,8 +31,9 @@ def read_login(answer: Answer) -> Login:
     token = body.get("token")
     if answer.status != 200 or not isinstance(token, str) or not _TOKEN.fullmatch(token):
         raise UnreadableAnswer(f"The gateway answered HTTP {answer.status} without a token.")
-    minutes = whole(body.get("expiresinminutes"))
-    return Login(token, min(minutes * 60.0, _DAY) if minutes else _UNTOLD)
+    minutes = _number(body.get("expiresinminutes"))
+    told = minutes.is_finite() and minutes > 0
+    return Login(token, min(float(minutes) * 60, _DAY) if told else _UNTOLD)
 
 
 def has_login_ended(answer: Answer) -> bool:
@@ -45,14 +46,18 @@ def build_balance(account: Account) -> Call:
 
 def read_balance(answer: Answer) -> Balance:
     """The credits left. Post-paid accounts always say 1000000; whoever watches the figure knows which it is."""
-    value = _body(answer).get("balance")
-    amount = Decimal("NaN")
-    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
-        with suppress(InvalidOperation):
-            amount = Decimal(str(value))
+    amount = _number(_body(answer).get("balance"))
     if answer.status != 200 or not amount.is_finite():
         raise UnreadableAnswer(f"The gateway answered HTTP {answer.status} without a balance.")
     return Balance(amount, "credits")
+
+
+def _number(value: Any) -> Decimal:
+    """A figure, as a number or as a text; NaN where it is none."""
+    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        with suppress(InvalidOperation):
+            return Decimal(str(value))
+    return Decimal("NaN")
 
 
 def _body(answer: Answer) -> Mapping[str, Any]:
