@@ -6,7 +6,7 @@ module in `shared/gateways/` to the protocols below.
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -84,12 +84,16 @@ class Answer:
 
 @dataclass(frozen=True)  # no slots: what is parsed is parsed once
 class Callback:
-    """A request from a gateway. `url` is built from our public URL and the raw query, never from `Host`."""
+    """A request from a gateway. `url` is built from our public URL and the raw query, never from `Host`.
+
+    `received_at` is our clock, for adapters whose gateway signs a time: they have none of their own.
+    """
 
     method: str
     url: str = field(repr=False)  # holds the token
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
+    received_at: datetime | None = None
 
     @cached_property
     def query(self) -> list[tuple[str, str]]:
@@ -141,6 +145,14 @@ class Balance:
 
 
 @dataclass(frozen=True, slots=True)
+class Login:
+    """What a gateway gave for an account's credentials, and for how long it takes it."""
+
+    token: str = field(repr=False)
+    lifetime_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """A message whose fate is asked for: what was handed over, and between which moments."""
 
@@ -178,6 +190,10 @@ class ForgedCallback(UnreadableCallback):
 
 class UnreadableAnswer(Invalid):
     """The gateway's answer to a question (not to a hand-over) could not be read."""
+
+
+class LoginRefused(UnreadableAnswer):
+    """The gateway does not know the account's credentials, or does not let them in."""
 
 
 class Adapter(Protocol):
@@ -222,6 +238,34 @@ class Searchable(Protocol):
     def build_lookup(self, account: Account, wanted: Wanted) -> Call: ...
 
     def read_lookup(self, wanted: Wanted, answer: Answer) -> LookedUp: ...
+
+
+class Batched(Protocol):
+    """A gateway whose requests say for all their messages what an Sms says for itself."""
+
+    def batch_key(self, account: Account, sms: Sms) -> Hashable:
+        """Messages with equal keys may share a call; build_send refuses others together."""
+        ...
+
+
+# Where build_send and the questions find the token of an account that had to log in.
+ACCESS_TOKEN: Final = "access_token"  # noqa: S105 - a name, no secret
+
+
+class LoginFirst(Protocol):
+    """A gateway that may want a login first: its other calls then carry the token under ACCESS_TOKEN in `secrets`."""
+
+    def needs_login(self, account: Account) -> bool: ...
+
+    def build_login(self, account: Account) -> Call: ...
+
+    def read_login(self, answer: Answer) -> Login:
+        """Raises LoginRefused where the credentials are at fault, UnreadableAnswer for anything else."""
+        ...
+
+    def has_login_ended(self, answer: Answer) -> bool:
+        """Whether an answer to another call refuses it for its token alone, so that a new login may mend it."""
+        ...
 
 
 _LONGEST_WAIT: Final = 3600.0  # no gateway is believed that wants to be left alone for longer

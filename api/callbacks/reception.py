@@ -99,6 +99,7 @@ async def _admit(desk: Desk, asked: Asked) -> _Admitted:
         url=desk.resources.public_url + address.decode("latin-1"),
         headers=asked.headers,
         body=await asked.read(),
+        received_at=utc_now(),
     )
     return _Admitted(gateway.account, adapter, callback)
 

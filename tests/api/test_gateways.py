@@ -98,7 +98,7 @@ async def test_a_short_secret_gives_no_hint(client: httpx.AsyncClient) -> None:
 async def test_an_unknown_kind_is_answered_with_those_known(client: httpx.AsyncClient) -> None:
     answer = await client.post("/v1/gateways", json={**TWILIO, "kind": "pigeon"})
     assert pointers(answer) == ["/kind"]
-    assert "sandbox, twilio" in answer.json()["detail"]
+    assert "sandbox, smsportal, twilio" in answer.json()["detail"]
 
 
 async def test_wrong_settings_are_named_all_at_once(client: httpx.AsyncClient) -> None:

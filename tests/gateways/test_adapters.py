@@ -5,7 +5,9 @@ from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+from uuid import UUID
 
 import pytest
 from _pytest.mark import ParameterSet
@@ -15,9 +17,10 @@ from hypothesis import strategies as st
 from shared.adapter import Answer, Callback, ForgedCallback, UnreadableAnswer, UnreadableCallback
 from shared.domain.outcome import Accepted, Outcome, Refused
 from shared.errors import Invalid
-from shared.gateways import ADAPTERS, METERED, SEARCHABLE, sandbox
+from shared.gateways import ADAPTERS, BATCHED, LOGINS, METERED, SEARCHABLE, sandbox
+from tests.gateways import smsportal as smsportal_table
 from tests.gateways import twilio as twilio_table
-from tests.gateways.cases import Balances, Inbounds, Lookups, Reads, Receives, Sends, Settings, Stranger
+from tests.gateways.cases import Balances, Inbounds, Logins, Lookups, Reads, Receives, Sends, Settings, Stranger
 
 TABLES: dict[str, ModuleType] = {kind: import_module(f"tests.gateways.{kind}") for kind in ADAPTERS}
 
@@ -40,6 +43,8 @@ def test_the_table_is_complete(kind: str) -> None:
     assert table.STRANGERS
     assert adapter.CAPABILITIES.balance is (kind in METERED) is hasattr(table, "BALANCES")
     assert adapter.CAPABILITIES.lookup is (kind in SEARCHABLE) is hasattr(table, "LOOKUPS")
+    assert (kind in LOGINS) is hasattr(table, "LOGINS")
+    assert kind not in BATCHED or adapter.CAPABILITIES.largest_batch > 1
     assert len(table.BATCH) <= adapter.CAPABILITIES.largest_batch
 
 
@@ -114,6 +119,18 @@ def test_read_balance(kind: str, case: Balances) -> None:
         assert METERED[kind].read_balance(case.answer) == case.balance
 
 
+@pytest.mark.parametrize(("kind", "case"), rows("LOGINS"))
+def test_read_login(kind: str, case: Logins) -> None:
+    if isinstance(case.login, type):
+        with pytest.raises(case.login) as refusal:
+            LOGINS[kind].read_login(case.answer)
+        assert refusal.type is case.login
+    else:
+        login = LOGINS[kind].read_login(case.answer)
+        assert login == case.login
+        assert login.token not in repr(login)
+
+
 @pytest.mark.parametrize(("kind", "case"), rows("LOOKUPS"))
 def test_read_lookup(kind: str, case: Lookups) -> None:
     if case.found is None:
@@ -126,13 +143,24 @@ def test_read_lookup(kind: str, case: Lookups) -> None:
 # What no table thinks of. The names and words are those of real answers, so that the odd value gets
 # far.
 _NAMES = ["sid", "code", "message", "status", "num_segments", "error_code", "messages", "balance"]
+_NAMES += [
+    "sendResponse",
+    "errorReport",
+    "faults",
+    "optedOuts",
+    "customerId",
+    "eventId",
+    "parts",
+    "errors",
+    "errorCode",
+]
 _leaves = (
     st.none()
     | st.booleans()
     | st.integers()
     | st.floats()
     | st.text(max_size=12)
-    | st.sampled_from([21610, 30410, "failed", "queued", "SM1", "1", "taken"])
+    | st.sampled_from([21610, 30410, 3, "failed", "queued", "SM1", "1", "taken", "DELIVRD", "InsufficientCredits"])
 )
 _documents = st.recursive(
     _leaves,
@@ -203,7 +231,7 @@ def test_every_callback_is_read_or_refused(kind: str) -> None:
     check()
 
 
-@pytest.mark.parametrize("kind", sorted(METERED.keys() | SEARCHABLE.keys()))
+@pytest.mark.parametrize("kind", sorted(METERED.keys() | SEARCHABLE.keys() | LOGINS.keys()))
 def test_every_answer_to_a_question_is_read_or_refused(kind: str) -> None:
     @_bounded
     @given(_answers)
@@ -211,6 +239,10 @@ def test_every_answer_to_a_question_is_read_or_refused(kind: str) -> None:
         with suppress(UnreadableAnswer):
             if kind in METERED:
                 METERED[kind].read_balance(answer)
+        with suppress(UnreadableAnswer):
+            if kind in LOGINS:
+                LOGINS[kind].has_login_ended(answer)
+                LOGINS[kind].read_login(answer)
         with suppress(UnreadableAnswer):
             if kind in SEARCHABLE:
                 SEARCHABLE[kind].read_lookup(TABLES[kind].LOOKUPS[0].wanted, answer)
@@ -240,6 +272,63 @@ def test_twilio_is_asked_with_the_sender_and_the_day() -> None:
     balance = METERED["twilio"].build_balance(twilio_table.BY_KEY)
     assert balance.url == twilio_table.URL.replace("Messages", "Balance")
     assert balance.headers == twilio_table.KEY_HEADERS[:1]
+
+
+@pytest.mark.parametrize("label", smsportal_table.ENDED)
+def test_smsportal_says_when_a_login_has_ended(label: str) -> None:
+    answer, ended = smsportal_table.ENDED[label]
+    assert LOGINS["smsportal"].has_login_ended(answer) is ended
+
+
+def test_smsportal_is_asked_by_key_or_by_token() -> None:
+    by_key, by_token = smsportal_table.ACCOUNT, smsportal_table.LOGGED_IN
+    assert not LOGINS["smsportal"].needs_login(by_key)
+    assert LOGINS["smsportal"].needs_login(by_token)
+    login = LOGINS["smsportal"].build_login(by_token)
+    assert (login.method, login.url) == ("GET", "https://rest.smsportal.com/v3/Authentication")
+    assert login.headers == smsportal_table.KEYS[:1]
+    balance = METERED["smsportal"].build_balance(by_key)
+    assert (balance.method, balance.url) == ("GET", "https://rest.smsportal.com/v3/Balance")
+    assert balance.headers == smsportal_table.KEYS[:1]
+    assert METERED["smsportal"].build_balance(by_token).headers == (("Authorization", "Bearer eyJ.t0k.en"),)
+
+
+def test_what_a_request_says_once_divides_a_batch() -> None:
+    account = replace(smsportal_table.ACCOUNT, settings={"sender_id": "Ada"})
+    first, second = smsportal_table.BATCH[:2]
+
+    def alike(**change: Any) -> bool:
+        key = BATCHED["smsportal"].batch_key
+        return key(account, first) == key(account, replace(second, **change))
+
+    assert alike()
+    assert alike(sender_id="Ada")
+    assert not alike(sender_id="Eve")
+    assert not alike(expires_in=7200)
+    assert not alike(attempt=2)
+    with pytest.raises(ValueError, match="batch_key"):
+        ADAPTERS["smsportal"].build_send(account, [first, replace(second, sender_id="Eve")])
+
+
+def test_a_hundred_messages_share_a_request_and_come_back_one_by_one() -> None:
+    most = ADAPTERS["smsportal"].CAPABILITIES.largest_batch
+    one = smsportal_table.BATCH[0]
+    batch = [replace(one, id=UUID(int=n), msisdn=f"+1202555{n:04}") for n in range(most)]
+    said = json.loads(ADAPTERS["smsportal"].build_send(smsportal_table.ACCOUNT, batch).body)
+    assert len(said["messages"]) == most == 100
+    news = [
+        ADAPTERS["smsportal"].read_callback(
+            smsportal_table.ACCOUNT,
+            Callback(
+                "POST",
+                "https://x/",
+                {},
+                json.dumps({"Status": "DELIVRD", "UserReference": sent["customerId"]}).encode(),
+            ),
+        )
+        for sent in said["messages"]
+    ]
+    assert [(receipt.message_id, receipt.attempt) for (receipt,) in news] == [(sms.id, 1) for sms in batch]
 
 
 def test_the_sandbox_goes_all_the_way_by_itself() -> None:

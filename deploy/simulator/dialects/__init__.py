@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Final
 
 from deploy.simulator.contract import Dialect
-from deploy.simulator.dialects import plain, twilio
+from deploy.simulator.dialects import plain, smsportal, twilio
 
-_ALL: Final[tuple[Dialect, ...]] = (twilio, plain)
+_ALL: Final[tuple[Dialect, ...]] = (twilio, smsportal, plain)
 DIALECTS: Final[Mapping[bytes, Dialect]] = MappingProxyType({dialect.PREFIX: dialect for dialect in _ALL})
