@@ -105,6 +105,7 @@ class GatewayOut(Out):
     balance_check: BalanceCheck | None
     callback_urls: CallbackUrlsOut
     capabilities: CapabilitiesOut | None
+    warnings: list[str] = Field(description="What is allowed in these settings and may not be what is wanted.")
     health: HealthOut
     balance: BalanceOut | None
     created_at: datetime

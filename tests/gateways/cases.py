@@ -56,6 +56,7 @@ class Reads:
     answer: Answer
     outcomes: Sequence[Outcome]
     batch: Sequence[Sms] | None = None
+    account: Account | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ class Balances:
     label: str
     answer: Answer
     balance: Balance | None
+    account: Account | None = None
 
 
 @dataclass(frozen=True, slots=True)
