@@ -16,6 +16,8 @@ class Told(NamedTuple):
     signature: str | None
     params: list[tuple[str, str]]
     raw: bytes
+    method: str = "POST"
+    content_type: str = ""
 
     @property
     def fields(self) -> dict[str, str]:
@@ -82,10 +84,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.lines.discard(self.request)
         super().finish()
 
+    def do_GET(self) -> None:
+        self.do_POST()
+
     def do_POST(self) -> None:
-        raw = self.rfile.read(int(self.headers["Content-Length"]))
+        raw = self.rfile.read(int(self.headers["Content-Length"] or 0))
         params = parse_qsl(raw.decode(), keep_blank_values=True)
-        told = Told(self.path, self.headers["X-Twilio-Signature"], params, raw)
+        content_type = self.headers["Content-Type"] or ""
+        told = Told(self.path, self.headers["X-Twilio-Signature"], params, raw, self.command, content_type)
         status = self.server.receiver.take(told)
         self.send_response(status)
         if status != 204:

@@ -6,6 +6,7 @@ from typing import Final
 
 from deploy.simulator.contract import Dialect
 from deploy.simulator.dialects import plain, twilio
+from deploy.simulator.dialects.vendors import VENDORS
 
-_ALL: Final[tuple[Dialect, ...]] = (twilio, plain)
+_ALL: Final[tuple[Dialect, ...]] = (twilio, plain, *VENDORS)
 DIALECTS: Final[Mapping[bytes, Dialect]] = MappingProxyType({dialect.PREFIX: dialect for dialect in _ALL})

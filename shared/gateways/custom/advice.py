@@ -28,7 +28,9 @@ def _of_transport(settings: Mapping[str, Any]) -> Iterator[str]:
     urls = [settings["url"], *([beside(settings["url"], balance["url"])] if "url" in balance else [])]
     if any(urlsplit(url).scheme == "http" for url in urls):
         yield "url begins with http: messages and secrets travel in the clear; use https if the gateway has it."
-    if any(slot.secrets for slot in outline_of(settings).url.slots):
+    outline = outline_of(settings)
+    in_query = outline.payload.slots if outline.payload and not outline.has_body else ()
+    if any(slot.secrets for slot in (*outline.url.slots, *in_query)):
         yield "url holds a secret, and addresses end up in the logs of others; use a header if the gateway takes one."
 
 
