@@ -127,8 +127,9 @@ def _checked_url(account: Account, given: str | None, url: str) -> str:
     if given is None:
         return url
     given = filled(account, given, partial(quote, safe=""))
+    ours = urlsplit(account.settings["url"])
     try:
-        ours, theirs = urlsplit(account.settings["url"]), urlsplit(given)
+        theirs = urlsplit(given)
         same = (ours.scheme, ours.netloc.lower()) == (theirs.scheme, theirs.netloc.lower())
     except ValueError:
         same = False

@@ -49,7 +49,7 @@ def read_from_script(sms: Sms, answer: Answer, told: object) -> Outcome | None:
     match told.get("outcome"):
         case "accepted":
             return Accepted(_word(told.get("reference"), 255))
-        case "refused" if told.get("fault") in set(Fault):
+        case "refused" if told.get("fault") in list(Fault):
             return _refused(sms, answer, told)
         case "lost":
             return Lost(may_have_arrived=True, cause="script_says_lost")
