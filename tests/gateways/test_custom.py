@@ -70,6 +70,8 @@ def test_whatever_a_text_holds_no_header_has_a_second_line(text: str) -> None:
     except CannotFill:
         assert not (text.isascii() and text.isprintable())
     else:
+        assert text.isascii()
+        assert text.replace("\t", "").isprintable()
         assert call.headers[0] == ("X-Text", f"a {text} b")
 
 
