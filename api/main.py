@@ -19,6 +19,7 @@ from api.campaigns import routes as campaigns
 from api.contacts import routes as contacts
 from api.docs import add_docs
 from api.frontdoor import Frontdoor
+from api.gateways import presets as gateway_presets
 from api.gateways import routes as gateways
 from api.handlers import add_handlers
 from api.imports import routes as imports
@@ -48,6 +49,7 @@ _V1: Final = (
     campaigns.router,
     messages.router,
     gateways.router,
+    gateway_presets.router,
     sender_ids.router,
     opt_outs.router,
     inbound.router,

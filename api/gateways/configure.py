@@ -12,7 +12,8 @@ from api.gateways.queries import GatewayRow
 from api.gateways.schemas import GatewayIn, GatewayPatch
 from shared.adapter import Adapter
 from shared.errors import Invalid
-from shared.gateways import ADAPTERS
+from shared.gateways import ADAPTERS, custom
+from shared.gateways.custom.presets import expanded
 from shared.queries.gateways import open_secrets, seal_secrets
 from shared.sealing import SealBroken, Sealer
 
@@ -32,7 +33,7 @@ def adapter_of(kind: str) -> Adapter:
 def new_row(given: GatewayIn, *, gateway_id: UUID, sealer: Sealer, now: datetime) -> dict[str, Any]:
     """A gateway's row, but for its place in the order."""
     secrets = _merged({}, _revealed(given.secrets))
-    settings = adapter_of(given.kind).check_settings(given.settings, secrets)
+    settings = adapter_of(given.kind).check_settings(_settings_of(given), secrets)
     return {
         "id": gateway_id,
         "name": given.name,
@@ -48,6 +49,17 @@ def new_row(given: GatewayIn, *, gateway_id: UUID, sealer: Sealer, now: datetime
         "created_at": now,
         "updated_at": now,
     }
+
+
+def _settings_of(given: GatewayIn) -> Mapping[str, Any]:
+    """The settings given, over those of the preset where one is named: stored whole, so that no preset changes them."""
+    if given.preset is None:
+        return given.settings
+    if given.kind != custom.KIND:
+        raise Invalid(
+            f"preset can be named with the kind {custom.KIND} alone; leave one of them out.", pointer="/preset"
+        )
+    return expanded(given.preset, given.settings)
 
 
 def changed_row(row: GatewayRow, given: GatewayPatch, *, sealer: Sealer, now: datetime) -> dict[str, Any]:

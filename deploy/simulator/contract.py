@@ -75,14 +75,18 @@ class Post:
     body: bytes
     content_type: bytes = FORM
     headers: Mapping[str, str] = field(default_factory=dict)
-    method: str = "POST"
+    method: str = "POST"  # a GET has no body
 
 
 class Dialect(Protocol):
-    """How one kind of gateway speaks; modules in `dialects/` satisfy it with functions."""
+    """How one kind of gateway speaks; modules in `dialects/` satisfy it with functions, tables as a `Shape`."""
 
-    NAME: str
-    PREFIX: bytes  # the first segment of every path
+    @property
+    def NAME(self) -> str: ...  # noqa: N802 - a module's constant
+
+    @property
+    def PREFIX(self) -> bytes:  # noqa: N802 - as above
+        """The first segment of every path."""
 
     def new_sid(self, run: str, number: int) -> str:
         """An id; `run` is 16 hex digits that no other process of the simulator has."""

@@ -58,6 +58,7 @@ class Reads:
     answer: Answer
     outcomes: Sequence[Outcome]
     batch: Sequence[Sms] | None = None
+    account: Account | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ class Balances:
     label: str
     answer: Answer
     balance: Balance | None
+    account: Account | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ class Told(NamedTuple):
     raw: bytes
     method: str = "POST"
     headers: Mapping[str, str] = MappingProxyType({})
+    content_type: str = ""
 
     @property
     def fields(self) -> dict[str, str]:
@@ -88,12 +89,13 @@ class _Handler(BaseHTTPRequestHandler):
         self._take(b"", parse_qsl(self.path.partition("?")[2], keep_blank_values=True))
 
     def do_POST(self) -> None:
-        raw = self.rfile.read(int(self.headers["Content-Length"]))
+        raw = self.rfile.read(int(self.headers["Content-Length"] or 0))
         self._take(raw, parse_qsl(raw.decode(), keep_blank_values=True))
 
     def _take(self, raw: bytes, params: list[tuple[str, str]]) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
-        told = Told(self.path, headers.get("x-twilio-signature"), params, raw, self.command, headers)
+        content_type = headers.get("content-type", "")
+        told = Told(self.path, headers.get("x-twilio-signature"), params, raw, self.command, headers, content_type)
         status = self.server.receiver.take(told)
         self.send_response(status)
         if status != 204:
