@@ -1,22 +1,19 @@
 """The parent's end of the process that reads CSV: frames out, frames in, and its end.
 
-A frame is a letter, a length in four bytes, and that many bytes; `csv_process.py` has the letters.
+`csv_process.py` has the letters of the frames, `shared/children/` what every child of ours has in common.
 """
 
 import asyncio
 import json
-import os
-import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from dispatcher.csv_process import CHUNK, END, HEADER, READ, REFUSED, SURVEY, Frame
+from dispatcher.csv_process import CHUNK, END, READ, REFUSED, SURVEY
 from dispatcher.csv_text import UnreadableFile
+from shared.children.frames import Frame, frame_of
+from shared.children.parent import ChildDied, end_child, next_frame, start_child
 
-_ROOT: Final = Path(__file__).resolve().parent.parent
-_BUFFER_BYTES: Final = 1 << 20
 _SILENCE_SECONDS: Final = 120.0
 
 
@@ -45,14 +42,10 @@ class CsvChild:
 
     async def answer(self) -> Frame:
         """The next frame; a refusal of the file is raised."""
-        stdout = self._process.stdout
-        if stdout is None:
-            raise ReaderDied
         try:
             async with asyncio.timeout(_SILENCE_SECONDS):
-                kind, size = HEADER.unpack(await stdout.readexactly(HEADER.size))
-                payload = await stdout.readexactly(size)
-        except (asyncio.IncompleteReadError, ConnectionError, TimeoutError) as error:
+                kind, payload = await next_frame(self._process)
+        except (ChildDied, TimeoutError) as error:
             raise ReaderDied from error
         if kind == REFUSED:
             raise UnreadableFile(payload.decode())
@@ -63,8 +56,7 @@ class CsvChild:
         if stdin is None:
             raise ReaderDied
         try:
-            stdin.write(HEADER.pack(kind, len(payload)))
-            stdin.write(payload)
+            stdin.write(frame_of(kind, payload))
             async with asyncio.timeout(_SILENCE_SECONDS):
                 await stdin.drain()
         except (ConnectionError, TimeoutError) as error:
@@ -74,22 +66,8 @@ class CsvChild:
 @asynccontextmanager
 async def csv_child() -> AsyncIterator[CsvChild]:
     """A reader for the length of the block. It gets none of our settings: it needs no secrets."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("LAPWING_")}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "dispatcher.csv_process",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        cwd=_ROOT,
-        env=environment,
-        limit=_BUFFER_BYTES,
-    )
+    process = await start_child("dispatcher.csv_process")
     try:
         yield CsvChild(process)
     finally:
-        if process.stdin is not None:
-            process.stdin.close()
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+        await end_child(process)

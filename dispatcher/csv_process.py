@@ -4,31 +4,25 @@ It has bytes on its standard input and batches on its standard output, in frames
 database nor network. It gives way to other processes, and dies with its parent.
 """
 
-import ctypes
 import json
 import os
-import signal
-import struct
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import BinaryIO, Final, Protocol
+from typing import BinaryIO, Protocol
 
 from dispatcher.csv_columns import Layout, find_delimiter, find_layout, separator_line
 from dispatcher.csv_contacts import Batch, ContactReader
 from dispatcher.csv_reader import CsvReader, Row
 from dispatcher.csv_text import HEAD_BYTES, EncodingSurvey, TextReader, UnreadableFile, encoding_by_mark
+from shared.children.frames import Frame, read_frame, write_frame
+from shared.children.manners import obey_the_parent_only
 
-Frame = tuple[bytes, bytes]
-
-HEADER: Final = struct.Struct(">cI")
 # To the child:
 SURVEY, READ, CHUNK, END = b"S", b"R", b"C", b"E"
 # From the child; it sends nothing unasked, and after each chunk says that it wants the next one.
 WANTED, BATCH, SURVEYED, DONE, REFUSED = b"W", b"B", b"Y", b"D", b"X"
-
-_PR_SET_PDEATHSIG: Final = 1
 
 
 class Work(Protocol):
@@ -145,28 +139,8 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
             write_frame(sink, (WANTED, b""))
 
 
-def read_frame(source: BinaryIO) -> Frame | None:
-    """The next frame; None at the end."""
-    header = source.read(HEADER.size)
-    if len(header) < HEADER.size:
-        return None
-    kind, size = HEADER.unpack(header)
-    return kind, source.read(size)
-
-
-def write_frame(sink: BinaryIO, frame: Frame) -> None:
-    kind, payload = frame
-    sink.write(HEADER.pack(kind, len(payload)))
-    sink.write(payload)
-    sink.flush()
-
-
 def main() -> None:
-    # The parent decides when to stop; a Ctrl-C reaches the whole terminal.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    if sys.platform.startswith("linux"):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    obey_the_parent_only()
     with suppress(OSError):
         os.nice(10)
     with suppress(BrokenPipeError):

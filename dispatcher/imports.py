@@ -16,10 +16,11 @@ from typing import Final, Protocol
 
 from dispatcher import failpoints
 from dispatcher.csv_child import CsvChild, ReaderDied, csv_child
-from dispatcher.csv_process import BATCH, DONE, SURVEYED, WANTED, Frame
+from dispatcher.csv_process import BATCH, DONE, SURVEYED, WANTED
 from dispatcher.csv_text import UnreadableFile
 from dispatcher.queries import imports
 from dispatcher.queries.imports import HeldImport, LostLease, UnstorableBatch, WritableBatch
+from shared.children.frames import Frame
 from shared.db import Transaction
 
 log = logging.getLogger(__name__)
