@@ -120,15 +120,15 @@ async def open_worker(settings: Settings) -> AsyncIterator[Worker]:
             max_connections=settings.bulk_slots + settings.urgent_slots,
         ),
     )
-    book = Book(sealer=sealer, public_url=settings.url_for_callbacks)
-    try:
-        pepper = await _first_contact(engine, sealer)
-        yield Worker(
+    async with contextlib.AsyncExitStack() as closing:
+        closing.push_async_callback(engine.dispose)
+        closing.push_async_callback(transport.aclose)
+        worker = Worker(
             engine=engine,
-            book=book,
+            book=Book(sealer=sealer, public_url=settings.url_for_callbacks),
             transport=transport,
             sealer=sealer,
-            pepper=pepper,
+            pepper=await _first_contact(engine, sealer),
             metrics=dispatcher_metrics(),
             limits=Limits(
                 deadline=settings.gateway_deadline_seconds,
@@ -137,9 +137,8 @@ async def open_worker(settings: Settings) -> AsyncIterator[Worker]:
                 urgent_slots=settings.urgent_slots,
             ),
         )
-    finally:
-        await transport.aclose()
-        await engine.dispose()
+        closing.push_async_callback(worker.aclose)
+        yield worker
 
 
 async def _first_contact(engine: AsyncEngine, sealer: Sealer) -> bytes:

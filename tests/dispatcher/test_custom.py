@@ -62,7 +62,9 @@ async def hand(worker: HandWorker, gateway_id: UUID) -> Settled:
         not_before=worker.now(),
         expires_at=None,
     )
-    return await hand_over(worker, "urgent", claimed, worker.book.accounts[gateway_id], monotonic() + 10)
+    account = worker.book.accounts[gateway_id]
+    (settled,) = await hand_over(worker, "urgent", [claimed], account, monotonic() + 10)
+    return settled
 
 
 async def test_a_message_is_handed_over_as_its_owner_says(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.gateways import custom
+from shared.gateways import ADAPTERS
 from shared.gateways.custom.placeholders import NAMES
 from shared.gateways.custom.presets import PRESETS, expanded
 from tests.gateways.custom.settings import SETTINGS_OF_ALL_KINDS
@@ -29,7 +29,7 @@ def gateways() -> Iterator[Any]:
 @pytest.mark.parametrize("body", list(gateways()))
 def test_examples_are_taken(body: dict[str, Any]) -> None:
     settings = expanded(body["preset"], body["settings"]) if "preset" in body else body["settings"]
-    assert custom.check_settings(settings, body["secrets"])
+    assert ADAPTERS[body["kind"]].check_settings(settings, body["secrets"])
 
 
 def test_there_are_examples() -> None:
