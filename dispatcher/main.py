@@ -162,7 +162,7 @@ async def listen(worker: Worker, lane: str, redis_url: str, woken: Sequence[str]
         for name in woken:
             worker.ring(name)
 
-    await _with_redis(worker, "bell", lambda: hear(redis_url, lane, rung=rung))
+    await _with_redis(worker, "no bell", lambda: hear(redis_url, lane, rung=rung))
 
 
 async def keep_time(worker: Worker, redis_url: str, woken: Sequence[str]) -> None:
@@ -172,11 +172,11 @@ async def keep_time(worker: Worker, redis_url: str, woken: Sequence[str]) -> Non
         for name in woken:
             worker.ring(name)
 
-    await _with_redis(worker, "clock", lambda: tick(redis_url, worker.name, ticked=ticked))
+    await _with_redis(worker, "no clock", lambda: tick(redis_url, worker.name, ticked=ticked))
 
 
-async def _with_redis(worker: Worker, what: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run until the worker stops; without Redis, try again and again."""
+async def _with_redis(worker: Worker, event: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run until the worker stops; without Redis, say `event` and try again and again."""
     stopping = asyncio.create_task(worker.stopping.wait())
     while not worker.stopping.is_set():
         running = asyncio.create_task(run())
@@ -187,7 +187,7 @@ async def _with_redis(worker: Worker, what: str, run: Callable[[], Coroutine[Any
         except asyncio.CancelledError:
             pass
         except (RedisError, OSError, TimeoutError) as error:
-            log.warning("no %s", what, extra={"cause": type(error).__name__})
+            log.warning(event, extra={"cause": type(error).__name__})
             await worker.sleep(worker.stopping, RECONNECT_SECONDS)
     stopping.cancel()
 
