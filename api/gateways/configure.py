@@ -3,6 +3,7 @@
 import secrets as random
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from hashlib import sha256
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -88,7 +89,10 @@ def told(given: GatewayIn | GatewayPatch) -> dict[str, Any]:
     """What the audit trail may know: of settings and secrets only which were given."""
     open_ = given.model_dump(mode="json", exclude_unset=True, exclude={"settings", "secrets"})
     named = {name: sorted(getattr(given, name)) for name in ("settings", "secrets")}
-    return {**open_, **{name: keys for name, keys in named.items() if keys}}
+    script = given.settings.get("script")
+    # Enough to tell which version was put in force, and nothing of what stands in it.
+    marked = {"script_sha256": sha256(script.encode()).hexdigest()} if isinstance(script, str) else {}
+    return {**open_, **{name: keys for name, keys in named.items() if keys}, **marked}
 
 
 def _opened(row: GatewayRow, sealer: Sealer) -> dict[str, str]:
