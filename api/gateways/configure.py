@@ -34,7 +34,7 @@ def adapter_of(kind: str) -> Adapter:
 def new_row(given: GatewayIn, *, gateway_id: UUID, sealer: Sealer, now: datetime) -> dict[str, Any]:
     """A gateway's row, but for its place in the order."""
     secrets = _merged({}, _revealed(given.secrets))
-    settings = adapter_of(given.kind).check_settings(_settings_of(given), secrets)
+    settings = checked_settings(given.kind, preset=given.preset, settings=given.settings, secrets=given.secrets)
     return {
         "id": gateway_id,
         "name": given.name,
@@ -52,15 +52,18 @@ def new_row(given: GatewayIn, *, gateway_id: UUID, sealer: Sealer, now: datetime
     }
 
 
-def _settings_of(given: GatewayIn) -> Mapping[str, Any]:
-    """The settings given, over those of the preset where one is named: stored whole, so that no preset changes them."""
-    if given.preset is None:
-        return given.settings
-    if given.kind != custom.KIND:
-        raise Invalid(
-            f"preset can be named with the kind {custom.KIND} alone; leave one of them out.", pointer="/preset"
-        )
-    return expanded(given.preset, given.settings)
+def checked_settings(
+    kind: str, *, preset: str | None, settings: Mapping[str, Any], secrets: Mapping[str, SecretStr]
+) -> Mapping[str, Any]:
+    """The settings as they are stored: over those of the preset where one is named, so that no preset changes them."""
+    adapter = adapter_of(kind)
+    if preset is not None:
+        if kind != custom.KIND:
+            raise Invalid(
+                f"preset can be named with the kind {custom.KIND} alone; leave one of them out.", pointer="/preset"
+            )
+        settings = expanded(preset, settings)
+    return adapter.check_settings(settings, _merged({}, _revealed(secrets)))
 
 
 def changed_row(row: GatewayRow, given: GatewayPatch, *, sealer: Sealer, now: datetime) -> dict[str, Any]:

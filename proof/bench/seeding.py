@@ -40,10 +40,15 @@ def add_people(world: World, count: int, *, group: str) -> str:
     return made
 
 
-def quiet_gateway(world: World) -> None:
+def quiet_gateway(world: World) -> dict[str, Any]:
     """Replace the world's gateway by one that asks for no receipts: what is measured is the sending alone."""
     world.api.post(f"/v1/gateways/{world.gateway['id']}/disable")
-    world.add_gateway("quiet", **without_receipts(world))
+    return world.add_gateway("quiet", **without_receipts(world))
+
+
+def await_book() -> None:
+    """Dispatchers know of a change within a second."""
+    time.sleep(1.5)
 
 
 def without_receipts(world: World) -> dict[str, Any]:
