@@ -11,7 +11,7 @@ from shared.scripts.words import DEEPEST, FAILED, VALUE
 
 
 def value_of(frame: Frame, script: str) -> Any:
-    """A string, a list or an object, of JSON's types only; raises ScriptFailed, or ChildDied for broken words."""
+    """A string, a list, an object or None, of JSON's types only; raises ScriptFailed, or ChildDied for broken words."""
     kind, payload = frame
     if kind == FAILED:
         raise _failure(payload, script)
@@ -21,7 +21,7 @@ def value_of(frame: Frame, script: str) -> Any:
         value = json.loads(payload, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise ChildDied from error
-    if not isinstance(value, str | list | dict) or not _is_shallow(value, DEEPEST):
+    if not isinstance(value, str | list | dict | None) or not _is_shallow(value, DEEPEST):
         raise ChildDied
     return value
 

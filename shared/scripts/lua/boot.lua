@@ -179,7 +179,9 @@ local function perform(source, name, parameters)
   end
   local result = scope[name](table.unpack(given))
   local kind = type(result)
-  if kind ~= "string" and kind ~= "table" then
+  if kind == "nil" and name == "read" then
+    return "null"
+  elseif kind ~= "string" and kind ~= "table" then
     refuse("bad-result", "it gave a " .. kind .. ", and a string or a table is needed")
   end
   return encode(result)
