@@ -1,6 +1,7 @@
 """What a confined process cannot do any more, tried in one."""
 
 import platform
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -31,10 +32,10 @@ STILL = {
 
 HEAD = """
 import os, resource, socket, time
-from shared.scripts.confinement import confine, grant_processor_time
-filtered = confine()
+from shared.scripts.confinement import confine, filter_system_calls, grant_processor_time
+filtered = {by}()
 try:
-    {}
+    {what}
 except OSError as error:
     print(filtered, "refused")
 else:
@@ -42,8 +43,8 @@ else:
 """
 
 
-def run(expression: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", HEAD.format(expression)]
+def run(what: str, *, by: str = "confine") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", HEAD.format(by=by, what=what)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
 
 
@@ -54,9 +55,10 @@ filtered_here = pytest.mark.skipif(
 
 
 @filtered_here
+@pytest.mark.parametrize("by", ["filter_system_calls", "confine"])
 @pytest.mark.parametrize("what", TRIED)
-def test_it_cannot(what: str) -> None:
-    assert run(TRIED[what]).stdout.split() == ["True", "refused"]
+def test_it_cannot(what: str, by: str) -> None:
+    assert run(TRIED[what], by=by).stdout.split() == ["True", "refused"]
 
 
 @filtered_here
@@ -65,6 +67,19 @@ def test_it_still_can(what: str) -> None:
     assert run(STILL[what]).stdout.split() == ["True", "done"]
 
 
+LIMITS = {"CORE": "(0, 0)", "FSIZE": "(0, 0)", "NPROC": "(0, 0)", "NOFILE": "(3, 3)"}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_limits_hold_without_a_filter(name: str) -> None:
+    assert LIMITS[name] in run(f"print(resource.getrlimit(resource.RLIMIT_{name}))").stdout
+
+
 @filtered_here
 def test_memory_has_an_end() -> None:
     assert "MemoryError" in run("bytearray(200_000_000)").stderr
+
+
+def test_processor_time_has_an_end() -> None:
+    ended = run("grant_processor_time()\n    while True: pass")
+    assert ended.returncode == -signal.SIGXCPU
