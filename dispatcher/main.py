@@ -9,6 +9,7 @@ import contextlib
 import logging
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,6 +24,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dispatcher import failpoints
+from dispatcher.balances import balances
 from dispatcher.book import Book
 from dispatcher.due import due
 from dispatcher.engine import Limits as DoorLimits
@@ -30,6 +32,8 @@ from dispatcher.expand import expand
 from dispatcher.finish import cancel_requested, empty_stopped, finish
 from dispatcher.housekeeping import keep_house
 from dispatcher.imports import run_imports
+from dispatcher.mail import mail
+from dispatcher.mail_server import MailServer, mail_server
 from dispatcher.pump import Pump
 from dispatcher.receipts import receipts
 from dispatcher.reconcile import reconcile
@@ -79,6 +83,8 @@ STAGES: Final = (
     Stage("rescue", rescue, 1.0),
     Stage("reconcile", reconcile, 1.0),
     Stage("imports", run_imports, 1.0, belled=True),
+    Stage("balances", balances, 5.0, belled=True),
+    Stage("mail", mail, 5.0),
     Stage("housekeeping", keep_house, 600.0),
 )
 
@@ -125,6 +131,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[Worker]:
         ),
     )
     book = Book(sealer=sealer, public_url=settings.url_for_callbacks)
+    letters_to = _mail_server(settings)
     try:
         pepper = await _first_contact(engine, sealer)
         yield Worker(
@@ -140,10 +147,23 @@ async def open_worker(settings: Settings) -> AsyncIterator[Worker]:
                 bulk_slots=settings.bulk_slots,
                 urgent_slots=settings.urgent_slots,
             ),
+            mail_server=letters_to,
         )
     finally:
         await transport.aclose()
         await engine.dispose()
+
+
+def _mail_server(settings: Settings) -> MailServer | None:
+    """Where notices are mailed to; without the setting they are only shown."""
+    if settings.smtp_url is None:
+        return None
+    url = settings.smtp_url.get_secret_value()
+    try:
+        return mail_server(url, sender=settings.mail_from, ca_file=settings.smtp_ca_file)
+    except ValueError as error:
+        sys.stderr.write(f"{error}. See deploy/env.example.\n")
+        raise SystemExit(2) from None
 
 
 async def _first_contact(engine: AsyncEngine, sealer: Sealer) -> bytes:

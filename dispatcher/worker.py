@@ -15,6 +15,7 @@ from functools import lru_cache
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from dispatcher.book import Book
+from dispatcher.mail_server import MailServer
 from dispatcher.transport import Transport
 from shared.clock import utc_now
 from shared.metrics import DispatcherMetrics
@@ -68,6 +69,7 @@ class Worker:
     metrics: DispatcherMetrics
     limits: Limits = Limits()
     name: str = field(default_factory=new_name)
+    mail_server: MailServer | None = None
     gauges: Gauges = field(init=False)
     writer: int = field(default_factory=lambda: random.randrange(WRITER_SLOTS))  # noqa: S311 - spreads rows
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
