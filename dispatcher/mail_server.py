@@ -172,5 +172,5 @@ def words_of(error: Exception) -> str:
     elif isinstance(error, SMTPException):
         words = error.message
     else:
-        words = type(error).__name__
+        words = str(error) or type(error).__name__
     return " ".join(words.replace("\0", "").split())[:_LONGEST_WORDS]

@@ -113,6 +113,7 @@ async def repeat(worker: Worker, stage: Stage) -> None:
 @contextlib.asynccontextmanager
 async def open_worker(settings: Settings) -> AsyncIterator[Worker]:
     """A worker with everything open that it owns."""
+    letters_to = _mail_server(settings)
     engine = build_engine(
         settings.database_url,
         application_name="lapwing-dispatcher",
@@ -131,7 +132,6 @@ async def open_worker(settings: Settings) -> AsyncIterator[Worker]:
         ),
     )
     book = Book(sealer=sealer, public_url=settings.url_for_callbacks)
-    letters_to = _mail_server(settings)
     try:
         pepper = await _first_contact(engine, sealer)
         yield Worker(

@@ -261,6 +261,16 @@ async def test_two_dispatchers_ask_once(
     assert len(await notices(worker)) == 1
 
 
+async def test_claim_skips_what_another_is_claiming(worker: HandWorker, gateway: UUID) -> None:
+    """It neither waits for the other nor takes the same."""
+    async with worker.transaction() as tx:
+        other = await make_gateway(tx, worker.sealer, "second", priority=2, balance_check=CHECK)
+    async with worker.transaction() as tx, worker.transaction() as another_tx:
+        (first,) = await queries.claim_balances(tx, kinds=["twilio"], limit=1, lease=32.0)
+        (second,) = await queries.claim_balances(another_tx, kinds=["twilio"], limit=2, lease=32.0)
+    assert {first.gateway_id, second.gateway_id} == {gateway, other}
+
+
 async def test_claim_of_a_dispatcher_that_died_runs_out(
     worker: HandWorker, router: respx.MockRouter, gateway: UUID, by_hand: HandClock
 ) -> None:
