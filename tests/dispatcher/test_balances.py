@@ -18,7 +18,7 @@ from dispatcher.queries.gateways import withdraw_gateway
 from shared.db import begin
 from shared.models import BalanceReading, Gateway, NoticeEmail, NoticeRow
 from shared.sealing import Sealer, new_key
-from tests.dispatcher.answers import at, taken
+from tests.dispatcher.answers import ACCOUNT, at, refused, taken
 from tests.factories import make_gateway, make_message, make_msisdn
 from tests.stages import execute, message_of, pump_once
 from tests.worlds import HandClock, HandWorker
@@ -410,6 +410,18 @@ async def test_withdrawal_is_told_once(worker: HandWorker, gateway: UUID) -> Non
     assert (row.health, row.health_reason, row.health_at) == ("withdrawn", "20003", notice.at)
     async with begin(worker.engine) as tx:
         assert [letter.address for letter in await tx.execute(select(NoticeEmail))] == ["ops@example.com"]
+
+
+async def test_refused_account_is_told_however_many_messages_it_refused(
+    worker: HandWorker, router: respx.MockRouter, gateway: UUID
+) -> None:
+    at(router, answer=refused(ACCOUNT, status=401))
+    async with worker.transaction() as tx:
+        for number in range(4):
+            await make_message(tx, worker.pepper, now=worker.now(), msisdn=make_msisdn(number))
+    await pump_once(worker, "urgent")
+    (notice,) = await notices(worker)
+    assert (notice.kind, notice.data["reason"]) == ("gateway_withdrawn", str(ACCOUNT))
 
 
 async def test_second_withdrawal_is_news_again(worker: HandWorker, gateway: UUID, by_hand: HandClock) -> None:

@@ -14,10 +14,11 @@ from urllib.parse import quote
 from uuid import UUID
 
 import pytest
+import uvloop
 from sqlalchemy import select, text
 
 from dispatcher.mail import LEASE, LONGEST_WAIT, NEWS_FOR, compose, mail, wait_after
-from dispatcher.mail_server import MailServer, Tls, mail_server
+from dispatcher.mail_server import Delivery, Fate, MailServer, Tls, mail_server, session
 from dispatcher.queries import mails
 from dispatcher.queries.mails import Letter
 from shared.db import begin, build_engine
@@ -119,6 +120,21 @@ async def test_with_tls_and_a_login(
         assert await mail(at(worker, port, scheme, login=LOGIN, ca_file=certificate.file)) == 1
     assert (postbox.addresses, postbox.logins) == ([OPS], [USER])
     assert (await letter_of(worker)).sent_at is not None
+
+
+@pytest.mark.parametrize("scheme", ["smtp+starttls", "smtps"])
+def test_on_the_loop_of_production(postbox: Postbox, certificate: Certificate, scheme: str) -> None:
+    """Its TLS is another than that of asyncio."""
+    postbox.needs_login = True
+
+    async def carry() -> Delivery:
+        async with serving(postbox, **with_tls(scheme, certificate)) as port:
+            server = mail_server(f"{scheme}://{LOGIN}{HOST}:{port}", sender=SENDER, ca_file=certificate.file)
+            async with session(server) as open_session:
+                return await open_session.deliver(OPS, b"Subject: Hello\r\n\r\n.\r\nHello.\r\n")
+
+    assert uvloop.run(carry()).fate is Fate.TAKEN
+    assert postbox.addresses == [OPS]
 
 
 async def test_each_address_has_a_letter_of_its_own(worker: HandWorker, postbox: Postbox, port: int) -> None:
