@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from fastapi import Depends, Header
 from fastapi.routing import APIRoute
@@ -92,8 +92,10 @@ async def _claim(
 class IdempotentRoute(APIRoute):
     """Takes an `Idempotency-Key` on every POST of its router."""
 
+    takes_key: ClassVar[bool] = True
+
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        if "POST" in (options.get("methods") or ()):
+        if self.takes_key and "POST" in (options.get("methods") or ()):
             options["dependencies"] = [Depends(_claim), *(options.get("dependencies") or ())]
         super().__init__(path, endpoint, **options)
 
@@ -106,6 +108,12 @@ class IdempotentRoute(APIRoute):
             return await _answer_once(request, handle)
 
         return answer
+
+
+class AskingRoute(IdempotentRoute):
+    """A POST that neither creates nor sends: asking twice changes nothing, so it takes no key and holds no `Tx`."""
+
+    takes_key = False
 
 
 async def _answer_once(request: Request, handle: Callable[[Request], Awaitable[Response]]) -> Response:

@@ -19,6 +19,7 @@ from api.campaigns import routes as campaigns
 from api.contacts import routes as contacts
 from api.docs import add_docs
 from api.frontdoor import Frontdoor
+from api.gateways import balances
 from api.gateways import classify as gateway_answers
 from api.gateways import presets as gateway_presets
 from api.gateways import routes as gateways
@@ -28,6 +29,7 @@ from api.inbound import routes as inbound
 from api.limits import CALLBACK_LIMIT, JSON_LIMIT
 from api.messages import routes as messages
 from api.metrics import QueueMetrics
+from api.notices import routes as notices
 from api.openapi import describe
 from api.opt_outs import routes as opt_outs
 from api.parameters import only_known_parameters
@@ -52,9 +54,11 @@ _V1: Final = (
     gateway_answers.router,  # before the paths that hold a gateway's id
     gateways.router,
     gateway_presets.router,
+    balances.router,
     sender_ids.router,
     opt_outs.router,
     inbound.router,
+    notices.router,
     api_keys.router,
     audit.router,
 )

@@ -34,6 +34,7 @@ TAGS: Final = (
     ("sender ids", "What the handset shows."),
     ("opt-outs", "People's standing no."),
     ("inbound", "What handsets wrote to us."),
+    ("notices", "What you should know without asking: low balances, withdrawn gateways."),
     ("api keys", "Who may call, and how far."),
     ("audit", "Who did what."),
     ("callbacks", "Where gateways bring receipts and inbound messages."),

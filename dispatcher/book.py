@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.adapter import Account, Adapter
+from shared.domain.balance import State, check_of, state_of
 from shared.domain.routing import Route
 from shared.gateways import ADAPTERS, adapter_for
 from shared.queries.gateways import ConfiguredGateway, list_configured
@@ -63,6 +64,7 @@ class Book:
                 location_ids=one.location_ids,
                 sender_ids=one.sender_ids,
                 withdrawn=one.withdrawn,
+                empty=state_of(one.balance, check_of(one.balance_check)) is State.EMPTY,
             )
             for one in usable
             if one.enabled

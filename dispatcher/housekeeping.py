@@ -3,12 +3,13 @@
 from datetime import timedelta
 from typing import Final
 
-from dispatcher.queries.housekeeping import delete_applied_receipts
+from dispatcher.queries.housekeeping import delete_applied_receipts, delete_old_readings
 from dispatcher.worker import Worker
 from shared.queries.idempotency import prune_idempotency_keys
 from shared.queries.partitions import ensure_partitions
 
 RECEIPTS_KEPT: Final = timedelta(days=7)
+READINGS_KEPT: Final = timedelta(days=90)
 BATCH: Final = 10_000
 
 
@@ -19,5 +20,6 @@ async def keep_house(worker: Worker) -> int:
         await ensure_partitions(tx, now)
     async with worker.transaction() as tx:
         gone = await delete_applied_receipts(tx, before=now - RECEIPTS_KEPT, limit=BATCH)
+        gone += await delete_old_readings(tx, before=now - READINGS_KEPT, limit=BATCH)
         await prune_idempotency_keys(tx, now)
     return gone

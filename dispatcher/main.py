@@ -10,6 +10,7 @@ import gc
 import logging
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,6 +21,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dispatcher import failpoints
+from dispatcher.balances import balances
 from dispatcher.book import FRESH_SECONDS, Book
 from dispatcher.due import due
 from dispatcher.engine import Limits as DoorLimits
@@ -27,6 +29,8 @@ from dispatcher.expand import expand
 from dispatcher.finish import cancel_requested, empty_stopped, finish
 from dispatcher.housekeeping import keep_house
 from dispatcher.imports import run_imports
+from dispatcher.mail import mail
+from dispatcher.mail_server import MailServer, mail_server
 from dispatcher.pump import Pump
 from dispatcher.receipts import receipts
 from dispatcher.reconcile import reconcile
@@ -73,6 +77,8 @@ STAGES: Final = (
     Stage("rescue", rescue, 1.0),
     Stage("reconcile", reconcile, 1.0),
     Stage("imports", run_imports, 1.0, belled=True),
+    Stage("balances", balances, 5.0, belled=True),
+    Stage("mail", mail, 5.0),
     Stage("housekeeping", keep_house, 600.0),
 )
 # Whatever its lanes, a dispatcher needs the gateways; read here, no message has to wait for them.
@@ -103,6 +109,7 @@ async def repeat(worker: Worker, stage: Stage) -> None:
 @contextlib.asynccontextmanager
 async def open_worker(settings: Settings) -> AsyncIterator[Worker]:
     """A worker with everything open that it owns."""
+    letters_to = _mail_server(settings)
     engine = build_engine(
         settings.database_url,
         application_name="lapwing-dispatcher",
@@ -136,9 +143,22 @@ async def open_worker(settings: Settings) -> AsyncIterator[Worker]:
                 bulk_slots=settings.bulk_slots,
                 urgent_slots=settings.urgent_slots,
             ),
+            mail_server=letters_to,
         )
         closing.push_async_callback(worker.aclose)
         yield worker
+
+
+def _mail_server(settings: Settings) -> MailServer | None:
+    """Where notices are mailed to; without the setting they are only shown."""
+    if settings.smtp_url is None:
+        return None
+    url = settings.smtp_url.get_secret_value()
+    try:
+        return mail_server(url, sender=settings.mail_from, ca_file=settings.smtp_ca_file)
+    except ValueError as error:
+        sys.stderr.write(f"{error}. See deploy/env.example.\n")
+        raise SystemExit(2) from None
 
 
 async def _first_contact(engine: AsyncEngine, sealer: Sealer) -> bytes:

@@ -88,7 +88,7 @@ class Pump:
         if not worker.book.is_fresh:
             async with worker.transaction() as tx:
                 await worker.book.read(tx)
-        if all(route.withdrawn for route in worker.book.routes):
+        if all(route.shut for route in worker.book.routes):
             await self._expire()
             return 0
         # The lease is counted from before the statement began, so ours always ends before the database's.

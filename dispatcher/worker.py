@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from dispatcher.book import Book
 from dispatcher.logins import Logins
+from dispatcher.mail_server import MailServer
 from dispatcher.transport import Transport
 from shared.clock import utc_now
 from shared.metrics import DispatcherMetrics
@@ -71,6 +72,7 @@ class Worker:
     metrics: DispatcherMetrics
     limits: Limits = Limits()
     name: str = field(default_factory=new_name)
+    mail_server: MailServer | None = None
     gauges: Gauges = field(init=False)
     logins: Logins = field(init=False)
     scripts: Scripts = field(default_factory=Scripts)

@@ -55,6 +55,9 @@ class Settings(BaseSettings):
     urgent_slots: int = Field(default=100, ge=1, le=5000)
     metrics_port: int | None = Field(default=None, ge=0, le=65535)
     database_pool: int = Field(default=10, ge=2, le=100)
+    smtp_url: SecretStr | None = None
+    smtp_ca_file: Path | None = None
+    mail_from: str | None = None
     # For proofs only: the step at which the process kills itself (`dispatcher/failpoints.py`).
     failpoints: Words = ()
 

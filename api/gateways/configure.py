@@ -10,10 +10,10 @@ from uuid import UUID
 from pydantic import SecretStr
 
 from api.gateways.queries import GatewayRow
-from api.gateways.schemas import GatewayIn, GatewayPatch
+from api.gateways.schemas import BalanceCheck, GatewayIn, GatewayPatch
 from shared.adapter import Adapter
 from shared.errors import Invalid
-from shared.gateways import ADAPTERS, custom
+from shared.gateways import ADAPTERS, METERED, custom
 from shared.gateways.custom.presets import expanded
 from shared.queries.gateways import open_secrets, seal_secrets
 from shared.sealing import SealBroken, Sealer
@@ -45,7 +45,7 @@ def new_row(given: GatewayIn, *, gateway_id: UUID, sealer: Sealer, now: datetime
         "secrets_sealed": seal_secrets(secrets, gateway_id=gateway_id, sealer=sealer),
         "callback_token": random.token_urlsafe(_TOKEN_BYTES),
         "pace": given.pace and given.pace.model_dump(mode="json"),
-        "balance_check": given.balance_check and given.balance_check.model_dump(mode="json"),
+        "balance_check": _checked(given.balance_check, kind=given.kind),
         "health": "ok",
         "created_at": now,
         "updated_at": now,
@@ -71,6 +71,10 @@ def changed_row(row: GatewayRow, given: GatewayPatch, *, sealer: Sealer, now: da
     changes = given.model_dump(mode="json", exclude_unset=True, exclude={"settings", "secrets"})
     if "location_ids" in changes:
         changes["location_ids"] = changes["location_ids"] or None
+    if given.model_fields_set & {"balance_check", "settings", "secrets"}:
+        changes["balance_due_at"] = None  # asked at once: the limits are new, or what stood in the way may be mended
+    if "balance_check" in changes:
+        changes["balance_check"] = _checked(given.balance_check, kind=row.kind)
     if given.enabled and not row.enabled and "enabled" in changes:
         changes |= healthy(now)
     if given.model_fields_set & {"settings", "secrets"}:
@@ -81,6 +85,18 @@ def changed_row(row: GatewayRow, given: GatewayPatch, *, sealer: Sealer, now: da
             sealed = seal_secrets(secrets, gateway_id=row.id, sealer=sealer)
             changes["secrets_sealed"] = sealed
     return {**changes, "updated_at": now}
+
+
+def _checked(check: BalanceCheck | None, *, kind: str) -> dict[str, Any] | None:
+    """The check as it is stored; nobody should wait for warnings that cannot come."""
+    if check is None:
+        return None
+    if check.enabled and kind not in METERED:
+        raise Invalid(
+            f"Gateways of kind {kind} cannot be asked for their balance; leave balance_check out.",
+            pointer="/balance_check",
+        )
+    return check.model_dump(mode="json")
 
 
 def healthy(now: datetime) -> dict[str, Any]:

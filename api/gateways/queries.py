@@ -11,7 +11,8 @@ from sqlalchemy.orm import aliased
 from shared.domain import campaign
 from shared.domain.message import OPEN
 from shared.errors import Conflict, NotFound
-from shared.models import Campaign, Gateway, Message, SenderIdRow
+from shared.gateways import METERED
+from shared.models import BalanceReading, Campaign, Gateway, Message, SenderIdRow
 
 GatewayRow = Row[Any]
 
@@ -25,6 +26,10 @@ class GatewayNameTaken(Conflict):
 
 class GatewayInUse(Conflict):
     """Something that is not over yet needs this gateway."""
+
+
+class NoBalanceToAskFor(Conflict):
+    """Gateways of this kind cannot be asked for their credit."""
 
 
 async def lock_order(tx: AsyncConnection) -> None:
@@ -105,6 +110,29 @@ async def check_idle(tx: AsyncConnection, gateway_id: UUID) -> None:
 async def delete_gateway(tx: AsyncConnection, gateway_id: UUID) -> None:
     """Take out a gateway with its sender IDs."""
     await tx.execute(delete(Gateway).where(Gateway.id == gateway_id))
+
+
+async def request_balance(tx: AsyncConnection, gateway_id: UUID) -> GatewayRow:
+    """Have the dispatcher ask the gateway for its credit at its next look."""
+    row = await lock_gateway(tx, gateway_id)
+    if row.kind not in METERED:
+        raise NoBalanceToAskFor(f"Gateways of kind {row.kind} cannot be asked for their balance; look at the vendor's.")
+    return await update_gateway(tx, gateway_id, {"balance_requested_at": func.now(), "balance_due_at": func.now()})
+
+
+async def list_readings(
+    tx: AsyncConnection, gateway_id: UUID, *, before: UUID | None, limit: int
+) -> Sequence[Row[Any]]:
+    """A page of what the gateway said of its credit, the latest first."""
+    question = (
+        select(BalanceReading)
+        .where(BalanceReading.gateway_id == gateway_id)
+        .order_by(BalanceReading.id.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        question = question.where(BalanceReading.id < before)
+    return (await tx.execute(question)).all()
 
 
 def _there(row: GatewayRow | None) -> GatewayRow:

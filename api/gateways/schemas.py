@@ -5,9 +5,11 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, ConfigDict, Field, SecretStr, StringConstraints, ValidationInfo, field_validator
 
 from api.schemas import Body, Out
+from shared.domain.balance import SHORTEST_MINUTES, USUAL_MINUTES, State
+from shared.domain.email_address import is_address
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 LocationId = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
@@ -25,11 +27,48 @@ class Pace(Body):
     in_flight: int | None = Field(default=None, ge=1, le=10_000)
 
 
-class BalanceCheck(Body):
-    """How often the credit is asked for, and below which amount a notice is given."""
+Limit = Annotated[Decimal, Field(max_digits=18, decimal_places=6, allow_inf_nan=False)]
 
-    every_minutes: int = Field(default=15, ge=1, le=1440)
-    warn_below: Decimal | None = Field(default=None, ge=0, max_digits=18, decimal_places=6)
+
+def _address(text: str) -> str:
+    if not is_address(text):
+        raise ValueError("This is no e-mail address that can be written to; give one like name@example.com, in ASCII")
+    return text
+
+
+Address = Annotated[str, StringConstraints(strip_whitespace=True, max_length=254), AfterValidator(_address)]
+
+
+class BalanceCheck(Body):
+    """How often the credit is asked for, and what happens below which amount, in the gateway's own unit."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"every_minutes": 60, "warn_below": "25.0000", "stop_below": "0.5000", "email": ["ops@example.com"]}
+            ]
+        }
+    )
+
+    enabled: bool = True
+    every_minutes: int = Field(
+        default=USUAL_MINUTES, ge=SHORTEST_MINUTES, le=1440, description="Usual are 5, 60 (hourly) and 1440 (daily)."
+    )
+    warn_below: Limit | None = Field(default=None, description="The minimum: a notice is given below it.")
+    stop_below: Limit | None = Field(
+        default=None, description="The floor: below it the gateway is skipped until its balance has recovered."
+    )
+    email: list[Address] = Field(
+        default_factory=list, max_length=20, description="Who gets the notices about this gateway as e-mail, too."
+    )
+
+    @field_validator("stop_below")
+    @classmethod
+    def _floor_is_lower(cls, floor: Decimal | None, given: ValidationInfo) -> Decimal | None:
+        minimum = given.data.get("warn_below")
+        if floor is not None and minimum is not None and floor > minimum:
+            raise ValueError("stop_below is above warn_below, so nobody would be warned; make it lower")
+        return floor
 
 
 class GatewayIn(Body):
@@ -46,7 +85,7 @@ class GatewayIn(Body):
     settings: dict[Key, Any] = Field(default_factory=dict)
     secrets: dict[Key, SecretStr] = Field(default_factory=dict, description="Write-only.")
     pace: Pace | None = Field(default=None, description="Kept for later: the dispatcher does not slow down for it yet.")
-    balance_check: BalanceCheck | None = Field(default=None, description="Kept for later: nobody asks for it yet.")
+    balance_check: BalanceCheck | None = Field(default=None, description="Without it nobody watches the credit.")
 
 
 class GatewayPatch(Body):
@@ -58,7 +97,7 @@ class GatewayPatch(Body):
     settings: dict[Key, Any] = Field(default_factory=dict)
     secrets: dict[Key, SecretStr | None] = Field(default_factory=dict, description="Write-only.")
     pace: Pace | None = Field(default=None, description="Kept for later: the dispatcher does not slow down for it yet.")
-    balance_check: BalanceCheck | None = Field(default=None, description="Kept for later: nobody asks for it yet.")
+    balance_check: BalanceCheck | None = Field(default=None, description="The whole check; null ends it.")
 
 
 class OrderIn(Body):
@@ -83,17 +122,39 @@ class CapabilitiesOut(Out):
 
 
 class HealthOut(Out):
-    """`withdrawn` means that nothing is handed to it until it is enabled again; `reason` says why."""
+    """`reason` says why it is not `ok`.
 
-    state: Literal["ok", "withdrawn"]
+    `withdrawn`: nothing is handed to it until it is enabled again. `empty`: nothing is until its balance has recovered.
+    """
+
+    state: Literal["ok", "withdrawn", "empty"]
     reason: str | None
     at: datetime | None
 
 
 class BalanceOut(Out):
-    amount: Decimal
-    unit: str | None
+    """The last reading, and how the asking goes."""
+
+    amount: Decimal | None = Field(description="As it was read last; null if it never was.")
+    unit: str | None = Field(description="A currency code, or `credits`.", examples=["USD"])
     at: datetime | None
+    state: State = Field(description="`unknown` while nobody watches it.")
+    failures: int = Field(description="How often in a row it could not be read, up to now.")
+    failure: str | None = Field(description="Why not, the last time.")
+    next_at: datetime | None = Field(description="When it is asked for next.")
+
+
+class BalanceAnswerOut(BalanceOut):
+    status: Literal["read", "failed", "asked"] = Field(
+        description="`read`: this is fresh. `failed`: the gateway did not tell, and `failure` says why. "
+        "`asked`: no answer yet; look at the gateway again in a moment."
+    )
+
+
+class ReadingOut(Out):
+    at: datetime
+    amount: Decimal
+    unit: str
 
 
 class GatewayOut(Out):

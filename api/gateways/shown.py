@@ -4,6 +4,7 @@ from api.gateways.queries import GatewayRow
 from api.gateways.schemas import BalanceOut, CallbackUrlsOut, CapabilitiesOut, GatewayOut, HealthOut, hint
 from api.resources import Resources
 from shared.adapter import Account
+from shared.domain import balance as law
 from shared.gateways import ADAPTERS, WARNED, adapter_for
 from shared.queries.gateways import callback_urls, open_secrets
 from shared.sealing import SealBroken
@@ -11,9 +12,6 @@ from shared.sealing import SealBroken
 
 def shown(row: GatewayRow, resources: Resources) -> GatewayOut:
     urls = callback_urls(resources.public_url, gateway_id=row.id, token=row.callback_token)
-    balance = None
-    if row.balance is not None:
-        balance = BalanceOut(amount=row.balance, unit=row.balance_unit, at=row.balance_at)
     return GatewayOut(
         id=row.id,
         name=row.name,
@@ -28,8 +26,8 @@ def shown(row: GatewayRow, resources: Resources) -> GatewayOut:
         callback_urls=CallbackUrlsOut.model_validate(urls),
         capabilities=_capabilities(row),
         warnings=list(WARNED[row.kind].warnings(row.settings)) if row.kind in WARNED else [],
-        health=HealthOut(state=row.health, reason=row.health_reason, at=row.health_at),
-        balance=balance,
+        health=_health(row),
+        balance=balance_of(row) if row.balance is not None or row.balance_failures else None,
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
@@ -41,6 +39,27 @@ def _capabilities(row: GatewayRow) -> CapabilitiesOut | None:
         return None
     adapter = adapter_for(row.kind, Account(row.id, row.settings, {}))
     return CapabilitiesOut.model_validate(adapter.CAPABILITIES)
+
+
+def balance_of(row: GatewayRow) -> BalanceOut:
+    """What is known of its credit."""
+    return BalanceOut(
+        amount=row.balance,
+        unit=row.balance_unit,
+        at=row.balance_at,
+        state=law.state_of(row.balance, law.check_of(row.balance_check)),
+        failures=row.balance_failures,
+        failure=row.balance_failure,
+        next_at=row.balance_due_at,
+    )
+
+
+def _health(row: GatewayRow) -> HealthOut:
+    """Why nothing is handed to it, if nothing is; a withdrawal weighs more, for it does not end by itself."""
+    reason = law.why_empty(row.balance, row.balance_unit, law.check_of(row.balance_check))
+    if row.health == "ok" and reason is not None:
+        return HealthOut(state="empty", reason=reason, at=row.balance_at)
+    return HealthOut(state=row.health, reason=row.health_reason, at=row.health_at)
 
 
 def _hints(row: GatewayRow, resources: Resources) -> dict[str, str]:

@@ -16,8 +16,21 @@ _APPLIED = text("""
     WHERE r.id = old.id
 """)
 
+_READINGS = text("""
+    DELETE FROM balance_readings r USING (
+        SELECT id FROM balance_readings WHERE id < :before_id
+        ORDER BY id LIMIT :limit
+        FOR UPDATE SKIP LOCKED) old
+    WHERE r.id = old.id
+""")
+
 
 async def delete_applied_receipts(tx: AsyncConnection, *, before: datetime, limit: int) -> int:
     """Empty the inbox of what was applied long ago; what it said stands in the attempts."""
     bounds = {"before": before, "before_id": first_uuid7(before), "limit": limit}
     return (await tx.execute(_APPLIED, bounds)).rowcount
+
+
+async def delete_old_readings(tx: AsyncConnection, *, before: datetime, limit: int) -> int:
+    """Forget what gateways said of their credit long ago; how many readings went."""
+    return (await tx.execute(_READINGS, {"before_id": first_uuid7(before), "limit": limit})).rowcount

@@ -25,6 +25,12 @@ class Route:
     location_ids: frozenset[str] = frozenset()
     sender_ids: frozenset[str] = frozenset()
     withdrawn: bool = False
+    empty: bool = False  # its credit is below the floor that its owner set
+
+    @property
+    def shut(self) -> bool:
+        """Whether nothing at all is handed to it for now."""
+        return self.withdrawn or self.empty
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,7 @@ def choose(
 
 
 def serves(route: Route, *, sender_id: str | None, location_id: str | None) -> bool:
-    if route.withdrawn:
+    if route.shut:
         return False
     if route.location_ids and location_id not in route.location_ids:
         return False

@@ -2,8 +2,9 @@
 
 from shared.models.base import Base
 from shared.models.campaigns import Campaign, CampaignMessage, CampaignRecipient, CampaignTarget, Tally
-from shared.models.gateways import Gateway, SenderIdRow
+from shared.models.gateways import BalanceReading, Gateway, SenderIdRow
 from shared.models.messages import Attempt, InboundRow, Message, ReceiptRow
+from shared.models.notices import NoticeEmail, NoticeRow
 from shared.models.people import Contact, Import, ImportChunk, ImportRejection, OptOut, TargetGroup, TargetGroupMember
 from shared.models.platform import ApiKey, AuditEntry, IdempotencyKey, Installation
 
@@ -11,6 +12,7 @@ __all__ = [
     "ApiKey",
     "Attempt",
     "AuditEntry",
+    "BalanceReading",
     "Base",
     "Campaign",
     "CampaignMessage",
@@ -25,6 +27,8 @@ __all__ = [
     "InboundRow",
     "Installation",
     "Message",
+    "NoticeEmail",
+    "NoticeRow",
     "OptOut",
     "ReceiptRow",
     "SenderIdRow",

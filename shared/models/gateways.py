@@ -5,11 +5,11 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Text, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
-from shared.models.base import Base
+from shared.models.base import Base, small
 
 
 class Gateway(Base):
@@ -30,6 +30,11 @@ class Gateway(Base):
     balance: Mapped[Decimal | None]
     balance_unit: Mapped[str | None]
     balance_at: Mapped[datetime | None]
+    balance_state: Mapped[str] = mapped_column(server_default="unknown")  # what was last told of it
+    balance_due_at: Mapped[datetime | None]  # when it is asked for next; while it is asked for, the lease's end
+    balance_requested_at: Mapped[datetime | None]  # somebody waits for a fresh one
+    balance_failures: Mapped[int] = small(server_default="0")  # in a row
+    balance_failure: Mapped[str | None]
     health: Mapped[str] = mapped_column(server_default="ok")  # ok, withdrawn
     health_reason: Mapped[str | None]
     health_at: Mapped[datetime | None]
@@ -46,3 +51,16 @@ class SenderIdRow(Base):
     value: Mapped[str]
     kind: Mapped[str]  # numeric, alphanumeric, short_code
     created_at: Mapped[datetime]
+
+
+class BalanceReading(Base):
+    """What a gateway said of its credit, kept for months."""
+
+    __tablename__ = "balance_readings"
+    __table_args__ = (Index(None, "gateway_id", "id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    gateway_id: Mapped[UUID] = mapped_column(ForeignKey("gateways.id", ondelete="CASCADE"))
+    at: Mapped[datetime]
+    amount: Mapped[Decimal]
+    unit: Mapped[str]

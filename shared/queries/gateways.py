@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -43,6 +44,7 @@ class ConfiguredGateway:
     sender_ids: frozenset[str]
     pace: Mapping[str, Any] | None
     balance_check: Mapping[str, Any] | None
+    balance: Decimal | None
     callback_token: str = field(repr=False)
     account: Account | None
     updated_at: datetime
@@ -96,6 +98,7 @@ def _configured(row: Any, *, sealer: Sealer, public_url: str) -> ConfiguredGatew
         sender_ids=frozenset(row.values_ or ()),
         pace=row.pace,
         balance_check=row.balance_check,
+        balance=row.balance,
         callback_token=row.callback_token,
         account=_account(row, sealer=sealer, public_url=public_url),
         updated_at=row.updated_at,

@@ -56,7 +56,12 @@ async def test_created_gateway_is_stored_and_shown(
         client,
         location_ids=["harbour", "airport"],
         pace={"segments_per_second": 12.5, "in_flight": 40},
-        balance_check={"every_minutes": 30, "warn_below": "5.50"},
+        balance_check={
+            "every_minutes": 5,
+            "warn_below": "5.5050",
+            "stop_below": "-0.0001",
+            "email": ["ops@example.com", " o'neil+sms@mail.example.co.za "],
+        },
     )
 
     async with begin(engine) as tx:
@@ -72,7 +77,13 @@ async def test_created_gateway_is_stored_and_shown(
     assert shown["callback_urls"] == {"status": f"{base}/status", "inbound": f"{base}/inbound"}
     assert shown["secrets"] == {"api_secret": "…9f2c"}
     assert shown["location_ids"] == ["harbour", "airport"]
-    assert shown["balance_check"] == {"every_minutes": 30, "warn_below": "5.50"}
+    assert shown["balance_check"] == {
+        "enabled": True,
+        "every_minutes": 5,
+        "warn_below": "5.5050",
+        "stop_below": "-0.0001",
+        "email": ["ops@example.com", "o'neil+sms@mail.example.co.za"],
+    }
     assert shown["capabilities"]["client_reference"] is True
     assert shown["health"] == {"state": "ok", "reason": None, "at": None}
     assert shown["balance"] is None
@@ -113,6 +124,20 @@ async def test_wrong_settings_are_named_all_at_once(client: httpx.AsyncClient) -
         pytest.param({"name": "  "}, "/name", id="name of spaces"),
         pytest.param({"nmae": "x"}, "/nmae", id="unknown field"),
         pytest.param({"pace": {"segments_per_second": 0}}, "/pace/segments_per_second", id="pace"),
+        pytest.param({"balance_check": {"every_minutes": 4}}, "/balance_check/every_minutes", id="too often"),
+        pytest.param({"balance_check": {"every_minutes": 1441}}, "/balance_check/every_minutes", id="too seldom"),
+        pytest.param({"balance_check": {"warn_below": "NaN"}}, "/balance_check/warn_below", id="no amount"),
+        pytest.param({"balance_check": {"warn_below": "1.1234567"}}, "/balance_check/warn_below", id="too fine"),
+        pytest.param(
+            {"balance_check": {"warn_below": "5", "stop_below": "5.0001"}},
+            "/balance_check/stop_below",
+            id="floor above the minimum",
+        ),
+        pytest.param({"balance_check": {"email": ["a@b.com", "ops"]}}, "/balance_check/email/1", id="no address"),
+        pytest.param(
+            {"balance_check": {"email": ["a@b.com\r\nBcc: c@d.com"]}}, "/balance_check/email/0", id="two in one"
+        ),
+        pytest.param({"balance_check": {"email": ["a@b.com"] * 21}}, "/balance_check/email", id="too many addresses"),
         pytest.param({"secrets": {"api_secret": 7}}, "/secrets/api_secret", id="secret of digits"),
         pytest.param({"location_ids": [""]}, "/location_ids/0", id="empty location"),
     ],

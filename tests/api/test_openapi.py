@@ -18,7 +18,7 @@ from shared.errors import Conflict
 
 METHODS = ("get", "put", "post", "patch", "delete")
 # Posts that neither create nor send: asking twice changes nothing. Gateways bring callbacks without keys.
-ONLY_ASKS = ("/preview", "/estimate", "/render", "/measure", "/classify", "/verify")
+ONLY_ASKS = ("/preview", "/estimate", "/render", "/measure", "/classify", "/verify", "/balance")
 
 
 @pytest.fixture
@@ -58,6 +58,7 @@ def test_every_noun_is_there(document: dict[str, Any]) -> None:
         "sender-ids",
         "opt-outs",
         "inbound",
+        "notices",
         "api-keys",
         "audit",
     } <= nouns

@@ -1,6 +1,8 @@
 """The book of gateways: the operator's order, opened accounts, and a second's freshness."""
 
+from decimal import Decimal
 from time import monotonic
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -38,6 +40,27 @@ async def test_routes_in_the_operators_order(worker: HandWorker) -> None:
     assert book.routes[2].location_ids == {"harbour"}
     assert book.routes[2].sender_ids == {"LAPWING"}
     assert (book.name_of(first), book.kind_of(first)) == ("first", "twilio")
+
+
+@pytest.mark.parametrize(
+    ("balance", "check", "empty"),
+    [
+        pytest.param("4.99", {"stop_below": "5"}, True, id="below the floor"),
+        pytest.param("5", {"stop_below": "5"}, False, id="at the floor"),
+        pytest.param("4.99", {"warn_below": "5"}, False, id="low is no reason"),
+        pytest.param("4.99", {"stop_below": "5", "enabled": False}, False, id="nobody watches it"),
+        pytest.param(None, {"stop_below": "5"}, False, id="never read"),
+        pytest.param("-1", None, False, id="no check"),
+    ],
+)
+async def test_credit_decides(
+    worker: HandWorker, balance: str | None, check: dict[str, Any] | None, empty: bool
+) -> None:
+    async with worker.transaction() as tx:
+        await make_gateway(
+            tx, worker.sealer, balance=None if balance is None else Decimal(balance), balance_check=check
+        )
+    assert [route.empty for route in (await read(worker)).routes] == [empty]
 
 
 async def test_account_is_opened(worker: HandWorker) -> None:

@@ -8,9 +8,9 @@ from sqlalchemy import func, insert, select, text
 from dispatcher.housekeeping import keep_house
 from shared.db import begin
 from shared.ids import uuid7
-from shared.models import IdempotencyKey, ReceiptRow
+from shared.models import BalanceReading, IdempotencyKey, ReceiptRow
 from shared.queries.partitions import PARTITIONED, month_after, month_of, statements
-from tests.factories import make_receipt
+from tests.factories import make_gateway, make_receipt
 from tests.worlds import HandWorker
 
 
@@ -33,6 +33,19 @@ async def test_applied_receipts_go_after_a_week(worker: HandWorker) -> None:
     assert await keep_house(worker) == 1
     async with begin(worker.engine) as tx:
         assert set((await tx.execute(select(ReceiptRow.id))).scalars()) == set(kept)
+
+
+async def test_readings_go_after_ninety_days(worker: HandWorker) -> None:
+    now = worker.now()
+    async with worker.transaction() as tx:
+        gateway_id = await make_gateway(tx, worker.sealer)
+        for days in (1, 89, 91, 400):
+            at = now - timedelta(days=days)
+            row = {"id": uuid7(at), "gateway_id": gateway_id, "at": at, "amount": days, "unit": "USD"}
+            await tx.execute(insert(BalanceReading).values(**row))
+    assert [await keep_house(worker), await keep_house(worker)] == [2, 0]
+    async with begin(worker.engine) as tx:
+        assert set((await tx.execute(select(BalanceReading.amount))).scalars()) == {1, 89}
 
 
 async def test_in_batches(worker: HandWorker, monkeypatch: pytest.MonkeyPatch) -> None:

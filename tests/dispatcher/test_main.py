@@ -312,6 +312,25 @@ def test_settings_that_cannot_work_stop_it_by_name(
         main()
 
 
+@pytest.mark.parametrize(
+    ("over", "words"),
+    [
+        pytest.param({"LAPWING_SMTP_URL": "mail.example.com"}, "LAPWING_SMTP_URL: is no address", id="no address"),
+        pytest.param({"LAPWING_SMTP_URL": "smtps://mail.example.com"}, "LAPWING_MAIL_FROM: ", id="no sender"),
+    ],
+)
+def test_mail_settings_that_cannot_work_stop_it_by_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], over: dict[str, str], words: str
+) -> None:
+    for name, value in environment(**over).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("dispatcher.main.logs.configure", lambda _name: None)
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    assert words in capsys.readouterr().err
+
+
 async def test_ctrl_c_drains_and_exits_0(worker: HandWorker, migrated_url: str, valkey: Valkey) -> None:
     """A dispatcher of its own: it sends what waits, and a signal ends it at once and well."""
     key = new_key()

@@ -37,6 +37,8 @@ PLAIN = [route(A), route(B), route(C)]
         pytest.param(PLAIN, None, None, (A, B, C), None, id="all tried"),
         pytest.param([], None, None, (), None, id="none at all"),
         pytest.param([route(A, withdrawn=True), route(B)], None, None, (), B, id="not one that is withdrawn"),
+        pytest.param([route(A, empty=True), route(B)], None, None, (), B, id="not one without credit"),
+        pytest.param([route(A, empty=True)], None, None, (), None, id="the only one, without credit"),
         pytest.param(
             [route(A), route(B, sender_ids=frozenset({"LAPWING"}))], "LAPWING", None, (), B, id="sender of the second"
         ),
@@ -63,8 +65,11 @@ def test_choice(
     assert choose(routes, sender_id=sender_id, location_id=location_id, tried=tried) == chosen
 
 
-def test_withdrawn_one_serves_nobody() -> None:
-    assert not serves(route(A, withdrawn=True), sender_id=None, location_id=None)
+@pytest.mark.parametrize("over", [{"withdrawn": True}, {"empty": True}], ids=str)
+def test_one_that_is_shut_serves_nobody(over: dict[str, bool]) -> None:
+    assert route(A, **over).shut
+    assert not serves(route(A, **over), sender_id=None, location_id=None)
+    assert not route(A).shut
 
 
 def after(

@@ -1,0 +1,1 @@
+"""What operators are told without asking, to read and to tick off."""

@@ -1,0 +1,74 @@
+"""What an operator is told without asking: kinds, how bad each is, and the words. Pure: facts in, a notice out.
+
+A notice holds names of gateways and campaigns, amounts and codes; never a number, a text or a secret.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final
+from uuid import UUID
+
+
+class Kind(StrEnum):
+    BALANCE_LOW = "balance_low"  # below warn_below
+    BALANCE_EMPTY = "balance_empty"  # below stop_below: the gateway is skipped
+    BALANCE_RECOVERED = "balance_recovered"  # neither, after one of them
+    BALANCE_UNREADABLE = "balance_unreadable"  # asked several times in a row, in vain
+    GATEWAY_WITHDRAWN = "gateway_withdrawn"  # it refuses everything of ours
+    CAMPAIGN_HELD = "campaign_held"  # it needs its owner
+
+
+class Severity(StrEnum):
+    INFO = "info"
+    WARNING = "warning"  # somebody should look today
+    CRITICAL = "critical"  # messages wait, or take another gateway
+
+
+SEVERITY_OF: Final[Mapping[Kind, Severity]] = MappingProxyType(
+    {
+        Kind.BALANCE_LOW: Severity.WARNING,
+        Kind.BALANCE_EMPTY: Severity.CRITICAL,
+        Kind.BALANCE_RECOVERED: Severity.INFO,
+        Kind.BALANCE_UNREADABLE: Severity.WARNING,
+        Kind.GATEWAY_WITHDRAWN: Severity.CRITICAL,
+        Kind.CAMPAIGN_HELD: Severity.CRITICAL,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One piece of news about one thing. `data` holds the same facts for machines."""
+
+    kind: Kind
+    subject: tuple[str, UUID]
+    title: str
+    text: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def severity(self) -> Severity:
+        return SEVERITY_OF[self.kind]
+
+
+def gateway_withdrawn(gateway_id: UUID, *, name: str, reason: str) -> Notice:
+    return Notice(
+        Kind.GATEWAY_WITHDRAWN,
+        ("gateway", gateway_id),
+        f"Gateway {name} is withdrawn",
+        f"The gateway {name} refuses everything of ours ({reason}). Nothing is handed to it any more; messages take "
+        "the next gateway, or wait. Mend the account there, then enable the gateway.",
+        {"name": name, "reason": reason},
+    )
+
+
+def campaign_held(campaign_id: UUID, *, name: str, reason: str) -> Notice:
+    return Notice(
+        Kind.CAMPAIGN_HELD,
+        ("campaign", campaign_id),
+        f"Campaign {name} is held",
+        f"The campaign {name} is held ({reason}) and sends nothing until its owner resumes or stops it.",
+        {"name": name, "reason": reason},
+    )
