@@ -19,6 +19,7 @@ SCENARIOS: Final[Mapping[str, Callable[[Plan], Finding]]] = MappingProxyType(
     {
         "steps": steps.run,
         "kills": kills.run,
+        "batches": kills.run_batches,
         "pauses": pauses.run,
         "bells": bells.run,
         "database": database.run,

@@ -1,7 +1,11 @@
-"""Random kill -9: dispatchers that share a campaign die at any moment, one after the other, for as long as it runs."""
+"""Random kill -9: dispatchers that share a campaign die at any moment, one after the other, for as long as it runs.
+
+Once with a message a call (Twilio's dialect), once with batches (SMSPortal's), where a death leaves many in one call.
+"""
 
 import random
 import time
+from collections.abc import Callable
 from typing import Final
 
 from proof.chaos.chatter import Chatter
@@ -13,6 +17,8 @@ from proof.promises import Promises, Started, import_group
 from proof.world import Shape, World
 
 NAME: Final = "random kill -9"
+BATCHES: Final = "random kill -9, in batches"
+BOOK_SECONDS: Final = 1.5  # after which every dispatcher knows of a change
 MESSAGES: Final = 20_000
 CAMPAIGNS_A_WORLD: Final = 4
 PAUSE_SECONDS: Final = (0.15, 1.5)
@@ -23,20 +29,48 @@ SHAPE: Final = Shape(
 
 
 def run(plan: Plan) -> Finding:
+    """A message a call."""
+    return _run(plan, Finding(NAME, "kill"), most=plan.kills, arrange=_as_it_is)
+
+
+def run_batches(plan: Plan) -> Finding:
+    """The same through a gateway that takes up to 100 messages a call."""
+    return _run(plan, Finding(BATCHES, "kill"), most=max(1, plan.kills // 4), arrange=_speak_in_batches)
+
+
+def _as_it_is(_world: World) -> None:
+    """The world's own gateway, a Twilio account."""
+
+
+def _speak_in_batches(world: World) -> None:
+    simulator = world.simulator
+    world.api.post(f"/v1/gateways/{world.gateway['id']}/disable")
+    portal = world.add_gateway(
+        "portal",
+        kind="smsportal",
+        settings={"base_url": f"{simulator.base_url}/smsportal"},
+        secrets={"client_id": simulator.api_key, "api_secret": simulator.api_secret},
+    )
+    simulator.set_dials(status_url=portal["callback_urls"]["status"])
+    time.sleep(BOOK_SECONDS)
+
+
+def _run(plan: Plan, finding: Finding, *, most: int, arrange: Callable[[World], None]) -> Finding:
     """Campaign after campaign, world after world, until all kills are spent."""
-    finding = Finding(NAME, "kill", figures={"window": SHAPE.slots, "in flight at a kill, most": 0})
-    chance = plan.chance(NAME)
-    while finding.trials < plan.kills:
+    finding.figures |= {"window": SHAPE.slots, "in flight at a kill, most": 0}
+    chance = plan.chance(finding.scenario)
+    while finding.trials < most:
         with World(SHAPE, keep=plan.keep) as world:
+            arrange(world)
             promises = Promises()
             audience = fictional(plan.size(MESSAGES))
             group_id = import_group(world, "everybody", audience)
             for number in range(1, CAMPAIGNS_A_WORLD + 1):
-                if finding.trials < plan.kills:
+                if finding.trials < most:
                     name = f"campaign {number}"
                     campaign = promises.start_campaign(world.api, name, msisdns=audience, group_id=group_id)
-                    _kill_while_it_runs(world, promises, campaign, finding, most=plan.kills, chance=chance)
-                    plan.say(f"  {finding.trials} of {plan.kills} kills")
+                    _kill_while_it_runs(world, promises, campaign, finding, most=most, chance=chance)
+                    plan.say(f"  {finding.trials} of {most} kills")
             verdict = conclude(world, promises, finding, seconds=240.0)
             finding.add("never arrived, stated as unconfirmed", len(verdict.never_arrived))
     in_flight = finding.figures.pop("in flight in all", 0)

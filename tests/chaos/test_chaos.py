@@ -35,6 +35,12 @@ def test_dispatchers_killed_at_random() -> None:
     assert finding.figures["in flight at a kill, most"] > 0, "no kill met anything in flight, so nothing was proven"
 
 
+def test_dispatchers_killed_with_batches_on_the_line() -> None:
+    finding = kills.run_batches(Plan(kills=16, scale=0.1, say=silent))
+    check(finding)
+    assert finding.figures["in flight at a kill, most"] > 0, "no kill met anything in flight, so nothing was proven"
+
+
 def test_a_scenario_that_breaks_ends_the_run_with_1_and_is_written_down(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
