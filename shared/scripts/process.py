@@ -68,7 +68,9 @@ class ScriptProcess:
         if self._process.stdin is None:
             raise ChildDied
         frames = (frame_of(kind, payload) for kind, payload in calls)
-        self._process.stdin.write(frame_of(SCRIPT, f"{function}\n{script}".encode()) + b"".join(frames))
+        self._process.stdin.write(
+            frame_of(SCRIPT, f"{function}\n{script}".encode("utf-8", "replace")) + b"".join(frames)
+        )
 
     async def answer(self) -> Frame:
         """The next answer; raises OutOfTime or ChildDied, after which the process must be killed."""

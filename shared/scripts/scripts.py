@@ -33,7 +33,7 @@ class Scripts:
         self._tasks: dict[Worker, asyncio.Task[None]] = {}
 
     async def call(self, script: str, function: str, argument: Mapping[str, Any], *, owner: str = "") -> Any:
-        """What a function of the script returns: a string, a list or a mapping. Raises ScriptFailed.
+        """What a function of the script returns: a string, a list, a mapping, or None from `read`. Raises ScriptFailed.
 
         `owner` says whose turn it takes, as a gateway's id; without it a script stands for itself.
         """

@@ -178,8 +178,10 @@ local function perform(source, name, parameters)
     given[place] = type(given[place]) == "table" and read_only(given[place]) or given[place]
   end
   local result = scope[name](table.unpack(given))
-  local kind = type(result)
-  if kind ~= "string" and kind ~= "table" then
+  local kind = result == null and "nil" or type(result)
+  if kind == "nil" and name == "read" then
+    return "null"
+  elseif kind ~= "string" and kind ~= "table" then
     refuse("bad-result", "it gave a " .. kind .. ", and a string or a table is needed")
   end
   return encode(result)
