@@ -7,14 +7,11 @@ from shared.children.frames import Frame
 from shared.children.parent import ChildDied
 from shared.scripts.explained import explain
 from shared.scripts.failures import Reason, ScriptFailed
-from shared.scripts.words import DEEPEST, FAILED, MAY_BE_SILENT, VALUE
+from shared.scripts.words import DEEPEST, FAILED, VALUE
 
 
-def value_of(frame: Frame, script: str, function: str) -> Any:
-    """A string, a list or an object, of JSON's types only, or None from a function that may be silent.
-
-    Raises ScriptFailed, or ChildDied for broken words.
-    """
+def value_of(frame: Frame, script: str) -> Any:
+    """A string, a list or an object, of JSON's types only, or None for no say; raises ScriptFailed, or ChildDied."""
     kind, payload = frame
     if kind == FAILED:
         raise _failure(payload, script)
@@ -24,9 +21,7 @@ def value_of(frame: Frame, script: str, function: str) -> Any:
         value = json.loads(payload, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise ChildDied from error
-    if value is None and function in MAY_BE_SILENT:
-        return None
-    if not isinstance(value, str | list | dict) or not _is_shallow(value, DEEPEST):
+    if not isinstance(value, str | list | dict | None) or not _is_shallow(value, DEEPEST):
         raise ChildDied
     return value
 

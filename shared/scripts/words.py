@@ -7,9 +7,6 @@ SCRIPT, CALL, CHECK = b"S", b"A", b"C"
 # From the child: that it is there, and one of these for each call: JSON, or a reason and Lua's message.
 READY, VALUE, FAILED = b"R", b"V", b"X"
 
-# The functions that may return nil: `read` has no opinion then.
-MAY_BE_SILENT: Final = frozenset({"read"})
-
 MOST_SCRIPT_BYTES: Final = 64 * 1024
 MOST_ARGUMENT_BYTES: Final = 512 * 1024
 MOST_ANSWER_BYTES: Final = 64 * 1024

@@ -113,7 +113,7 @@ class Worker:
     def _settle(self, call: Call, answer: Frame, began: float) -> None:
         self._served += 1
         try:
-            call.succeed(value_of(answer, call.script, call.function))
+            call.succeed(value_of(answer, call.script))
             self._note(call.owner, None, began)
         except ScriptFailed as failure:
             call.fail(failure)

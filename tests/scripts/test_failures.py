@@ -69,7 +69,7 @@ READS = [
     pytest.param("return {outcome = 'lost'}", {"outcome": "lost"}, id="a table"),
     pytest.param("return answer.body .. sms.to", "+-ok+15550100", id="both are given"),
     pytest.param("return 5", Reason.BAD_RESULT, id="a number"),
-    pytest.param("return json.null", None, id="null"),
+    pytest.param("return json.null", Reason.BAD_RESULT, id="null is no nil"),
 ]
 
 

@@ -138,6 +138,16 @@ async def p99_of_the_loop() -> float:
 
 
 @on_linux
+async def test_close_ends_the_processes_that_wait() -> None:
+    scripts = Scripts()
+    assert await scripts.call(ECHO, "build", {"text": "x"}) == "x"
+    alive = pids(scripts)
+    assert running(alive) == alive != []
+    await scripts.close()
+    assert running(alive) == []
+
+
+@on_linux
 async def test_close_ends_the_processes_even_those_that_are_stuck() -> None:
     scripts = Scripts()
     assert await scripts.call(ECHO, "build", {"text": "x"}, owner="good") == "x"
