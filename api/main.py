@@ -19,6 +19,8 @@ from api.campaigns import routes as campaigns
 from api.contacts import routes as contacts
 from api.docs import add_docs
 from api.frontdoor import Frontdoor
+from api.gateways import classify as gateway_answers
+from api.gateways import presets as gateway_presets
 from api.gateways import routes as gateways
 from api.handlers import add_handlers
 from api.imports import routes as imports
@@ -47,7 +49,9 @@ _V1: Final = (
     target_groups.router,
     campaigns.router,
     messages.router,
+    gateway_answers.router,  # before the paths that hold a gateway's id
     gateways.router,
+    gateway_presets.router,
     sender_ids.router,
     opt_outs.router,
     inbound.router,

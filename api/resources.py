@@ -14,6 +14,7 @@ from shared.db import begin, build_engine
 from shared.doorbell import Doorbell
 from shared.queries.installation import open_pepper
 from shared.queries.revision import find_revision
+from shared.scripts.scripts import Scripts
 from shared.sealing import Sealer
 from shared.settings import Settings
 
@@ -30,6 +31,7 @@ class Resources:
     default_region: str | None = None
     admin_key_digest: bytes | None = field(default=None, repr=False)
     allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    scripts: Scripts = field(default_factory=Scripts)  # to try owners' scripts when they are saved
 
 
 @asynccontextmanager
@@ -39,6 +41,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     admin_key_digest = _admin_key_digest(settings)
     engine = build_engine(settings.database_url, application_name="lapwing-api", pool_size=settings.database_pool)
     doorbell = Doorbell(settings.redis_url)
+    scripts = Scripts(workers=1)
     try:
         async with begin(engine) as tx:
             if await find_revision(tx) is None:
@@ -53,8 +56,10 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             default_region=settings.default_region,
             admin_key_digest=admin_key_digest,
             allowed_networks=settings.allowed_networks,
+            scripts=scripts,
         )
     finally:
+        await scripts.close()
         await doorbell.close()
         await engine.dispose()
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.adapter import Account, Adapter
 from shared.domain.routing import Route
-from shared.gateways import ADAPTERS
+from shared.gateways import ADAPTERS, adapter_for
 from shared.queries.gateways import ConfiguredGateway, list_configured
 from shared.sealing import Sealer
 
@@ -25,6 +25,7 @@ class Book:
         self._read_at = -FRESH_SECONDS
         self._kinds: Mapping[UUID, str] = {}
         self._names: Mapping[UUID, str] = {}
+        self._adapters: Mapping[UUID, tuple[Account, Adapter]] = {}
         self.routes: Sequence[Route] = ()
         self.accounts: Mapping[UUID, Account] = {}
 
@@ -54,6 +55,7 @@ class Book:
             for one in usable
             if one.account is not None
         }
+        self._adapters = {id_: (account, self._adapter_for(account)) for id_, account in self.accounts.items()}
         self.routes = [
             Route(
                 gateway_id=one.id,
@@ -67,7 +69,15 @@ class Book:
         ]
 
     def adapter_of(self, account: Account) -> Adapter:
-        return ADAPTERS[self._kinds[account.gateway_id]]
+        """Who speaks for this account, with what was derived from its settings."""
+        known, adapter = self._adapters[account.gateway_id]
+        return adapter if known is account else adapter_for(self._kinds[account.gateway_id], account)
+
+    def _adapter_for(self, account: Account) -> Adapter:
+        known, adapter = self._adapters.get(account.gateway_id, (None, None))
+        if adapter is not None and known is account:
+            return adapter
+        return adapter_for(self._kinds[account.gateway_id], account)
 
     def name_of(self, gateway_id: UUID) -> str:
         """What its operator calls it: the label of its metrics."""

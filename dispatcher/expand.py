@@ -5,9 +5,15 @@ instead of doubling; memory is one slice, however large the audience.
 """
 
 import asyncio
+import logging
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from time import monotonic
+from typing import Any, Final, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher import failpoints
 from dispatcher.queries import campaigns
@@ -20,29 +26,91 @@ from shared.domain.template import CAMPAIGN_TAGS, Template, TextTooLong, compile
 from shared.ids import derived_uuid7
 from shared.sealing import hash_msisdn
 
+log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
+# What was rendered ahead is used for so long; a queue may be full for minutes, and then it is rendered again.
+FRESH_SECONDS: Final = 2.0
 # Rows rendered before the event loop may see to a password in between.
 BREATH: Final = 50
 _PRIORITY: Final = PRIORITY_OF[Kind.CAMPAIGN]
+_KIND: Final = Kind.CAMPAIGN.value
 TOO_LONG: Final = "text_too_long"
 EMPTY: Final = "text_empty"
 
 
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Rows for COPY of one step's recipients after the cursor `after`, up to and with `upto`."""
+
+    step: Step
+    after: int
+    upto: int
+    records: Sequence[tuple[Any, ...]] = field(repr=False)
+    moves: Moves
+    made_at: float
+
+    def fits(self, step: Step) -> bool:
+        """Whether these are still the step's next rows, and fresh: what a contact is called may change."""
+        return self.step == replace(step, expanded=self.step.expanded) and (
+            self.after == step.expanded and monotonic() - self.made_at < FRESH_SECONDS
+        )
+
+
 async def expand(worker: Worker) -> int:
-    """Expand one slice of one campaign message; how many messages it made."""
-    async with worker.transaction() as tx:
-        step = await campaigns.lock_step(tx, backlog=worker.limits.backlog)
-        if step is None:
-            return 0
-        upto = min(step.expanded + worker.limits.expand_slice, step.recipients)
-        recipients = await campaigns.list_recipients(tx, step, upto=upto)
-        records, moves = await _render(worker, step, recipients)
-        await campaigns.copy_messages(tx, records)
-        await campaigns.move_cursor(tx, step, expanded=upto)
-        await write_tallies(tx, moves, writer=worker.writer * 8 + 4)
-        failpoints.hit("before_expand_commit")
-    failpoints.hit("after_expand_commit")
-    worker.ring("bulk")
-    return len(records)
+    """Expand one slice of one campaign message; how many messages it made.
+
+    While the database takes in a slice's rows the next one is read and rendered, to be found by the next call.
+    """
+    ahead = worker.ahead.pop("slice", None)
+    async with AsyncExitStack() as beside:
+        async with worker.transaction() as tx:
+            step = await campaigns.lock_step(tx, backlog=worker.limits.backlog)
+            if step is None:
+                return 0
+            now = ahead if ahead is not None and ahead.fits(step) else await _make(worker, tx, step, step.expanded)
+            following = await beside.enter_async_context(_begun(_make_next(worker, step, now.upto)))
+            await campaigns.copy_messages(tx, now.records)
+            await campaigns.move_cursor(tx, step, expanded=now.upto)
+            await write_tallies(tx, now.moves, writer=worker.writer * 8 + 4)
+            failpoints.hit("before_expand_commit")
+        failpoints.hit("after_expand_commit")
+        worker.ring("bulk")
+        if (made := await following) is not None:
+            worker.ahead["slice"] = made
+    return len(now.records)
+
+
+@asynccontextmanager
+async def _begun(coroutine: Coroutine[Any, Any, _T]) -> AsyncIterator[asyncio.Task[_T]]:
+    """Run something beside the block; it does not outlive it."""
+    task = asyncio.create_task(coroutine)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+async def _make_next(worker: Worker, step: Step, after: int) -> Slice | None:
+    """The slice after this one; none, where there is none or it could not be read: it will be made in its turn."""
+    if after >= step.recipients:
+        return None
+    try:
+        async with worker.transaction() as tx:
+            return await _make(worker, tx, step, after)
+    except Exception as error:  # noqa: BLE001 - whatever it was, the slice's own turn will meet it
+        log.warning("a slice was not made ahead", extra={"cause": type(error).__name__})
+        return None
+
+
+async def _make(worker: Worker, tx: AsyncConnection, step: Step, after: int) -> Slice:
+    made_at = monotonic()
+    upto = min(after + worker.limits.expand_slice, step.recipients)
+    recipients = await campaigns.list_recipients(tx, step, after=after, upto=upto)
+    records, moves = await _render(worker, step, recipients)
+    return Slice(step, after, upto, records, moves, made_at)
 
 
 async def _render(worker: Worker, step: Step, recipients: Sequence[Recipient]) -> tuple[list[tuple[Any, ...]], Moves]:
@@ -102,13 +170,13 @@ class _Columns:
         step, msisdn = self._step, recipient.msisdn
         return (
             derived_uuid7(step.expanding_at, position=recipient.position, material=self._material + msisdn.encode()),
-            Kind.CAMPAIGN.value,
-            status.value,
+            _KIND,
+            status,
             _PRIORITY,
             msisdn,
             hash_msisdn(self._pepper, msisdn),
             text,
-            measured.encoding.value,
+            measured.encoding,
             measured.segments,
             step.sender_id,
             step.campaign_id,

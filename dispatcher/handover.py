@@ -1,76 +1,85 @@
-"""One message to one gateway: build the call, pass the door, read the answer, decide what follows.
+"""Claimed messages to one gateway: one call, and for each of them what follows.
 
-Total: whatever goes wrong, what comes back is an outcome that can be settled. An exception nobody foresaw counts as
-lost, because by then bytes may have left.
+Total: whatever goes wrong, what comes back are outcomes that can be settled. How the call is made is in
+`dispatcher/conversation.py`.
 """
 
-import logging
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
 from time import monotonic
 from typing import Any, Final
 from uuid import UUID
 
-from dispatcher import failpoints
+from dispatcher.conversation import LEASE_MARGIN, LOGIN_ENDED, Said, converse
 from dispatcher.queries.claims import Claimed
 from dispatcher.queries.settlements import Settled
 from dispatcher.redaction import redact_exchange
 from dispatcher.worker import Worker
-from shared.adapter import Account, Adapter, Answer, Call, Sms
+from shared.adapter import Account, Call, Sms
 from shared.domain import routing
 from shared.domain.message import Status, after_outcome
 from shared.domain.outcome import Accepted, Lost, Outcome, OutcomeName, Refused, is_certain_no, name_of
-from shared.gateways import sandbox
+from shared.gateways import BATCHED, sandbox
 
-log = logging.getLogger(__name__)
-
-LEASE_MARGIN: Final = "lease_margin"
+LOGIN_SECONDS: Final = 1.0
 _LONGEST: Final = 255
 _LARGEST_SMALL: Final = 32_767
 
 
-async def hand_over(worker: Worker, lane: str, claimed: Claimed, account: Account, start_by: float) -> Settled:
-    """Hand a claimed message over, unless `start_by` (monotonic seconds) has passed.
+def parcels(worker: Worker, intents: Sequence[tuple[Claimed, Account]]) -> list[tuple[Account, list[Claimed]]]:
+    """What goes together: batches for gateways that take them, and every other message by itself."""
+    alone: list[tuple[Account, list[Claimed]]] = []
+    together: defaultdict[Hashable, tuple[Account, list[Claimed]]] = defaultdict(_unfilled)
+    for claimed, account in intents:
+        largest = worker.book.adapter_of(account).CAPABILITIES.largest_batch
+        if largest == 1:
+            alone.append((account, [claimed]))
+            continue
+        key = _batch_key(worker, account, claimed)
+        if len(together[key][1]) == largest:
+            alone.append(together.pop(key))
+        together[key] = account, [*together[key][1], claimed]
+    return [*alone, *together.values()]
 
-    After that the lease is not ours for long enough, and nothing may leave.
+
+def _unfilled() -> Any:
+    return None, []
+
+
+def _batch_key(worker: Worker, account: Account, claimed: Claimed) -> Hashable:
+    batched = BATCHED.get(worker.book.kind_of(account.gateway_id) or "")
+    if batched is None:
+        return account.gateway_id
+    sms = _sms_of(claimed, now_seconds=worker.now().timestamp())
+    return account.gateway_id, batched.batch_key(account, sms)
+
+
+async def hand_over(
+    worker: Worker, lane: str, batch: Sequence[Claimed], account: Account, start_by: float
+) -> list[Settled]:
+    """Hand claimed messages over in one call, unless `start_by` (monotonic seconds) has passed.
+
+    After that the lease is not ours for long enough, and nothing may leave. There is an outcome for each of them.
     """
-    call: Call | None = None
-    answer: Answer | None = None
+    now = worker.now()
+    messages = [_sms_of(claimed, now_seconds=now.timestamp()) for claimed in batch]
     if monotonic() > start_by:
-        outcome: Outcome = Lost(may_have_arrived=False, cause=LEASE_MARGIN)
+        said = Said.of_all(messages, Lost(may_have_arrived=False, cause=LEASE_MARGIN), account)
     else:
-        try:
-            now = worker.now()
-            worker.gauges.lane_latency(lane).observe((now - claimed.not_before).total_seconds())
-            sms = _sms_of(claimed, now_seconds=now.timestamp())
-            adapter = worker.book.adapter_of(account)
-            call = adapter.build_send(account, [sms])
-        except Exception:
-            log.exception("a call could not be built", extra={"message_id": str(claimed.id)})
-            outcome = Lost(may_have_arrived=False, cause="build_failed")
-        else:
-            outcome, answer = await _pass_the_door(worker, account, adapter, sms, call)
-            if call.url == sandbox.URL and isinstance(outcome, Accepted):
-                settled = _settled(worker, claimed, account, outcome, call, answer)
-                return settled._replace(news=tuple(sandbox.receipts_of(sms)))
-    return _settled(worker, claimed, account, outcome, call, answer)
+        latency = worker.gauges.lane_latency(lane)
+        for claimed in batch:
+            latency.observe((now - claimed.not_before).total_seconds())
+        said = await converse(worker, account, messages, start_by=start_by)
+    settled = [_settled(worker, claimed, outcome, said) for claimed, outcome in zip(batch, said.outcomes, strict=True)]
+    return _with_news(settled, messages) if said.call is not None and said.call.url == sandbox.URL else settled
 
 
-async def _pass_the_door(
-    worker: Worker, account: Account, adapter: Adapter, sms: Sms, call: Call
-) -> tuple[Outcome, Answer | None]:
-    begun = monotonic()
-    failpoints.hit("before_send")
-    try:
-        if call.url == sandbox.URL:
-            heard: Answer | Lost = sandbox.answer(call)
-        else:
-            heard = await worker.transport.perform(call, deadline=worker.limits.deadline)
-        worker.gauges.hand_over(worker.book.name_of(account.gateway_id)).observe(monotonic() - begun)
-        if isinstance(heard, Lost):
-            return heard, None
-        return adapter.read_send([sms], heard)[0], heard
-    except Exception:
-        log.exception("a hand-over went wrong", extra={"message_id": str(sms.id)})
-        return Lost(may_have_arrived=True, cause="unforeseen"), None
+def _with_news(settled: Sequence[Settled], messages: Sequence[Sms]) -> list[Settled]:
+    """What would come later by callbacks: the sandbox calls nobody."""
+    return [
+        one._replace(news=tuple(sandbox.receipts_of(sms))) if one.status is Status.SUBMITTED else one
+        for one, sms in zip(settled, messages, strict=True)
+    ]
 
 
 def _sms_of(claimed: Claimed, *, now_seconds: float) -> Sms:
@@ -87,11 +96,9 @@ def _sms_of(claimed: Claimed, *, now_seconds: float) -> Sms:
     )
 
 
-def _settled(
-    worker: Worker, claimed: Claimed, account: Account, outcome: Outcome, call: Call | None, answer: Answer | None
-) -> Settled:
-    gateway_id = account.gateway_id
-    http_status = answer.status if answer else None
+def _settled(worker: Worker, claimed: Claimed, outcome: Outcome, said: Said) -> Settled:
+    gateway_id = said.account.gateway_id
+    http_status = said.answer.status if said.answer else None
     if isinstance(outcome, Accepted):
         return Settled(
             id=claimed.id,
@@ -116,7 +123,7 @@ def _settled(
         http_status=http_status,
         lookup_in=worker.limits.lookup_waits[0] if status is Status.UNCONFIRMED else None,
         # Kept only where somebody will want to look: an accepted message has nothing to explain.
-        exchange=_exchange(claimed, account, call, answer) if call else None,
+        exchange=_exchange(said, said.call) if said.call else None,
         **_words_of(outcome),
     )
 
@@ -124,9 +131,12 @@ def _settled(
 def _again(worker: Worker, claimed: Claimed, gateway_id: UUID, outcome: Outcome) -> routing.Again | None:
     if not is_certain_no(outcome):
         return None
-    if isinstance(outcome, Lost) and outcome.cause == LEASE_MARGIN:
-        return routing.Again(0.0, tuple(claimed.tried or ()))
     tried = claimed.tried or ()
+    # No fault of the gateway's: the same one is asked again.
+    if isinstance(outcome, Lost) and outcome.cause == LEASE_MARGIN:
+        return routing.Again(0.0, tuple(tried))
+    if isinstance(outcome, Lost) and outcome.cause == LOGIN_ENDED and claimed.attempt < routing.MAX_ATTEMPTS:
+        return routing.Again(LOGIN_SECONDS, tuple(tried))
     others = {
         route.gateway_id
         for route in worker.book.routes
@@ -145,8 +155,9 @@ def _words_of(outcome: Refused | Lost) -> dict[str, Any]:
             return {"code": _storable(cause)}
 
 
-def _exchange(claimed: Claimed, account: Account, call: Call, answer: Answer | None) -> dict[str, Any]:
-    return redact_exchange(call, answer, private=(claimed.text, claimed.msisdn, *account.secrets.values()))
+def _exchange(said: Said, call: Call) -> dict[str, Any]:
+    private = [words for sms in said.batch for words in (sms.text, sms.msisdn)]
+    return redact_exchange(call, said.answer, private=(*private, *said.account.secrets.values()))
 
 
 def _storable(words: str | None) -> str | None:

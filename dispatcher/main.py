@@ -1,29 +1,26 @@
 """The dispatcher process: when each stage runs. What a stage does is in its own module.
 
-arq is the clock and the doorbell, no more: its jobs carry the name of a lane, and a job that is lost costs a second.
-Every stage also looks by itself, so nothing stops when Redis does. One of the two modules that know arq.
+A lane's bell wakes it, arq's clock makes it look every second, and neither carries anything. Every stage also looks by
+itself, so nothing stops when Redis does.
 """
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import uvloop
-from arq import Worker as ArqWorker
-from arq import cron, func
-from arq.connections import ArqRedis, create_pool
-from arq.typing import WorkerCoroutine
 from prometheus_client import start_http_server
 from redis.exceptions import RedisError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dispatcher import failpoints
-from dispatcher.book import Book
+from dispatcher.book import FRESH_SECONDS, Book
 from dispatcher.due import due
 from dispatcher.engine import Limits as DoorLimits
 from dispatcher.expand import expand
@@ -34,12 +31,13 @@ from dispatcher.pump import Pump
 from dispatcher.receipts import receipts
 from dispatcher.reconcile import reconcile
 from dispatcher.rescue import rescue
+from dispatcher.ticks import tick
 from dispatcher.transport import Transport
-from dispatcher.worker import Limits, Worker
+from dispatcher.worker import Limits, Worker, keep_book
 from shared import log as logs
 from shared.clock import utc_now
 from shared.db import build_engine, is_busy, is_outage
-from shared.doorbell import JOB, LANES, deserialize, queue_of, redis_settings, serialize
+from shared.doorbell import LANES, hear
 from shared.metrics import dispatcher_metrics
 from shared.queries.installation import open_pepper
 from shared.queries.partitions import ensure_partitions
@@ -48,15 +46,11 @@ from shared.settings import Settings
 
 log = logging.getLogger(__name__)
 
-# The same name everywhere: dispatchers share a lane's queue, and each must know what another put there.
-TICK: Final = "tick"
-EVERY_SECOND: Final = set(range(60))
-# How long arq sleeps between looks at its queue; its default would cost a password half a second.
-POLL_SECONDS: Final = {"urgent": 0.005, "bulk": 0.1}
 OUTAGE_SECONDS: Final = 0.5
 # A process that only does campaigns steps back for passwords and requests where processors are short.
 BULK_NICENESS: Final = 10
 RECONNECT_SECONDS: Final = 1.0
+GC_THRESHOLD: Final = 20_000  # objects; Python's own 700 walks the messages in flight many times a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +75,8 @@ STAGES: Final = (
     Stage("imports", run_imports, 1.0, belled=True),
     Stage("housekeeping", keep_house, 600.0),
 )
+# Whatever its lanes, a dispatcher needs the gateways; read here, no message has to wait for them.
+EVERYWHERE: Final = (Stage("book", keep_book, FRESH_SECONDS / 2),)
 
 
 async def repeat(worker: Worker, stage: Stage) -> None:
@@ -124,15 +120,15 @@ async def open_worker(settings: Settings) -> AsyncIterator[Worker]:
             max_connections=settings.bulk_slots + settings.urgent_slots,
         ),
     )
-    book = Book(sealer=sealer, public_url=settings.url_for_callbacks)
-    try:
-        pepper = await _first_contact(engine, sealer)
-        yield Worker(
+    async with contextlib.AsyncExitStack() as closing:
+        closing.push_async_callback(engine.dispose)
+        closing.push_async_callback(transport.aclose)
+        worker = Worker(
             engine=engine,
-            book=book,
+            book=Book(sealer=sealer, public_url=settings.url_for_callbacks),
             transport=transport,
             sealer=sealer,
-            pepper=pepper,
+            pepper=await _first_contact(engine, sealer),
             metrics=dispatcher_metrics(),
             limits=Limits(
                 deadline=settings.gateway_deadline_seconds,
@@ -141,9 +137,8 @@ async def open_worker(settings: Settings) -> AsyncIterator[Worker]:
                 urgent_slots=settings.urgent_slots,
             ),
         )
-    finally:
-        await transport.aclose()
-        await engine.dispose()
+        closing.push_async_callback(worker.aclose)
+        yield worker
 
 
 async def _first_contact(engine: AsyncEngine, sealer: Sealer) -> bytes:
@@ -161,63 +156,55 @@ async def _first_contact(engine: AsyncEngine, sealer: Sealer) -> bytes:
 
 
 async def listen(worker: Worker, lane: str, redis_url: str, woken: Sequence[str]) -> None:
-    """Be woken by arq for one lane, for as long as the worker lives; without Redis, try again and again."""
+    """Hear one lane's bell for as long as the worker lives."""
 
-    async def ring(ctx: dict[Any, Any], *args: Any, **kwargs: Any) -> None:  # noqa: ARG001 - arq's shape
+    def rung() -> None:
         for name in woken:
             worker.ring(name)
 
-    while not worker.stopping.is_set():
-        try:
-            pool = await create_pool(redis_settings(redis_url), job_serializer=serialize, job_deserializer=deserialize)
-            try:
-                await _until_stopped(worker, _clock(lane, pool, ring))
-            finally:
-                await pool.aclose()
-        except (RedisError, OSError, TimeoutError) as error:
-            log.warning("no clock", extra={"lane": lane, "cause": type(error).__name__})
-            await worker.sleep(worker.stopping, RECONNECT_SECONDS)
+    await _with_redis(worker, "no bell", lambda: hear(redis_url, lane, rung=rung))
 
 
-def _clock(lane: str, pool: ArqRedis, ring: WorkerCoroutine) -> ArqWorker:
-    once: Any = {"max_tries": 1, "keep_result": 0, "timeout": 5}
-    return ArqWorker(
-        functions=[func(ring, name=JOB, **once)],
-        cron_jobs=[cron(ring, name=TICK, second=EVERY_SECOND, unique=False, **once)],
-        queue_name=queue_of(lane),
-        redis_pool=pool,
-        job_serializer=serialize,
-        job_deserializer=deserialize,
-        handle_signals=False,
-        poll_delay=POLL_SECONDS[lane],
-        keep_result=0,
-        max_tries=1,
-        retry_jobs=False,
-        health_check_interval=10,
-        max_jobs=50,
-    )
+async def keep_time(worker: Worker, redis_url: str, woken: Sequence[str]) -> None:
+    """Have every lane look once a second for as long as the worker lives."""
+
+    def ticked() -> None:
+        for name in woken:
+            worker.ring(name)
+
+    await _with_redis(worker, "no clock", lambda: tick(redis_url, worker.name, ticked=ticked))
 
 
-async def _until_stopped(worker: Worker, clock: ArqWorker) -> None:
-    """Let arq run until the worker stops or Redis goes away; raises what arq died of."""
-    running = asyncio.create_task(clock.async_run())
+async def _with_redis(worker: Worker, event: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run until the worker stops; without Redis, say `event` and try again and again."""
     stopping = asyncio.create_task(worker.stopping.wait())
-    await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    while not worker.stopping.is_set():
+        running = asyncio.create_task(run())
+        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        running.cancel()
+        try:
+            await running
+        except asyncio.CancelledError:
+            pass
+        except (RedisError, OSError, TimeoutError) as error:
+            log.warning(event, extra={"cause": type(error).__name__})
+            await worker.sleep(worker.stopping, RECONNECT_SECONDS)
     stopping.cancel()
-    running.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await running
 
 
 async def serve(worker: Worker, *, lanes: tuple[str, ...], redis_url: str) -> None:
     """Run the lanes' pumps and, with the bulk lane, every stage, until `worker.stopping` is set; then drain."""
     tasks: list[asyncio.Task[None]] = []
+    all_woken: list[str] = []
     for lane in lanes:
         stages = STAGES if lane == "bulk" else ()
         woken = [lane, *(stage.name for stage in stages if stage.belled)]
         tasks.append(asyncio.create_task(Pump(worker, lane).run(), name=f"pump-{lane}"))
         tasks.append(asyncio.create_task(listen(worker, lane, redis_url, woken)))
+        all_woken += woken
         tasks += [asyncio.create_task(repeat(worker, stage), name=stage.name) for stage in stages]
+    tasks += [asyncio.create_task(repeat(worker, stage), name=stage.name) for stage in EVERYWHERE]
+    tasks.append(asyncio.create_task(keep_time(worker, redis_url, all_woken)))
     tasks.append(asyncio.create_task(_wake_at_the_end(worker)))
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
     worker.stop()
@@ -230,7 +217,7 @@ async def serve(worker: Worker, *, lanes: tuple[str, ...], redis_url: str) -> No
 async def _wake_at_the_end(worker: Worker) -> None:
     """A stage sleeps for up to its whole turn; a stop does not wait for that."""
     await worker.stopping.wait()
-    for stage in STAGES:
+    for stage in (*STAGES, *EVERYWHERE):
         worker.ring(stage.name)
 
 
@@ -260,6 +247,9 @@ def main() -> None:
     failpoints.arm(settings.failpoints)
     if "urgent" not in settings.lanes:
         os.nice(BULK_NICENESS)
+    # What is loaded by now stays; and a hand-over makes no cycles, so looking for them seldom is enough.
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD, 20, 20)
     uvloop.run(run(settings))
 
 

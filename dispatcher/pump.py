@@ -12,10 +12,9 @@ from collections.abc import Sequence
 from time import monotonic
 
 from dispatcher import failpoints
-from dispatcher.handover import hand_over
+from dispatcher.handover import hand_over, parcels
 from dispatcher.queries import claims
 from dispatcher.queries.claims import Claimed
-from dispatcher.queries.settlements import Settled
 from dispatcher.queries.tallies import write_tallies
 from dispatcher.settler import Settler
 from dispatcher.worker import Worker
@@ -116,8 +115,8 @@ class Pump:
             # A stop, a STOP or an expiry may have been committed since: a process that was paused claims again.
             looked_at + worker.limits.fresh,
         )
-        for one, account in intents:
-            self._start(one, account, start_by=start_by)
+        for account, batch in parcels(worker, intents):
+            self._start(batch, account, start_by=start_by)
         return taken.rows
 
     async def _expire(self) -> None:
@@ -144,22 +143,23 @@ class Pump:
                 intents.append((one, self.worker.book.accounts[gateway_id]))
         return intents, homeless
 
-    def _start(self, claimed: Claimed, account: Account, *, start_by: float) -> None:
-        self.in_flight += 1
-        task = asyncio.create_task(self._hand_over(claimed, account, start_by))
+    def _start(self, batch: Sequence[Claimed], account: Account, *, start_by: float) -> None:
+        self.in_flight += len(batch)
+        task = asyncio.create_task(self._hand_over(batch, account, start_by))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _hand_over(self, claimed: Claimed, account: Account, start_by: float) -> None:
+    async def _hand_over(self, batch: Sequence[Claimed], account: Account, start_by: float) -> None:
         try:
-            settled: Settled = await hand_over(self.worker, self.lane, claimed, account, start_by)
+            settled = await hand_over(self.worker, self.lane, batch, account, start_by)
         except Exception:
-            # Nothing should bring us here; if something does, the lease tells, and the slot is not lost.
-            log.exception("a hand-over was not settled", extra={"message_id": str(claimed.id)})
-            self._free(1)
+            # Nothing should bring us here; if something does, the lease tells, and the slots are not lost.
+            log.exception("a hand-over was not settled", extra={"message_id": str(batch[0].id)})
+            self._free(len(batch))
             return
         failpoints.hit("after_answer")
-        self._settler.put(claimed, settled)
+        for claimed, one in zip(batch, settled, strict=True):
+            self._settler.put(claimed, one)
 
     def _free(self, count: int) -> None:
         self.in_flight -= count

@@ -158,7 +158,7 @@ class Transport:
             return Lost(may_have_arrived=False, cause=Cause.BAD_REQUEST)
         if self._engine is not None:
             return await self._send(request, self._engine, until=until)
-        line = await self._line(destination, verify_tls=verify_tls)
+        line = await self._line(destination, verify_tls=verify_tls and call.verify_tls)
         line.used_at = now
         ways = line.fresh_ways(now) or await line.ways(until=until)
         if isinstance(ways, NoAddress):

@@ -11,13 +11,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from dispatcher.book import Book
+from dispatcher.logins import Logins
 from dispatcher.transport import Transport
 from shared.clock import utc_now
 from shared.metrics import DispatcherMetrics
+from shared.scripts.scripts import Scripts
 from shared.sealing import Sealer
 
 # Tallies are kept per writer; this many slots keep dispatchers from waiting for each other's rows.
@@ -69,12 +72,22 @@ class Worker:
     limits: Limits = Limits()
     name: str = field(default_factory=new_name)
     gauges: Gauges = field(init=False)
+    logins: Logins = field(init=False)
+    scripts: Scripts = field(default_factory=Scripts)
     writer: int = field(default_factory=lambda: random.randrange(WRITER_SLOTS))  # noqa: S311 - spreads rows
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     bells: defaultdict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
+    ahead: dict[str, Any] = field(default_factory=dict, repr=False)  # what a stage has made for its next turn
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "gauges", Gauges(self.metrics))
+        logins = Logins(self.transport, kind_of=self.book.kind_of, deadline=self.limits.deadline)
+        object.__setattr__(self, "logins", logins)
+
+    async def aclose(self) -> None:
+        """End what was begun for the gateways: scripts and logins; the transport is its maker's to close."""
+        await self.scripts.close()
+        await self.logins.aclose()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
@@ -100,3 +113,10 @@ class Worker:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await bell.wait()
+
+
+async def keep_book(worker: Worker) -> int:
+    """Read the gateways anew, beside the path, so that the pump finds them fresh."""
+    async with worker.transaction() as tx:
+        await worker.book.read(tx)
+    return 0

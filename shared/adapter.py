@@ -6,18 +6,18 @@ module in `shared/gateways/` to the protocols below.
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from functools import cached_property
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 from urllib.parse import parse_qsl
 from uuid import UUID
 
 from shared.domain.message import Status
-from shared.domain.outcome import Outcome
+from shared.domain.outcome import Lost, Outcome
 from shared.errors import Invalid
 
 
@@ -65,12 +65,13 @@ class Sms:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An HTTP request as a value."""
+    """An HTTP request as a value. `verify_tls` is false only where an owner switched the check off."""
 
     method: str
-    url: str
+    url: str = field(repr=False)  # of a GET, it holds the number and the text
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     body: bytes = field(default=b"", repr=False)
+    verify_tls: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +85,16 @@ class Answer:
 
 @dataclass(frozen=True)  # no slots: what is parsed is parsed once
 class Callback:
-    """A request from a gateway. `url` is built from our public URL and the raw query, never from `Host`."""
+    """A request from a gateway. `url` is built from our public URL and the raw query, never from `Host`.
+
+    `received_at` is our clock, for adapters whose gateway signs a time: they have none of their own.
+    """
 
     method: str
     url: str = field(repr=False)  # holds the token
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
+    received_at: datetime | None = None
 
     @cached_property
     def query(self) -> list[tuple[str, str]]:
@@ -141,6 +146,14 @@ class Balance:
 
 
 @dataclass(frozen=True, slots=True)
+class Login:
+    """What a gateway gave for an account's credentials, and for how long it takes it."""
+
+    token: str = field(repr=False)
+    lifetime_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """A message whose fate is asked for: what was handed over, and between which moments."""
 
@@ -178,6 +191,14 @@ class ForgedCallback(UnreadableCallback):
 
 class UnreadableAnswer(Invalid):
     """The gateway's answer to a question (not to a hand-over) could not be read."""
+
+
+class LoginRefused(UnreadableAnswer):
+    """The gateway does not know the account's credentials, or does not let them in."""
+
+
+class UnfitScript(Invalid):
+    """What a gateway's script returned is no call that could be made."""
 
 
 class Adapter(Protocol):
@@ -223,6 +244,76 @@ class Searchable(Protocol):
 
     def read_lookup(self, wanted: Wanted, answer: Answer) -> LookedUp: ...
 
+
+class Batched(Protocol):
+    """A gateway whose requests say for all their messages what an Sms says for itself."""
+
+    def batch_key(self, account: Account, sms: Sms) -> Hashable:
+        """Messages with equal keys may share a call; build_send refuses others together."""
+        ...
+
+
+# Where build_send and the questions find the token of an account that had to log in.
+ACCESS_TOKEN: Final = "access_token"  # noqa: S105 - a name, no secret
+
+
+class LoginFirst(Protocol):
+    """A gateway that may want a login first: its other calls then carry the token under ACCESS_TOKEN in `secrets`."""
+
+    def needs_login(self, account: Account) -> bool: ...
+
+    def build_login(self, account: Account) -> Call: ...
+
+    def read_login(self, answer: Answer) -> Login:
+        """Raises LoginRefused where the credentials are at fault, UnreadableAnswer for anything else."""
+        ...
+
+    def has_login_ended(self, answer: Answer) -> bool:
+        """Whether an answer to another call refuses it for its token alone, so that a new login may mend it."""
+        ...
+
+
+@runtime_checkable
+class Replying(Protocol):
+    """An adapter whose gateway wants to hear more than silence after a receipt."""
+
+    @property
+    def RECEIPT_REPLY(self) -> tuple[str, bytes]: ...  # noqa: N802 - as INBOUND_REPLY
+
+
+class ConfiguredAdapter(Adapter, Metered, Replying, Protocol):
+    """An adapter that one account's settings made."""
+
+
+class Configured(Protocol):
+    """A kind whose dialect is its owner's: what an answer means stands in the account's settings."""
+
+    def of(self, account: Account) -> ConfiguredAdapter: ...
+
+
+class Warned(Protocol):
+    """A kind whose settings can be allowed and still unwise."""
+
+    def warnings(self, settings: Mapping[str, Any]) -> Sequence[str]: ...
+
+
+class Scripted(Protocol):
+    """A kind whose owner may write the call as a script. The script runs elsewhere; here is what it gets and may say.
+
+    A script that fails before the call leaves nothing sent: `SCRIPT_FAILED`. What `call_from_script` cannot take, it
+    refuses by UnfitScript, which means the same. `read_from_script` returns None where the script has no opinion.
+    """
+
+    def script_of(self, account: Account) -> str | None: ...
+
+    def script_input(self, account: Account, sms: Sms) -> Mapping[str, Any]: ...
+
+    def call_from_script(self, account: Account, sms: Sms, told: object) -> Call: ...
+
+    def read_from_script(self, sms: Sms, answer: Answer, told: object) -> Outcome | None: ...
+
+
+SCRIPT_FAILED: Final = Lost(may_have_arrived=False, cause="script_failed")
 
 _LONGEST_WAIT: Final = 3600.0  # no gateway is believed that wants to be left alone for longer
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]+)?")

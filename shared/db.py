@@ -7,12 +7,19 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from time import monotonic
+from typing import Any, Final
 
 import asyncpg
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+
+# A connection that was quiet for so long may have been dropped on the way, without a word to either end.
+ASK_AFTER_SECONDS: Final = 10.0
+_IDLE_SINCE: Final = "idle_since"
 
 Transaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 
@@ -22,14 +29,13 @@ def build_engine(
 ) -> AsyncEngine:
     """An engine whose statements cannot hang for ever.
 
-    `ping` asks every connection whether it lives before it is used: for a request that is not repeated by itself.
+    `ping` looks at every connection before it is used: for a request that is not repeated by itself.
     `command_timeout` is in seconds, and above what any statement may take on the server.
     """
-    return create_async_engine(
+    engine = create_async_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
-        pool_pre_ping=ping,
         pool_timeout=10,
         json_serializer=_dump_json,
         hide_parameters=True,  # an error must not quote numbers and texts
@@ -47,6 +53,29 @@ def build_engine(
             },
         },
     )
+    if ping:
+        event.listen(engine.sync_engine, "checkin", _note_idle)
+        event.listen(engine.sync_engine, "checkout", _check_alive)
+    return engine
+
+
+def _note_idle(_connection: Any, record: ConnectionPoolEntry) -> None:
+    record.info[_IDLE_SINCE] = monotonic()
+
+
+def _check_alive(connection: Any, record: ConnectionPoolEntry, _proxy: PoolProxiedConnection) -> None:
+    """Make the pool take another connection in place of a dead one.
+
+    A server that went has closed its end, which is known here without asking. Asking takes three trips, each of them
+    a wait for a processor on a busy machine, so it is done only where nothing was heard for long.
+    """
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError("the server has closed this connection")
+    if monotonic() - record.info.get(_IDLE_SINCE, monotonic()) > ASK_AFTER_SECONDS:
+        try:
+            connection.ping()
+        except Exception as error:
+            raise DisconnectionError("the server does not answer on this connection") from error
 
 
 def _dump_json(value: object) -> str:

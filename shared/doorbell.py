@@ -1,55 +1,68 @@
 """The doorbell: tells dispatchers that a lane has work. Fire and forget; a lost ring costs a second, never a message.
 
-Rings are coalesced: many in one tick become one job. One of the two modules that know arq.
+A lane's bell is a short list in Redis: a ring is pushed in one round trip, and the dispatcher that has waited for it
+longest takes it at once. Rings say nothing but that there is something to look for, so many of them count as one.
 """
 
 import asyncio
-import json
 import logging
+from collections.abc import Callable
 from typing import Any, Final
 
-from arq.connections import ArqRedis, RedisSettings, create_pool
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 LANES: Final = ("urgent", "bulk")
-JOB: Final = "ring"
+CONNECT_SECONDS: Final = 2.0
+# A dispatcher waits so long for a ring before it asks again; a peer that says nothing for longer is gone.
+PATIENCE_SECONDS: Final = 5
+# Nobody listens to a lane that is not served: its rings are kept for this long and to this number.
+RINGS_KEPT: Final = 8
+RING_SECONDS: Final = 10
 
 log = logging.getLogger(__name__)
 
 
-def queue_of(lane: str) -> str:
-    return f"lapwing:{lane}"
+def bell_of(lane: str) -> str:
+    return f"lapwing:bell:{lane}"
 
 
-def serialize(job: dict[str, Any]) -> bytes:
-    """JSON, never pickle: whoever can write to Redis must not be able to run code here."""
-    return json.dumps(job, default=str).encode()
+def redis_of(url: str) -> Redis:
+    """A client that fails soon rather than trying again by itself."""
+    redis: Redis = Redis.from_url(
+        url,
+        socket_connect_timeout=CONNECT_SECONDS,
+        socket_timeout=PATIENCE_SECONDS + CONNECT_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+    )
+    return redis
 
 
-def deserialize(data: bytes) -> dict[str, Any]:
-    job = json.loads(data)
-    # arq unpacks positional arguments and keyword arguments by these names
-    return {"t": job["t"], "f": job["f"], "a": tuple(job["a"]), "k": job["k"], "et": job["et"]}
-
-
-def redis_settings(url: str) -> RedisSettings:
-    settings = RedisSettings.from_dsn(url)
-    settings.conn_timeout = 2
-    settings.conn_retries = 1
-    settings.conn_retry_delay = 0
-    return settings
+async def hear(url: str, lane: str, *, rung: Callable[[], Any]) -> None:
+    """Call `rung` for every ring of a lane, until cancelled; raises RedisError or OSError when Redis goes away."""
+    redis = redis_of(url)
+    try:
+        await redis.ping()
+        rung()  # for what was rung while nobody listened
+        while True:
+            # redis-py types both its faces at once
+            heard: Any = redis.blpop([bell_of(lane)], timeout=PATIENCE_SECONDS)
+            if await heard:
+                rung()
+    finally:
+        await redis.aclose()
 
 
 class Doorbell:
     """Rings without making anyone wait. Without Redis it stays silent, and says so once."""
 
     def __init__(self, url: str) -> None:
-        self._settings = redis_settings(url)
-        self._pool: ArqRedis | None = None
+        self._redis = redis_of(url)
         self._ringing: dict[str, asyncio.Task[None]] = {}
         self._wanted: set[str] = set()
         self._silent = False
-        self._connecting = asyncio.Lock()
 
     def ring(self, lane: str) -> None:
         """Wake one dispatcher of a lane, soon. Never raises, never blocks."""
@@ -65,33 +78,28 @@ class Doorbell:
             await self._ring(lane)
 
     async def _ring(self, lane: str) -> None:
+        bell = bell_of(lane)
         try:
-            async with asyncio.timeout(2):
-                pool = await self._connect()
-                await pool.enqueue_job(JOB, lane, _queue_name=queue_of(lane))
+            async with asyncio.timeout(CONNECT_SECONDS), self._redis.pipeline(transaction=False) as rope:
+                rope.lpush(bell, 1)
+                rope.ltrim(bell, 0, RINGS_KEPT - 1)
+                rope.expire(bell, RING_SECONDS)
+                await rope.execute()
             self._silent = False
         except (RedisError, OSError, TimeoutError) as error:
             if not self._silent:
                 log.warning("doorbell is silent", extra={"cause": type(error).__name__})
             self._silent = True
 
-    async def _connect(self) -> ArqRedis:
-        async with self._connecting:
-            if self._pool is None:
-                self._pool = await create_pool(self._settings, job_serializer=serialize, job_deserializer=deserialize)
-            return self._pool
-
     async def ping(self) -> bool:
         """Whether Redis answers."""
         try:
-            async with asyncio.timeout(2):
-                pool = await self._connect()
-                return bool(await pool.ping())
+            async with asyncio.timeout(CONNECT_SECONDS):
+                return bool(await self._redis.ping())
         except (RedisError, OSError, TimeoutError):
             return False
 
     async def close(self) -> None:
         # Not cancelled: a ring cut short while it connects would leave its socket open. It ends within two seconds.
         await asyncio.gather(*self._ringing.values(), return_exceptions=True)
-        if self._pool is not None:
-            await self._pool.aclose()
+        await self._redis.aclose()

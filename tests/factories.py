@@ -86,7 +86,7 @@ async def make_gateway(tx: AsyncConnection, sealer: Sealer, name: str = "first",
     now = utc_now()
     gateway_id: UUID = over.pop("id", None) or uuid7(now)
     sandbox = over.get("kind") == "sandbox"
-    secrets = {} if sandbox else {"api_secret": GATEWAY_SECRET}
+    secrets = over.pop("secrets", {} if sandbox else {"api_secret": GATEWAY_SECRET})
     settings = {"base_url": f"https://{name}.example.com", "account_sid": "AC" + "0" * 32, "from": "+12025550100"}
     row = {
         "id": gateway_id,

@@ -1,28 +1,28 @@
 """The doorbell: rings are heard, many are one, and without Redis nobody waits."""
 
 import asyncio
+import contextlib
 import gc
-import json
-import pickle
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from deploy.local.servers import Valkey
-from shared.doorbell import JOB, LANES, Doorbell, deserialize, queue_of, serialize
+from shared.doorbell import LANES, RING_SECONDS, RINGS_KEPT, Doorbell, bell_of, hear
 
 NOWHERE = "redis://127.0.0.1:1/0"
 
 
-async def rung(url: str, lane: str) -> list[dict[str, Any]]:
-    """The jobs that wait in a lane."""
+async def rung(url: str, lane: str) -> int:
+    """How many rings of a lane nobody has heard yet."""
     async with Redis.from_url(url) as redis:
-        ids = await redis.zrange(queue_of(lane), 0, -1)
-        return [json.loads(await redis.get(b"arq:job:" + id_)) for id_ in ids]
+        waiting: Any = redis.llen(bell_of(lane))
+        return int(await waiting)
 
 
 async def settle(doorbell: Doorbell) -> None:
@@ -31,20 +31,17 @@ async def settle(doorbell: Doorbell) -> None:
 
 
 @pytest.mark.parametrize("lane", LANES)
-async def test_ring_is_a_job_of_its_lane(doorbell: Doorbell, valkey: Valkey, lane: str) -> None:
+async def test_ring_waits_in_its_lane(doorbell: Doorbell, valkey: Valkey, lane: str) -> None:
     doorbell.ring(lane)
     await settle(doorbell)
-    (job,) = await rung(valkey.url, lane)
-    assert (job["f"], job["a"], job["k"]) == (JOB, [lane], {})
-    for other in set(LANES) - {lane}:
-        assert await rung(valkey.url, other) == []
+    assert {one: await rung(valkey.url, one) for one in LANES} == {one: int(one == lane) for one in LANES}
 
 
 async def test_many_in_one_tick_are_one(doorbell: Doorbell, valkey: Valkey) -> None:
     for _ in range(1000):
         doorbell.ring("urgent")
     await settle(doorbell)
-    assert len(await rung(valkey.url, "urgent")) == 1
+    assert await rung(valkey.url, "urgent") == 1
 
 
 async def test_ring_while_one_is_under_way_is_not_lost(doorbell: Doorbell, valkey: Valkey) -> None:
@@ -55,7 +52,58 @@ async def test_ring_while_one_is_under_way_is_not_lost(doorbell: Doorbell, valke
     for _ in range(100):
         doorbell.ring("urgent")
     await settle(doorbell)
-    assert len(await rung(valkey.url, "urgent")) == 2
+    assert await rung(valkey.url, "urgent") == 2
+
+
+async def test_rings_that_nobody_hears_are_few_and_do_not_stay(doorbell: Doorbell, valkey: Valkey) -> None:
+    for _ in range(3 * RINGS_KEPT):
+        doorbell.ring("urgent")
+        await settle(doorbell)
+    assert await rung(valkey.url, "urgent") == RINGS_KEPT
+    async with Redis.from_url(valkey.url) as redis:
+        assert 0 < await redis.ttl(bell_of("urgent")) <= RING_SECONDS
+
+
+@contextlib.asynccontextmanager
+async def hearing(url: str, lane: str) -> AsyncIterator[list[float]]:
+    """The moments at which somebody who listens hears a ring; the first is when he begins."""
+    heard: list[float] = []
+    task = asyncio.create_task(hear(url, lane, rung=lambda: heard.append(monotonic())))
+    async with asyncio.timeout(5):
+        while not heard:
+            await asyncio.sleep(0.001)
+    yield heard
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_ring_is_heard_by_one_of_those_who_listen(doorbell: Doorbell, valkey: Valkey) -> None:
+    async with hearing(valkey.url, "urgent") as one, hearing(valkey.url, "urgent") as another:
+        for count in range(3, 8):
+            doorbell.ring("urgent")
+            await settle(doorbell)
+            async with asyncio.timeout(5):
+                while len(one) + len(another) < count:
+                    await asyncio.sleep(0.001)
+        await asyncio.sleep(0.1)
+        assert len(one) + len(another) == 7
+        assert len(one) > 1, "who has waited longest is next"
+        assert len(another) > 1
+
+
+async def test_listening_ends_when_redis_goes(tmp_path: Path) -> None:
+    server = Valkey(tmp_path / "valkey")
+    await asyncio.to_thread(server.start)
+    try:
+        begun = asyncio.Event()
+        task = asyncio.create_task(hear(server.url, "urgent", rung=begun.set))
+        await asyncio.wait_for(begun.wait(), 5)
+        await asyncio.to_thread(server.kill)
+        with pytest.raises((RedisError, OSError)):
+            await asyncio.wait_for(task, 5)
+    finally:
+        await asyncio.to_thread(server.close)
 
 
 async def test_both_lanes_at_once_share_one_connection_pool(valkey: Valkey) -> None:
@@ -94,7 +142,7 @@ async def test_rings_again_when_redis_is_back(tmp_path: Path) -> None:
         await asyncio.to_thread(server.start)
         doorbell.ring("bulk")
         await settle(doorbell)
-        assert len(await rung(server.url, "bulk")) == 1
+        assert await rung(server.url, "bulk") == 1
         await doorbell.close()
     finally:
         await asyncio.to_thread(server.close)
@@ -104,24 +152,3 @@ async def test_close_in_the_middle_of_a_ring(valkey: Valkey) -> None:
     doorbell = Doorbell(valkey.url)
     doorbell.ring("urgent")
     await doorbell.close()
-
-
-def test_jobs_are_json() -> None:
-    job = {"t": 1, "f": "ring", "a": ("urgent",), "k": {}, "et": 1}
-    assert deserialize(serialize(job)) == job
-    assert json.loads(serialize(job | {"k": {"at": datetime(2026, 1, 1, tzinfo=UTC)}}))
-
-
-class Bomb:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> Any:
-        return (Path.touch, (self.path,))
-
-
-def test_pickle_is_not_read(tmp_path: Path) -> None:
-    trap = tmp_path / "sprung"
-    with pytest.raises((ValueError, KeyError)):
-        deserialize(pickle.dumps(Bomb(trap)))
-    assert not trap.exists()

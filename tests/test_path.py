@@ -16,6 +16,7 @@ from dispatcher.due import due
 from dispatcher.expand import expand
 from dispatcher.finish import finish
 from dispatcher.receipts import receipts
+from shared.ids import uuid7
 from tests.conftest import Clock
 from tests.factories import make_contact, make_gateway, make_msisdn, make_opt_out, make_target_group
 from tests.stages import check_tallies, pump_once
@@ -28,12 +29,18 @@ OPTED_OUT = make_msisdn(10)
 
 
 @pytest.fixture
-async def target_group_id(worker: HandWorker) -> str:
-    """Eleven people with names, of whom one has opted out; and a gateway that sends nothing."""
+async def target_group_id(worker: HandWorker, clock: Clock) -> str:
+    """Eleven people with names, of whom one has opted out; and a gateway that sends nothing.
+
+    They are a millisecond apart, because an audience is in the order of its contacts' ids.
+    """
     async with worker.transaction() as tx:
         await make_gateway(tx, worker.sealer, kind="sandbox")
         people = [
-            await make_contact(tx, msisdn=msisdn, name=f"Guest {msisdn[-2:]}") for msisdn in [*NUMBERS, OPTED_OUT]
+            await make_contact(
+                tx, id=uuid7(clock.now + timedelta(milliseconds=place)), msisdn=msisdn, name=f"Guest {msisdn[-2:]}"
+            )
+            for place, msisdn in enumerate([*NUMBERS, OPTED_OUT])
         ]
         await make_opt_out(tx, worker.pepper, OPTED_OUT)
         return str(await make_target_group(tx, *people))

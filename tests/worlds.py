@@ -96,7 +96,7 @@ async def worker(
     engine: AsyncEngine, sealer: Sealer, pepper: bytes, router: respx.MockRouter, by_hand: HandClock
 ) -> AsyncIterator[HandWorker]:
     transport = Transport(httpx.MockTransport(router.async_handler))
-    yield HandWorker(
+    worker = HandWorker(
         engine=engine,
         book=Book(sealer=sealer, public_url="https://sms.example.com"),
         transport=transport,
@@ -106,6 +106,8 @@ async def worker(
         limits=SMALL,
         clock=by_hand.clock,
     )
+    yield worker
+    await worker.aclose()
     await transport.aclose()
 
 

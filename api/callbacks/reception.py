@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from api.callbacks.desk import Desk
 from api.callbacks.facts import facts_of
 from api.callbacks.inbound import record_inbound
-from shared.adapter import Account, Adapter, Callback, ForgedCallback, UnreadableCallback
+from shared.adapter import Account, Adapter, Callback, ForgedCallback, Replying, UnreadableCallback
 from shared.clock import utc_now
 from shared.db import begin
 from shared.errors import Forbidden, NotFound, Unavailable
-from shared.gateways import ADAPTERS
+from shared.gateways import ADAPTERS, adapter_for
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ async def take_status(desk: Desk, asked: Asked) -> Reply:
         raise _refused(refusal, visit, what="status") from None
     gateway_id = visit.account.gateway_id
     await desk.inbox.put(facts_of(receipts, gateway_id=gateway_id, callback=visit.callback, now=utc_now()))
-    return Reply()
+    return Reply(*visit.adapter.RECEIPT_REPLY) if isinstance(visit.adapter, Replying) else Reply()
 
 
 async def take_inbound(desk: Desk, asked: Asked) -> Reply:
@@ -87,8 +87,7 @@ async def take_inbound(desk: Desk, asked: Asked) -> Reply:
 
 async def _admit(desk: Desk, asked: Asked) -> _Admitted:
     gateway = await desk.known.find(asked.gateway_id, asked.token)
-    adapter = ADAPTERS.get(gateway.kind) if gateway else None
-    if gateway is None or adapter is None:
+    if gateway is None or gateway.kind not in ADAPTERS:
         raise NotFound("There is nothing at this address.")
     if gateway.account is None:
         log.error("secrets cannot be opened", extra={"gateway_id": str(gateway.id)})
@@ -99,8 +98,9 @@ async def _admit(desk: Desk, asked: Asked) -> _Admitted:
         url=desk.resources.public_url + address.decode("latin-1"),
         headers=asked.headers,
         body=await asked.read(),
+        received_at=utc_now(),
     )
-    return _Admitted(gateway.account, adapter, callback)
+    return _Admitted(gateway.account, adapter_for(gateway.kind, gateway.account), callback)
 
 
 def _refused(refusal: UnreadableCallback, visit: _Admitted, *, what: str) -> Exception:

@@ -17,11 +17,11 @@ _HIDDEN: Final = "…"
 # Compared without case and punctuation, as vendors spell them in every way.
 _TEXTS: Final = frozenset(
     {"body", "text", "message", "msg", "content", "sms", "smstext", "messagebody", "messagetext"}
-    | {"incomingdata", "incomingmessage"}
+    | {"data", "sentdata", "incomingdata", "incomingmessage"}
 )
 _NUMBERS: Final = frozenset(
     {"to", "from", "msisdn", "phone", "phonenumber", "mobile", "number", "destination", "source"}
-    | {"recipient", "sender", "sourcenumber", "destinationnumber"}
+    | {"recipient", "sender", "sourcenumber", "destinationnumber", "sourcephonenumber"}
 )
 _KEYS: Final = re.compile(r"secret|passw|token|apikey|auth|signature")
 _PUNCTUATION = re.compile(r"[^a-z0-9]")
@@ -68,8 +68,11 @@ def _storable(text: str) -> str:
 
 
 def _json_fields(callback: Callback) -> list[tuple[str, str]]:
-    """The plain values at the top of a JSON object. What is nested is named, not kept."""
-    if "json" not in callback.headers.get("content-type", ""):
+    """The plain values at the top of a JSON object. What is nested is named, not kept.
+
+    Some gateways call their JSON plain text.
+    """
+    if "json" not in callback.headers.get("content-type", "") and not callback.body.lstrip().startswith(b"{"):
         return []
     try:
         found = json.loads(callback.body)

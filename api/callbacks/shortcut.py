@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.callbacks import routes
 from api.callbacks.desk import Desk, desk_of
 from api.callbacks.reception import Asked, Reply, take_inbound, take_status
+from api.callbacks.turns import Turns
 from api.handlers import respond
 from api.problems import ContentTooLarge
 from shared.errors import ServiceError
@@ -36,6 +37,7 @@ class _HungUp(Exception):
 class Shortcut:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._turns = Turns()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope.get("path", "")
@@ -43,6 +45,7 @@ class Shortcut:
         if known is None or scope["type"] != "http" or scope["method"] not in {"GET", "POST"}:
             await self._app(scope, receive, send)
             return
+        await self._turns.take()
         gateway_id, token, what = known.groups()
         take, scope["endpoint"] = _TAKERS[what]
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}

@@ -3,6 +3,7 @@
 import secrets as random
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from hashlib import sha256
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -12,7 +13,8 @@ from api.gateways.queries import GatewayRow
 from api.gateways.schemas import GatewayIn, GatewayPatch
 from shared.adapter import Adapter
 from shared.errors import Invalid
-from shared.gateways import ADAPTERS
+from shared.gateways import ADAPTERS, custom
+from shared.gateways.custom.presets import expanded
 from shared.queries.gateways import open_secrets, seal_secrets
 from shared.sealing import SealBroken, Sealer
 
@@ -32,7 +34,7 @@ def adapter_of(kind: str) -> Adapter:
 def new_row(given: GatewayIn, *, gateway_id: UUID, sealer: Sealer, now: datetime) -> dict[str, Any]:
     """A gateway's row, but for its place in the order."""
     secrets = _merged({}, _revealed(given.secrets))
-    settings = adapter_of(given.kind).check_settings(given.settings, secrets)
+    settings = checked_settings(given.kind, preset=given.preset, settings=given.settings, secrets=given.secrets)
     return {
         "id": gateway_id,
         "name": given.name,
@@ -48,6 +50,20 @@ def new_row(given: GatewayIn, *, gateway_id: UUID, sealer: Sealer, now: datetime
         "created_at": now,
         "updated_at": now,
     }
+
+
+def checked_settings(
+    kind: str, *, preset: str | None, settings: Mapping[str, Any], secrets: Mapping[str, SecretStr]
+) -> Mapping[str, Any]:
+    """The settings as they are stored: over those of the preset where one is named, so that no preset changes them."""
+    adapter = adapter_of(kind)
+    if preset is not None:
+        if kind != custom.KIND:
+            raise Invalid(
+                f"preset can be named with the kind {custom.KIND} alone; leave one of them out.", pointer="/preset"
+            )
+        settings = expanded(preset, settings)
+    return adapter.check_settings(settings, _merged({}, _revealed(secrets)))
 
 
 def changed_row(row: GatewayRow, given: GatewayPatch, *, sealer: Sealer, now: datetime) -> dict[str, Any]:
@@ -76,7 +92,10 @@ def told(given: GatewayIn | GatewayPatch) -> dict[str, Any]:
     """What the audit trail may know: of settings and secrets only which were given."""
     open_ = given.model_dump(mode="json", exclude_unset=True, exclude={"settings", "secrets"})
     named = {name: sorted(getattr(given, name)) for name in ("settings", "secrets")}
-    return {**open_, **{name: keys for name, keys in named.items() if keys}}
+    script = given.settings.get("script")
+    # Enough to tell which version was put in force, and nothing of what stands in it.
+    marked = {"script_sha256": sha256(script.encode()).hexdigest()} if isinstance(script, str) else {}
+    return {**open_, **{name: keys for name, keys in named.items() if keys}, **marked}
 
 
 def _opened(row: GatewayRow, sealer: Sealer) -> dict[str, str]:

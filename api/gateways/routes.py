@@ -9,6 +9,7 @@ from api.deps import CanAdmin, CanManage, CanRead, Now, Page, Reader, RequestId,
 from api.gateways import queries
 from api.gateways.configure import changed_row, healthy, new_row, told
 from api.gateways.schemas import GatewayIn, GatewayOut, GatewayPatch, OrderIn, OrderOut
+from api.gateways.script import check_script
 from api.gateways.shown import shown
 from api.idempotency import IdempotentRoute
 from api.paging import PageOut, bad_cursor, page_of
@@ -28,6 +29,7 @@ async def create_gateway(  # noqa: PLR0913, PLR0917 - a route asks for what it n
 ) -> GatewayOut:
     """Configure a gateway; it becomes the last choice. Its answer holds the addresses to paste at the vendor's."""
     row = new_row(body, gateway_id=uuid7(now), sealer=res.sealer, now=now)
+    await check_script(res.scripts, row["settings"])
     await queries.lock_order(tx)
     await queries.check_name_free(tx, body.name)
     gateway = await queries.insert_gateway(tx, row)
@@ -88,6 +90,8 @@ async def change_gateway(  # noqa: PLR0913, PLR0917 - a route asks for what it n
     if body.name:
         await queries.check_name_free(tx, body.name, besides=gateway_id)
     changes = changed_row(row, body, sealer=res.sealer, now=now)
+    if "script" in body.settings:
+        await check_script(res.scripts, changes["settings"])
     gateway = await queries.update_gateway(tx, gateway_id, changes)
     await audit.record(
         tx,

@@ -35,6 +35,10 @@ class BalanceCheck(Body):
 class GatewayIn(Body):
     name: Name
     kind: str = Field(description="The dialect spoken; a wrong one is answered with those known.")
+    preset: str | None = Field(
+        default=None,
+        description="Of the kind `custom`: the preset whose settings those given here replace, name by name.",
+    )
     enabled: bool = True
     location_ids: LocationIds | None = Field(
         default=None, description="The locations it serves; none given serves all."
@@ -105,10 +109,23 @@ class GatewayOut(Out):
     balance_check: BalanceCheck | None
     callback_urls: CallbackUrlsOut
     capabilities: CapabilitiesOut | None
+    warnings: list[str] = Field(description="What is allowed in these settings and may not be what is wanted.")
     health: HealthOut
     balance: BalanceOut | None
     created_at: datetime
     updated_at: datetime
+
+
+class PresetOut(Out):
+    """A vendor's gateway as settings; what is wanted besides has to come with the request that makes it."""
+
+    name: str
+    title: str
+    documentation: str = Field(description="The vendor's page.")
+    kind: str
+    settings: dict[str, Any]
+    settings_wanted: dict[str, str] = Field(description="Settings without which it cannot be made, and what they are.")
+    secrets: dict[str, str] = Field(description="The secrets it needs, and where the vendor shows them.")
 
 
 class OrderOut(Out):

@@ -3,13 +3,13 @@
 from api.gateways.queries import GatewayRow
 from api.gateways.schemas import BalanceOut, CallbackUrlsOut, CapabilitiesOut, GatewayOut, HealthOut, hint
 from api.resources import Resources
-from shared.gateways import ADAPTERS
+from shared.adapter import Account
+from shared.gateways import ADAPTERS, WARNED, adapter_for
 from shared.queries.gateways import callback_urls, open_secrets
 from shared.sealing import SealBroken
 
 
 def shown(row: GatewayRow, resources: Resources) -> GatewayOut:
-    adapter = ADAPTERS.get(row.kind)
     urls = callback_urls(resources.public_url, gateway_id=row.id, token=row.callback_token)
     balance = None
     if row.balance is not None:
@@ -26,12 +26,21 @@ def shown(row: GatewayRow, resources: Resources) -> GatewayOut:
         pace=row.pace,
         balance_check=row.balance_check,
         callback_urls=CallbackUrlsOut.model_validate(urls),
-        capabilities=CapabilitiesOut.model_validate(adapter.CAPABILITIES) if adapter else None,
+        capabilities=_capabilities(row),
+        warnings=list(WARNED[row.kind].warnings(row.settings)) if row.kind in WARNED else [],
         health=HealthOut(state=row.health, reason=row.health_reason, at=row.health_at),
         balance=balance,
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
+
+
+def _capabilities(row: GatewayRow) -> CapabilitiesOut | None:
+    """What the kind can do, and where its owner describes it, what the settings make of that."""
+    if row.kind not in ADAPTERS:
+        return None
+    adapter = adapter_for(row.kind, Account(row.id, row.settings, {}))
+    return CapabilitiesOut.model_validate(adapter.CAPABILITIES)
 
 
 def _hints(row: GatewayRow, resources: Resources) -> dict[str, str]:

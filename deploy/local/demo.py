@@ -202,7 +202,9 @@ def _wait(
 
 
 def main(*, commands: Sequence[Command] = COMMANDS) -> int:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Whoever starts it in the background of a shell hands down an ignored SIGINT.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     screen = Screen(sys.stdout)
     state = Path(tempfile.mkdtemp(prefix="lapwing-demo-"))
     try:

@@ -89,6 +89,14 @@ def url(name: str, value: object) -> str:
     return found
 
 
+def header_line(name: str, value: object) -> str:
+    """`Name: value`, or nothing."""
+    found = text(name, value)
+    if found and not (": " in found and found.isascii() and found.isprintable()):
+        raise BadDial(name, 'must be one line such as "X-Mark: secret"')
+    return found
+
+
 def decimal_text(name: str, value: object) -> str:
     """A number written as text, as gateways write balances."""
     found = text(name, value)

@@ -1,4 +1,4 @@
-"""The gateway's own HTTP client: POSTs over a small pool of kept connections per origin.
+"""The gateway's own HTTP client: requests over a small pool of kept connections per origin.
 
 It makes one try and tells how it went; trying again is the caller's decision.
 """
@@ -75,6 +75,8 @@ class _Origin:
     def request(self, post: Post, target: str) -> bytes:
         target = target if target.startswith("/") else f"/{target}"
         extra = "".join(f"{name}: {value}\r\n" for name, value in post.headers.items())
+        if post.method == "GET":
+            return f"GET {target} HTTP/1.1\r\n{self._fixed}{extra}\r\n".encode()
         head = f"POST {target} HTTP/1.1\r\n{self._fixed}{extra}Content-Length: {len(post.body)}\r\nContent-Type: "
         return head.encode("utf-8") + post.content_type + b"\r\n\r\n" + post.body
 

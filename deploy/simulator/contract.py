@@ -4,7 +4,7 @@ A dialect is one file of functions in `dialects/`: it reads requests into `Send`
 answers, and writes receipts and inbound messages. It keeps nothing and does no I/O.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -38,10 +38,26 @@ class Reply(NamedTuple):
     refused: str | None = None
 
 
+@dataclass(slots=True)
+class World:
+    """What a dialect may look at. `dials` is replaced when they are turned; `spent` counts since the balance was."""
+
+    account: Account
+    archive: Archive
+    dials: Dials
+    spent: int = 0
+
+
 class Submission(NamedTuple):
-    """A readable request to take messages: one, or a batch."""
+    """A readable request to take messages: one, or a batch.
+
+    `turned_away` are those of a batch that are refused by themselves, with the reason; `answer` words the answer where
+    that takes more than the messages taken.
+    """
 
     sends: Sequence[Send]
+    turned_away: Sequence[tuple[Send, str]] = ()
+    answer: Callable[[World, Sequence[Message]], Reply] | None = None
 
 
 class Ask(NamedTuple):
@@ -59,22 +75,18 @@ class Post:
     body: bytes
     content_type: bytes = FORM
     headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class World:
-    """What a dialect may look at. `dials` is replaced when they are turned."""
-
-    account: Account
-    archive: Archive
-    dials: Dials
+    method: str = "POST"  # a GET has no body
 
 
 class Dialect(Protocol):
-    """How one kind of gateway speaks; modules in `dialects/` satisfy it with functions."""
+    """How one kind of gateway speaks; modules in `dialects/` satisfy it with functions, tables as a `Shape`."""
 
-    NAME: str
-    PREFIX: bytes  # the first segment of every path
+    @property
+    def NAME(self) -> str: ...  # noqa: N802 - a module's constant
+
+    @property
+    def PREFIX(self) -> bytes:  # noqa: N802 - as above
+        """The first segment of every path."""
 
     def new_sid(self, run: str, number: int) -> str:
         """An id; `run` is 16 hex digits that no other process of the simulator has."""

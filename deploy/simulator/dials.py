@@ -6,7 +6,7 @@ A dial that does not exist, or a value that makes no sense, is refused with its 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, Final
 
 from deploy.simulator.checks import (
     BadDial,
@@ -15,6 +15,7 @@ from deploy.simulator.checks import (
     choice,
     decimal_text,
     flag,
+    header_line,
     probability,
     span,
     text,
@@ -22,6 +23,17 @@ from deploy.simulator.checks import (
     whole,
 )
 from deploy.simulator.faults import FaultRule, read_rules
+
+# What SMSPortal's portal proposes for a webhook of its third style: its variables, named in camel case.
+RECEIPT_TEMPLATE: Final = (
+    '{"customerId":"@@CustomerId@@","eventId":@@EventId@@,"id":@@Id@@,"mcc":@@Mcc@@,"mnc":"@@Mnc@@",'
+    '"phoneNumber":"@@PhoneNumber@@","receivedUtc":@@ReceivedUtc@@,"sentData":"@@SentData@@",'
+    '"sentDataPartsCount":@@SentDataPartsCount@@,"sentDataType":"@@SentDataType@@","status":"@@Status@@"}'
+)
+REPLY_TEMPLATE: Final = (
+    '{"customerId":"@@CustomerId@@","eventId":@@EventId@@,"id":@@Id@@,"incomingData":"@@IncomingData@@",'
+    '"receivedUtc":@@ReceivedUtc@@,"sourcePhoneNumber":"@@SourcePhoneNumber@@"}'
+)
 
 
 def _dial(default: Any, check: Check) -> Any:
@@ -57,7 +69,19 @@ class Dials:
     callback_timeout_ms: float = _dial(15_000.0, between(1, 600_000))
     callback_connections: int = _dial(32, whole(1, 1000))
     callback_queue: int = _dial(500_000, whole(0))
+    callback_url: str = _dial("", url)
     inbound_url: str = _dial("", url)
+    status_url: str = _dial("", url)
+    webhook_style: str = _dial("v2", choice("v1", "v2", "v3"))
+    webhook_header: str = _dial("", header_line)
+    receipt_template: str = _dial(RECEIPT_TEMPLATE, text)
+    reply_template: str = _dial(REPLY_TEMPLATE, text)
+    signature_key: str = _dial("", text)
+    signature_form: str = _dial("hex", choice("hex", "base64"))
+    undelivered_word: str = _dial("UNDELIV", choice("UNDELIV", "EXPIRED", "BLIST", "NOROUTE", "CANCELLED"))
+    prepaid: bool = _dial(default=False, check=flag)
+    token_seconds: float = _dial(86_400.0, between(0.1, 86_400))
+    token_series: int = _dial(1, whole(1))
 
 
 _CHECKS: Mapping[str, Check] = {dial.name: dial.metadata["check"] for dial in fields(Dials)}

@@ -40,7 +40,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "garbage": Kind(accepts=True),
     }
 )
-OPERATIONS = ("send", "lookup", "balance", "auth", "any")
+OPERATIONS = ("send", "lookup", "balance", "auth", "login", "any")
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,8 @@ class Gateway:
     def turn(self, dials: Dials) -> None:
         """Put dials in force; the fault counters start anew when the rules were among them."""
         before, self.world.dials = self.world.dials, dials
+        if dials.balance != before.balance:
+            self.world.spent = 0
         if dials.faults is not before.faults:
             misbehaviour.prepare(dials.faults)
             self.faults = Faults(dials.faults, chance=self._chance)
@@ -86,7 +88,7 @@ class Gateway:
         asked = dialect.read(self.world, request, now=exchange.now)
         rule = self._struck_by(asked) if self.faults.rules else None
         if isinstance(asked, Submission):
-            self._submit(exchange, asked.sends, rule=rule)
+            self._submit(exchange, asked, rule=rule)
         else:
             self._reply(exchange, asked.reply, rule=rule)
 
@@ -120,19 +122,21 @@ class Gateway:
             self.stats.faults[rule.kind] += 1
         return rule
 
-    def _submit(self, exchange: Exchange, sends: Sequence[Send], *, rule: FaultRule | None) -> None:
-        messages = [self._make(send, exchange, rule=rule) for send in sends]
+    def _submit(self, exchange: Exchange, asked: Submission, *, rule: FaultRule | None) -> None:
+        messages = [self._make(send, exchange, rule=rule) for send in asked.sends]
         taken = rule is None or rule.accept
         odds = self.world.dials.callback_before_answer
-        early = rule is None and bool(odds) and self._chance.random() < odds
+        early = rule is None and bool(odds and messages) and self._chance.random() < odds
         for message in messages:
             if taken:
                 self._accept(message, fault=rule.kind if rule else None)
             else:
-                self._turn_away(message, rule)
+                self._turn_away(message.send, f"fault:{rule.kind}" if rule else "fault", at=exchange.now)
             if taken and not early:
                 self.receipts.start(message, exchange.dialect)
-        reply = exchange.dialect.accepted(self.world, messages)
+        for send, reason in asked.turned_away:
+            self._turn_away(send, reason, at=exchange.now)
+        reply = (asked.answer or exchange.dialect.accepted)(self.world, messages)
         if early:
             self._post(0, partial(self._tell_first, exchange, messages, reply), b"")
         else:
@@ -166,6 +170,7 @@ class Gateway:
         self._first_sid = self._first_sid or message.sid
         self._last_sid = message.sid
         self.world.archive.add(message)
+        self.world.spent += send.segments
         self.stats.count_accepted(send.m)
         self.ledger.accepted(
             (message.sid, send.to, send.sender or send.service, send.m, send.a),
@@ -175,11 +180,9 @@ class Gateway:
             fault=fault,
         )
 
-    def _turn_away(self, message: Message, rule: FaultRule | None) -> None:
-        send = message.send
-        reason = f"fault:{rule.kind}" if rule else "fault"
+    def _turn_away(self, send: Send, reason: str, *, at: float) -> None:
         self.stats.refused[reason] += 1
-        self.ledger.note(book.REFUSED, at=message.created, to=send.to, m=send.m, a=send.a, reason=reason)
+        self.ledger.note(book.REFUSED, at=at, to=send.to, m=send.m, a=send.a, reason=reason)
 
     def _tell_first(self, exchange: Exchange, messages: Sequence[Message], reply: Reply, _: bytes) -> None:
         """Send every receipt, and answer when the last one is settled."""

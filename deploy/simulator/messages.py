@@ -23,7 +23,10 @@ class Account:
 
 
 class Send(NamedTuple):
-    """One message somebody asks us to take; `m` and `a` are the sender's own id and attempt."""
+    """One message somebody asks us to take; `m` and `a` are the sender's own id and attempt.
+
+    `batch` is the request's own id and `segments` what the message costs, where the dialect tells.
+    """
 
     to: str
     sender: str
@@ -32,6 +35,8 @@ class Send(NamedTuple):
     callback_url: str = ""
     m: str | None = None
     a: str | None = None
+    batch: int = 0
+    segments: int = 0
 
 
 @dataclass(slots=True)
@@ -74,6 +79,7 @@ class Archive:
         self._all: dict[str, Message] = {}
         self._to: defaultdict[str, deque[Message]] = defaultdict(deque)
         self._opted_out: set[tuple[str, str]] = set()
+        self._silent: set[str] = set()
 
     def add(self, message: Message) -> None:
         if self._keep == 0:
@@ -98,11 +104,17 @@ class Archive:
         word = arrival.text.strip().lower()
         if word in STOP_WORDS or arrival.opt_out_type == "STOP":
             self._opted_out.add(pair)
+            self._silent.add(arrival.sender)
         elif word in START_WORDS or arrival.opt_out_type == "START":
             self._opted_out.discard(pair)
+            self._silent.discard(arrival.sender)
 
     def is_opted_out(self, to: str, sender: str) -> bool:
         return (to, sender) in self._opted_out
+
+    def wants_nothing(self, to: str) -> bool:
+        """Whether the last of STOP and START from there was a STOP, whoever it was for."""
+        return to in self._silent
 
     def _forget_oldest(self) -> None:
         oldest = self._all.pop(next(iter(self._all)))

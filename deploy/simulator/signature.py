@@ -1,6 +1,7 @@
-"""X-Twilio-Signature, from the vendor's description: written on its own, shared with nobody.
+"""Signatures from the vendors' descriptions: written on their own, shared with nobody.
 
 https://www.twilio.com/docs/usage/webhooks/webhooks-security
+https://docs.smsportal.com/docs/webhook-signatures
 """
 
 import base64
@@ -14,3 +15,9 @@ def twilio_signature(token: str, url: str, params: Sequence[tuple[str, str]] = (
     # SHA-1 is the vendor's choice; HMAC keeps it sound.
     digest = hmac.digest(token.encode(), signed.encode(), "sha1")
     return base64.b64encode(digest).decode("ascii")
+
+
+def smsportal_signature(key: str, request: tuple[str, str, bytes], *, timestamp: str) -> bytes:
+    """HMAC-SHA256 over the version, the time and the request: (method, URL, body)."""
+    method, url, body = request
+    return hmac.digest(key.encode(), f"v1:{timestamp}|{method}|{url}|".encode() + body, "sha256")

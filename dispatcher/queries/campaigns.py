@@ -102,12 +102,13 @@ _LOCK_STEP = text("""
     FOR UPDATE OF cm SKIP LOCKED
 """)
 
-_SLICE = text("""
+# In the driver's own form: a slice's rows pass through nothing else.
+_SLICE = """
     SELECT r.position, r.msisdn, r.contact_id, c.name, c.external_id, c.location_id, c.time_zone, c.fields
     FROM campaign_recipients r LEFT JOIN contacts c ON c.id = r.contact_id
-    WHERE r.campaign_id = :campaign_id AND r.position > :after AND r.position <= :upto
+    WHERE r.campaign_id = $1 AND r.position > $2 AND r.position <= $3
     ORDER BY r.position
-""")
+"""
 
 _MOVE_CURSOR = text("""
     UPDATE campaign_messages
@@ -236,17 +237,23 @@ async def lock_step(tx: AsyncConnection, *, backlog: int) -> Step | None:
     return None if row is None else Step(*row)
 
 
-async def list_recipients(tx: AsyncConnection, step: Step, *, upto: int) -> list[Recipient]:
-    """The recipients after the cursor, up to and with a position: one slice, never all."""
-    rows = await tx.execute(_SLICE, {"campaign_id": step.campaign_id, "after": step.expanded, "upto": upto})
-    return [Recipient._make(row) for row in rows]
+async def list_recipients(tx: AsyncConnection, step: Step, *, after: int, upto: int) -> list[Recipient]:
+    """The recipients after one position, up to and with another: one slice, never all."""
+    driver = await _driver_of(tx)
+    return [Recipient(*row) for row in await driver.fetch(_SLICE, step.campaign_id, after, upto)]
 
 
 async def copy_messages(tx: AsyncConnection, records: Sequence[tuple[Any, ...]]) -> None:
     """COPY rows in the order of COLUMNS into messages."""
+    driver = await _driver_of(tx)
+    await driver.copy_records_to_table("messages", records=records, columns=COLUMNS)
+
+
+async def _driver_of(tx: AsyncConnection) -> Any:
+    """The driver's own connection, for what goes by the thousand; in a transaction once `tx` has executed something."""
     raw = await tx.get_raw_connection()
     assert raw.driver_connection is not None
-    await raw.driver_connection.copy_records_to_table("messages", records=records, columns=COLUMNS)
+    return raw.driver_connection
 
 
 async def move_cursor(tx: AsyncConnection, step: Step, *, expanded: int) -> None:

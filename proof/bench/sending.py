@@ -40,11 +40,11 @@ def measure(messages: int) -> dict[str, Any]:
         group = seeding.add_people(world, messages, group="everyone")
         client = _bare(world, "client", messages)
         engine, door = [_bare(world, "engine", messages)], [_bare(world, "door", messages)]
-        one = _campaign(world, group, name="with one dispatcher")
+        one = throughput(world, group, name="with one dispatcher")
         engine.append(_bare(world, "engine", messages))
         door.append(_bare(world, "door", messages))
         world.start_dispatcher()
-        two = _campaign(world, group, name="with two dispatchers")
+        two = throughput(world, group, name="with two dispatchers")
         engine.append(_bare(world, "engine", messages))
         receipts = _receipts(world, messages)
     bare = statistics.median(engine)
@@ -85,7 +85,7 @@ def _bare(world: World, what: str, calls: int) -> float:
     return float(figures["calls_per_second"])
 
 
-def _campaign(world: World, group: str, *, name: str) -> float:
+def throughput(world: World, group: str, *, name: str) -> float:
     """Messages a second from the first to the last acceptance, all of them recorded."""
     before = len(accepted(read_ledger(world.simulator.ledger_path)))
     campaign = seeding.start_campaign(world, group, name=name)

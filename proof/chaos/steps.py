@@ -18,7 +18,7 @@ from proof.promises import Promises
 from proof.world import Shape, World
 
 NAME: Final = "killed at each step"
-MESSAGES: Final = 2_000
+MESSAGES: Final = 2_000  # at any scale: what the steps before may have sent must not run out at a later one
 ROUNDS: Final = 3
 DEATH_SECONDS: Final = 60.0
 KILLED: Final = 137  # 128 and SIGKILL, as a shell tells it
@@ -55,7 +55,7 @@ def run(plan: Plan) -> Finding:
     with World(SHAPE, keep=plan.keep) as world:
         promises = Promises()
         for number in range(1, plan.times(ROUNDS) + 1):
-            _round(world, promises, finding, size=plan.size(MESSAGES), name=f"round {number}", chance=chance)
+            _round(world, promises, finding, name=f"round {number}", chance=chance)
             plan.say(f"  {finding.trials} kills in {number} rounds")
         world.start_dispatcher()
         verdict = conclude(world, promises, finding)
@@ -63,8 +63,8 @@ def run(plan: Plan) -> Finding:
     return finding
 
 
-def _round(world: World, promises: Promises, finding: Finding, *, size: int, name: str, chance: random.Random) -> None:
-    campaign = promises.start_campaign(world.api, name, msisdns=fictional(size))
+def _round(world: World, promises: Promises, finding: Finding, *, name: str, chance: random.Random) -> None:
+    campaign = promises.start_campaign(world.api, name, msisdns=fictional(MESSAGES))
     held: dict[str, int] = {}
     for step, (least, most) in PASSES.items():
         left = _die_at(world, f"{step}:{chance.randint(least, most)}", finding)

@@ -4,7 +4,7 @@ What is refused is never quoted: the value may be a secret.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -20,19 +20,26 @@ class Fields:
     null and the empty string count as not given.
     """
 
-    def __init__(self, given: Mapping[str, Any], *, under: str) -> None:
+    def __init__(self, given: Mapping[str, Any], *, under: str, shown: str = "") -> None:
         self.kept: dict[str, Any] = {}
         self.errors: list[FieldError] = []
-        self._given = {name: value for name, value in given.items() if value not in (None, "")}
+        self._given = {name: value for name, value in given.items() if value is not None and value != ""}
         self._under = under
+        self._shown = shown  # what a sentence puts before a name
         self._asked: set[str] = set()
 
     def refuse(self, name: str, why: str) -> None:
         self.kept.pop(name, None)
-        self.errors.append(FieldError(f"{self._under}/{name}", f"{name} {why}"))
+        self.errors.append(FieldError(f"{self._under}/{name}", f"{self._shown}{name} {why}"))
 
     def text(
-        self, name: str, *, form: re.Pattern[str] | None = None, remedy: str, required: bool = False
+        self,
+        name: str,
+        *,
+        form: re.Pattern[str] | None = None,
+        remedy: str,
+        required: bool = False,
+        longest: int = _LONGEST,
     ) -> str | None:
         """A text of this form without outer white space. `remedy` says what it "must be"."""
         value = self._take(name)
@@ -41,11 +48,73 @@ class Fields:
                 self.refuse(name, f"is missing; it {remedy}.")
             return None
         text = value.strip() if isinstance(value, str) else ""
-        if not text or len(text) > _LONGEST or (form is not None and not form.fullmatch(text)):
+        if not text or len(text) > longest or (form is not None and not form.fullmatch(text)):
             self.refuse(name, f"{remedy}.")
             return None
         self.kept[name] = text
         return text
+
+    def choice(self, name: str, options: Collection[str], *, required: bool = False) -> str | None:
+        """One of these words."""
+        value = self._take(name)
+        if value is None and not required:
+            return None
+        if not isinstance(value, str) or value not in options:
+            self.refuse(name, f"must be one of: {', '.join(options)}.")
+            return None
+        self.kept[name] = value
+        return value
+
+    def part(self, name: str) -> "Fields | None":
+        """The object of that name, to be checked field by field; what it keeps is kept here, its errors are ours."""
+        value = self._take(name)
+        if value is None:
+            return None
+        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+            self.refuse(name, "must be an object.")
+            return None
+        inner = self._inner(value, name, name)
+        self.kept[name] = inner.kept
+        return inner
+
+    def parts(self, name: str, *, most: int) -> list["Fields"]:
+        """The objects in the list of that name, as `part` gives one."""
+        value = self._take(name)
+        if value is None:
+            return []
+        if not isinstance(value, list) or len(value) > most or not all(isinstance(one, Mapping) for one in value):
+            self.refuse(name, f"must be a list of at most {most} objects.")
+            return []
+        inner = [self._inner(one, f"{name}/{at}", f"{name}[{at}]") for at, one in enumerate(value)]
+        self.kept[name] = [one.kept for one in inner]
+        return inner
+
+    def scalars(self, name: str, *, most: int) -> list[Any] | None:
+        """A list of texts, numbers, true, false or null."""
+        value = self._take(name)
+        if value is None:
+            return None
+        if not isinstance(value, list) or not 0 < len(value) <= most or not all(_is_scalar(one) for one in value):
+            self.refuse(name, f"must be a list of 1 to {most} texts or numbers.")
+            return None
+        self.kept[name] = value
+        return value
+
+    def mapping(self, name: str, *, most: int) -> Mapping[str, Any] | None:
+        """An object whose names are the owner's."""
+        value = self._take(name)
+        if value is None:
+            return None
+        if not isinstance(value, Mapping) or not 0 < len(value) <= most:
+            self.refuse(name, f"must be an object of 1 to {most} entries.")
+            return None
+        self.kept[name] = dict(value)
+        return value
+
+    def _inner(self, given: Mapping[str, Any], place: str, shown: str) -> "Fields":
+        inner = Fields(given, under=f"{self._under}/{place}", shown=f"{self._shown}{shown}.")
+        inner.errors = self.errors
+        return inner
 
     def secret(self, name: str, *, remedy: str, required: bool = False) -> str | None:
         """A secret: printable ASCII without spaces, since a stray line end makes it a wrong one."""
@@ -86,16 +155,25 @@ class Fields:
         value = self.text(name, form=_PRINTABLE, remedy=remedy, required=required)
         if value is None:
             return None
-        if not _is_plain_url(value):
+        if not is_plain_url(value):
             self.refuse(name, f"{remedy}.")
             return None
         self.kept[name] = value.rstrip("/")
         return value.rstrip("/")
 
+    def wrong(self, *names: str) -> bool:
+        """Whether one of these was refused before."""
+        pointers = {f"{self._under}/{name}" for name in names}
+        return any(error.pointer in pointers for error in self.errors)
+
+    def others(self) -> set[str]:
+        """The names given that nobody asked for yet."""
+        return self._given.keys() - self._asked
+
     def refuse_others(self) -> None:
         """A name nobody asked for is a mistake, not something to pass over in silence."""
         known = ", ".join(sorted(self._asked)) or "none"
-        for name in sorted(self._given.keys() - self._asked):
+        for name in sorted(self.others()):
             self.refuse(name, f"is unknown; those known here are: {known}.")
 
     def _take(self, name: str) -> Any:
@@ -110,7 +188,12 @@ def refuse_if_wrong(*groups: Fields) -> None:
         raise Invalid(" ".join(error.detail for error in errors[:3]), errors=errors)
 
 
-def _is_plain_url(value: str) -> bool:
+def _is_scalar(value: Any) -> bool:
+    return value is None or isinstance(value, bool | int | float) or (isinstance(value, str) and len(value) <= _LONGEST)
+
+
+def is_plain_url(value: str) -> bool:
+    """Whether this is an absolute address without user, query or fragment."""
     try:
         parts = urlsplit(value)
         port = parts.port

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from shared.domain.gsm7 import BASIC, EXTENSION, LOOK_ALIKES
 
@@ -21,8 +22,7 @@ class Encoding(StrEnum):
     UCS2 = "ucs2"  # 70 UTF-16 units alone, 67 in a chain
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(NamedTuple):
     """A text's size. `units` are septets or UTF-16 units, `characters` are code points."""
 
     encoding: Encoding

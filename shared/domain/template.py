@@ -4,9 +4,9 @@ Filling is linear in the template and the values, looks into plain mappings only
 but for length.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from shared.domain.template_parse import MAX_VALUE_CHARACTERS, InvalidTemplate, Tag, UnknownTag, parse
 from shared.domain.template_tags import CAMPAIGN_TAGS, CONTACT_TAGS, Known
@@ -36,8 +36,7 @@ class TextTooLong(Invalid):
     """The text, as written or with its tags filled in, is longer than one message may be."""
 
 
-@dataclass(frozen=True, slots=True)
-class Filled:
+class Filled(NamedTuple):
     """A text ready to send, and the tags for which there was neither value nor default."""
 
     text: str
@@ -54,11 +53,12 @@ class _Blank:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A checked text. Literal pieces and blanks take turns in any order."""
+    """A checked text. `form` has a `%s` for each of the blanks, in their order."""
 
     source: str
     tags: tuple[str, ...]  # each once, in order of appearance
-    pieces: tuple[str | _Blank, ...]
+    form: str
+    blanks: tuple[_Blank, ...]
 
     @property
     def is_plain(self) -> bool:
@@ -67,45 +67,43 @@ class Template:
 
     def fill(self, values: Values) -> Filled:
         """The text for one recipient. Absent, blank and unwritable values are missing."""
-        out: list[str] = []
-        missing: list[str] = []
-        for piece in self.pieces:
-            if isinstance(piece, str):
-                out.append(piece)
-                continue
-            text = piece.look_up(values)
-            if text is not None:
-                out.append(_capped(text, name=piece.name))
-            elif piece.name not in missing:
-                missing.append(piece.name)
-        text = "".join(out)
-        _check_length(text, state="with its tags filled in")
-        return Filled(text, tuple(missing))
+        # The expansion's inner loop: nothing is called here that is not needed for every recipient.
+        found = [blank.look_up(values) for blank in self.blanks]
+        missing: tuple[str, ...] = ()
+        if None in found:
+            missing = self._missing(found)
+        text = self.form % tuple([value or "" for value in found])
+        if len(text) > MAX_VALUE_CHARACTERS:
+            self._check_lengths(found)
+            _check_length(text, state="with its tags filled in")
+        return Filled(text, missing)
 
+    def _missing(self, found: Sequence[str | None]) -> tuple[str, ...]:
+        names = [blank.name for blank, value in zip(self.blanks, found, strict=True) if value is None]
+        return tuple(dict.fromkeys(names))
 
-def _capped(text: str, *, name: str) -> str:
-    if len(text) > MAX_VALUE_CHARACTERS:
-        raise TextTooLong(
-            f"text: `{name}` fills in {len(text)} characters, and a tag may fill in "
-            f"{MAX_VALUE_CHARACTERS}; shorten the value or write {{{{ {name} | truncate(100) }}}}."
-        )
-    return text
+    def _check_lengths(self, found: Sequence[str | None]) -> None:
+        for blank, value in zip(self.blanks, found, strict=True):
+            if value is not None and len(value) > MAX_VALUE_CHARACTERS:
+                raise TextTooLong(
+                    f"text: `{blank.name}` fills in {len(value)} characters, and a tag may fill in "
+                    f"{MAX_VALUE_CHARACTERS}; shorten the value or write {{{{ {blank.name} | truncate(100) }}}}."
+                )
 
 
 def compile_template(text: str, *, known: Known) -> Template:
     """The text ready to be filled; a tag that cannot be is refused with its line and column."""
     _check_length(text, state="as written")
-    pieces: list[str | _Blank] = []
-    tags: dict[str, None] = {}
+    form: list[str] = []
+    blanks: list[_Blank] = []
     for piece in parse(text, known=known):
         if isinstance(piece, Tag):
-            tags[piece.name] = None
-            pieces.append(_Blank(piece.name, _look_up(piece)))
-        elif pieces and isinstance(pieces[-1], str):
-            pieces[-1] += piece
+            blanks.append(_Blank(piece.name, _look_up(piece)))
+            form.append("%s")
         else:
-            pieces.append(piece)
-    return Template(text, tuple(tags), tuple(pieces))
+            form.append(piece.replace("%", "%%"))
+    tags = tuple(dict.fromkeys(blank.name for blank in blanks))
+    return Template(text, tags, "".join(form), tuple(blanks))
 
 
 def _check_length(text: str, *, state: str) -> None:
@@ -122,8 +120,11 @@ def _look_up(tag: Tag) -> Callable[[Values], str | None]:
     def look_up(values: Values) -> str | None:
         value = values.get(root)
         for key in keys:
-            value = value.get(key) if isinstance(value, Mapping) else None
-        text = text_of(value)
+            # The usual case first: asking for the abstract class takes longer than the look-up.
+            value = value.get(key) if type(value) is dict or isinstance(value, Mapping) else None
+        # The same for a text that is fit to be sent as it is.
+        fit = type(value) is str and value and value.isprintable() and not value.isspace()
+        text = value if fit and isinstance(value, str) else text_of(value)
         for step in steps:
             text = step(text)
         return text

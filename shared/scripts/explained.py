@@ -1,6 +1,6 @@
 """A script's failure in words that may be shown and logged: no text, no number, no secret that the script was given.
 
-Lua's message is believed in two cases: it is one of Lua's own sentences, or it stands in the script word for word.
+Lua's message is believed in two cases: it is one of Lua's own sentences, or it stands in the script, in quotes.
 What a script builds from a message at run time is neither. The child is not trusted to do this.
 """
 
@@ -75,7 +75,7 @@ def _runtime(said: str, script: str) -> str:
     sentence = said[: named.start()] if named else said
     if _KNOWN.fullmatch(sentence):
         return said if named and named["name"] in script and len(said) <= _LONGEST else sentence
-    if 3 < len(said) <= _LONGEST and said.isprintable() and said in script:
+    if 0 < len(said) <= _LONGEST and said.isprintable() and any(f"{mark}{said}{mark}" in script for mark in "\"'"):
         return said
     return "it raised an error"
 
@@ -83,6 +83,6 @@ def _runtime(said: str, script: str) -> str:
 def _syntax(said: str) -> str:
     """Lua speaks of the script only; of what it quotes, a literal may be a secret and is left out."""
     near = _NEAR.search(said)
-    if near and re.match(r" near '[\"'\[\d.]", near[0]):
+    if near and re.match(r" near '(?:[\"']|\[[\[=])", near[0]):
         said = said[: near.start()]
     return said[:_LONGEST] if said.isprintable() else "it is not Lua 5.4"

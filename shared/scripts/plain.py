@@ -11,7 +11,7 @@ from shared.scripts.words import DEEPEST, FAILED, VALUE
 
 
 def value_of(frame: Frame, script: str) -> Any:
-    """A string, a list or an object, of JSON's types only, or None for no say; raises ScriptFailed, or ChildDied."""
+    """A string, a list, an object or None, of JSON's types only; raises ScriptFailed, or ChildDied for broken words."""
     kind, payload = frame
     if kind == FAILED:
         raise _failure(payload, script)

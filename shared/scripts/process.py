@@ -13,7 +13,7 @@ from shared.children.frames import Frame, frame_of
 from shared.children.parent import ChildDied, end_child, next_frame, start_child
 from shared.scripts.words import MOST_ANSWER_BYTES, READY, SCRIPT
 
-_TICKS: Final = os.sysconf("SC_CLK_TCK")
+_STARVED: Final = 0.25  # of the time it had: less of the processor than that, and the machine is to blame
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class ScriptProcess:
     def __init__(self, process: Process, deadlines: Deadlines) -> None:
         self._process = process
         self._deadlines = deadlines
+        self._ran = 0.0
         self.filtered = False
 
     @classmethod
@@ -68,14 +69,14 @@ class ScriptProcess:
         if self._process.stdin is None:
             raise ChildDied
         frames = (frame_of(kind, payload) for kind, payload in calls)
-        self._process.stdin.write(
-            frame_of(SCRIPT, f"{function}\n{script}".encode("utf-8", "replace")) + b"".join(frames)
-        )
+        self._ran = self._processor_seconds()
+        head = frame_of(SCRIPT, f"{function}\n{script}".encode("utf-8", "replace"))
+        self._process.stdin.write(head + b"".join(frames))
 
     async def answer(self) -> Frame:
         """The next answer; raises OutOfTime or ChildDied, after which the process must be killed."""
         loop = asyncio.get_running_loop()
-        began, ran = loop.time(), self._processor_seconds()
+        began = loop.time()
         reading = asyncio.create_task(next_frame(self._process, most=MOST_ANSWER_BYTES))
         try:
             # Not asyncio.timeout: when our own loop is late, the answer may be here already, and counts.
@@ -83,7 +84,7 @@ class ScriptProcess:
                 await asyncio.wait({reading}, timeout=self._deadlines.call)
                 if reading.done() or loop.time() - began < self._deadlines.call:
                     continue
-                starved = self._processor_seconds() - ran < self._deadlines.call / 4
+                starved = self._processor_seconds() - self._ran < self._deadlines.call * _STARVED
                 if not starved or loop.time() - began > self._deadlines.starved:
                     raise OutOfTime
             return reading.result()
@@ -110,6 +111,6 @@ class ScriptProcess:
         try:
             stat = Path(f"/proc/{self._process.pid}/stat").read_text()
             user, system = stat.rpartition(")")[2].split()[11:13]
-        except (OSError, ValueError):
+            return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+        except (OSError, ValueError, AttributeError):
             return asyncio.get_running_loop().time()
-        return (int(user) + int(system)) / _TICKS

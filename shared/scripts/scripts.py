@@ -1,7 +1,7 @@
 """Runs owners' gateway scripts: a few processes, started when first needed, killed when they do not answer.
 
-The event loop only ever writes to pipes and reads from them. A script shapes a request and does not make it, so
-every failure here is a certain no: nothing was sent.
+The event loop only ever writes to pipes and reads from them. A script shapes a request and does not make it: where
+`build` fails, it is certain that nothing was sent.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ class Scripts:
         self._tasks: dict[Worker, asyncio.Task[None]] = {}
 
     async def call(self, script: str, function: str, argument: Mapping[str, Any], *, owner: str = "") -> Any:
-        """What a function of the script returns: a string, a list, a mapping, or None from `read`. Raises ScriptFailed.
+        """What a function of the script returns: a string, a list, a mapping; None of `read` only. Raises ScriptFailed.
 
         `owner` says whose turn it takes, as a gateway's id; without it a script stands for itself.
         """

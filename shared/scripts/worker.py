@@ -83,25 +83,15 @@ class Worker:
             await self._dismiss()
 
     async def _take_turn(self, owner: str, calls: deque[Call]) -> None:
-        stopped: Reason | None = None
+        # Unless it goes better: of what nobody foresaw, too, every caller hears.
+        stopped: Reason | None = Reason.UNAVAILABLE
         began = _now()
         try:
-            process = await self._ready()
-            if process is None:
-                while calls:
-                    calls.popleft().fail(unavailable())
-                return
-            process.order(calls[0].script, calls[0].function, [call.frame for call in calls])
-            while calls:
-                began = _now()
-                self._settle(calls[0], await process.answer(), began)
-                calls.popleft()
-        except OutOfTime:
-            stopped = Reason.OVER_TIME
-        except ChildDied:
-            stopped = Reason.KILLED
+            stopped = await self._ask(calls)
         finally:
-            running = calls.popleft() if stopped and calls else None
+            while calls and stopped is Reason.UNAVAILABLE:
+                calls.popleft().fail(unavailable())
+            running = calls.popleft() if calls else None
             self._turns.release(owner, calls)
             self._work.set()
         if running and stopped:
@@ -109,6 +99,23 @@ class Worker:
             running.fail(ScriptFailed(stopped, detail))
             self._note(owner, stopped, began)
             await self._kill()
+
+    async def _ask(self, calls: deque[Call]) -> Reason | None:
+        """Have the calls answered, one by one; why the first of those that are left has no answer."""
+        process = await self._ready()
+        if process is None:
+            return Reason.UNAVAILABLE
+        process.order(calls[0].script, calls[0].function, [call.frame for call in calls])
+        try:
+            while calls:
+                began = _now()
+                self._settle(calls[0], await process.answer(), began)
+                calls.popleft()
+        except OutOfTime:
+            return Reason.OVER_TIME
+        except ChildDied:
+            return Reason.KILLED
+        return None
 
     def _settle(self, call: Call, answer: Frame, began: float) -> None:
         self._served += 1

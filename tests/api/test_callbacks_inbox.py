@@ -91,6 +91,8 @@ async def test_who_hung_up_takes_nobody_along() -> None:
         pytest.param({"note": "see +27831234567"}, {"note": "see +2783*****67"}, id="in a sentence"),
         pytest.param({"id": "27831234567"}, {"id": "27831234567"}, id="a reference stays"),
         pytest.param({"incoming_data": "hi", "Message-Text": "x"}, {}, id="texts are left out"),
+        pytest.param({"Data": "your code is 123456", "sentData": "x"}, {}, id="what was sent, as receipts repeat it"),
+        pytest.param({"sourcePhoneNumber": "27831234567"}, {"sourcePhoneNumber": "27831*****67"}, id="who replied"),
         pytest.param({"api-key": "k", "Pass_word": "p"}, {"api-key": "…", "Pass_word": "…"}, id="keys"),
         pytest.param({"nested": {"text": "x"}, "n": 1}, {"nested": "…", "n": "1"}, id="nested"),
         pytest.param({"half": "\ud800"}, {"half": "?"}, id="half a character"),
@@ -104,6 +106,11 @@ def test_redacted(body: dict[str, Any], kept: dict[str, str]) -> None:
         json.dumps(body).encode(),
     )
     assert redacted_fields(callback) == kept
+
+
+def test_json_that_is_called_plain_text_is_read_all_the_same() -> None:
+    callback = Callback("POST", "https://x/", {"content-type": "text/plain"}, b' {"Status": "DELIVRD", "Data": "x"}')
+    assert redacted_fields(callback) == {"Status": "DELIVRD"}
 
 
 def test_redaction_reads_nothing_endless() -> None:

@@ -98,7 +98,7 @@ async def test_a_short_secret_gives_no_hint(client: httpx.AsyncClient) -> None:
 async def test_an_unknown_kind_is_answered_with_those_known(client: httpx.AsyncClient) -> None:
     answer = await client.post("/v1/gateways", json={**TWILIO, "kind": "pigeon"})
     assert pointers(answer) == ["/kind"]
-    assert "sandbox, twilio" in answer.json()["detail"]
+    assert "sandbox, smsportal, twilio" in answer.json()["detail"]
 
 
 async def test_wrong_settings_are_named_all_at_once(client: httpx.AsyncClient) -> None:
@@ -350,3 +350,98 @@ async def test_a_replayed_creation_makes_one(client: httpx.AsyncClient, engine: 
 async def _move(engine: AsyncEngine, message_id: UUID, status: Status) -> None:
     async with begin(engine) as tx:
         await tx.execute(update(Message).where(Message.id == message_id).values(status=status))
+
+
+CUSTOM: dict[str, Any] = {
+    "name": "Own",
+    "kind": "custom",
+    "settings": {
+        "url": "http://gateway.example/send",
+        "payload": "to=%TO%&text=%MESSAGE%&key=%SECRET:api_key%",
+        "success_text": "OK",
+        "verify_tls": False,
+    },
+    "secrets": {"api_key": CANARY},
+}
+
+
+async def test_what_is_unwise_is_allowed_and_said(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    shown = await create(client, **CUSTOM)
+    assert [warning.split()[0] for warning in shown["warnings"]] == ["verify_tls", "url", "url"]
+    assert shown["capabilities"]["receipts"] is False
+    assert CANARY not in str(shown)
+    async with begin(engine) as tx:
+        row = (await tx.execute(select(Gateway))).one()
+    assert row.settings == CUSTOM["settings"]
+    patched = await client.patch(
+        f"/v1/gateways/{shown['id']}",
+        json={"settings": {"verify_tls": None, "url": "https://gateway.example/send", "method": "POST"}},
+    )
+    assert patched.json()["warnings"] == []
+    assert (await create(client))["warnings"] == []  # of a kind that has none
+
+
+async def test_presets_are_listed_page_by_page(client: httpx.AsyncClient) -> None:
+    listed = (await client.get("/v1/gateway-presets")).json()
+    names = [preset["name"] for preset in listed["items"]]
+    assert names == sorted(names)
+    assert {"vonage", "infobip", "kannel", "android"} <= set(names)
+    assert listed["next_cursor"] is None
+    (vonage,) = [preset for preset in listed["items"] if preset["name"] == "vonage"]
+    assert vonage["kind"] == "custom"
+    assert vonage["documentation"].startswith("https://")
+    assert set(vonage["secrets"]) == {"api_key", "api_secret"}
+    assert set(vonage["settings_wanted"]) == {"sender_id"}
+
+    found: list[str] = []
+    cursor = None
+    while cursor is not None or not found:
+        page = (
+            await client.get("/v1/gateway-presets", params={"limit": 3} | ({"cursor": cursor} if cursor else {}))
+        ).json()
+        found += [preset["name"] for preset in page["items"]]
+        cursor = page["next_cursor"]
+    assert found == names
+    assert pointers(await client.get("/v1/gateway-presets", params={"cursor": "e30"})) == ["?cursor"]
+
+
+async def test_a_gateway_is_made_of_a_preset(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    given = {
+        "name": "Vonage",
+        "kind": "custom",
+        "preset": "vonage",
+        "settings": {"sender_id": "Cafe Ada", "number_format": "e164", "inbound": None},
+        "secrets": {"api_key": "a" * 8, "api_secret": CANARY},
+    }
+    shown = await create(client, **given)
+    async with begin(engine) as tx:
+        row = (await tx.execute(select(Gateway))).one()
+    assert row.settings == shown["settings"]
+    assert shown["settings"]["url"] == "https://rest.nexmo.com/sms/json"
+    assert (shown["settings"]["sender_id"], shown["settings"]["number_format"]) == ("Cafe Ada", "e164")
+    assert "inbound" not in shown["settings"]
+    assert shown["capabilities"]["client_reference"] is True
+    assert "preset" not in shown
+    (entry,) = await audited(engine, "gateway.created")
+    assert entry.detail["preset"] == "vonage"
+
+
+@pytest.mark.parametrize(
+    ("over", "pointer"),
+    [
+        pytest.param({"preset": "pigeon"}, "/preset", id="unknown"),
+        pytest.param({"kind": "twilio"}, "/preset", id="of another kind"),
+        pytest.param({"settings": {}}, "/settings/sender_id", id="without what it wants"),
+        pytest.param({"secrets": {"api_key": "a" * 8}}, "/secrets/api_secret", id="without a secret"),
+        pytest.param({"settings": {"sender_id": "Ada", "sendr": "x"}}, "/settings/sendr", id="with what nobody knows"),
+    ],
+)
+async def test_a_preset_is_refused_by_name(client: httpx.AsyncClient, over: dict[str, Any], pointer: str) -> None:
+    given = {
+        "name": "Vonage",
+        "kind": "custom",
+        "preset": "vonage",
+        "settings": {"sender_id": "Ada"},
+        "secrets": {"api_key": "a" * 8, "api_secret": "b" * 8},
+    }
+    assert pointer in pointers(await client.post("/v1/gateways", json={**given, **over}))

@@ -19,7 +19,7 @@ from api.limits import IMPORT_LIMIT
 from deploy.local.servers import Valkey
 from dispatcher.imports import run_imports
 from shared.db import begin
-from shared.doorbell import queue_of
+from shared.doorbell import bell_of
 from shared.ids import uuid7
 from shared.models import Import, ImportChunk, ImportRejection
 from tests.dispatcher.csv_worker import ImportWorker
@@ -66,10 +66,10 @@ async def test_takes_a_file_in_pieces(
     assert (await client.get(f"/v1/imports/{told['id']}")).json() == told
     async with Redis.from_url(valkey.url) as redis:
         for _ in range(100):
-            if await redis.zcard(queue_of("bulk")):
+            if await redis.llen(bell_of("bulk")):
                 break
             await asyncio.sleep(0.02)
-        assert await redis.zcard(queue_of("bulk")) == 1
+        assert await redis.llen(bell_of("bulk")) == 1
         await redis.flushall()
 
 

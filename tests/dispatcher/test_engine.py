@@ -11,6 +11,7 @@ import ssl
 import time
 import zlib
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
@@ -483,9 +484,11 @@ async def test_a_certificate_of_an_unknown_authority_left_nothing(door: Transpor
         refused = await door.perform(post(server.url), deadline=DEADLINE)
         assert server.requests == []
         taken = await door.perform(post(server.url), deadline=DEADLINE, verify_tls=False)
+        by_its_own_word = await door.perform(replace(post(server.url), verify_tls=False), deadline=DEADLINE)
         still_refused = await door.perform(post(server.url), deadline=DEADLINE)
     assert refused == Lost(may_have_arrived=False, cause=Cause.TLS_FAILURE)
     assert isinstance(taken, Answer)
+    assert isinstance(by_its_own_word, Answer)
     assert still_refused == refused
 
 

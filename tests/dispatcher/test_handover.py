@@ -56,7 +56,8 @@ def claimed(worker: HandWorker, **over: Any) -> Claimed:
 
 async def hand(worker: HandWorker, gateway_id: UUID, **over: Any) -> Settled:
     account = worker.book.accounts[gateway_id]
-    return await hand_over(worker, "urgent", claimed(worker, **over), account, monotonic() + 10)
+    (settled,) = await hand_over(worker, "urgent", [claimed(worker, **over)], account, monotonic() + 10)
+    return settled
 
 
 async def test_accepted(worker: HandWorker, router: respx.MockRouter, gateway: UUID) -> None:
@@ -69,7 +70,7 @@ async def test_accepted(worker: HandWorker, router: respx.MockRouter, gateway: U
 async def test_past_the_margin_nothing_leaves(worker: HandWorker, router: respx.MockRouter, gateway: UUID) -> None:
     route = at(router)
     account = worker.book.accounts[gateway]
-    found = await hand_over(worker, "urgent", claimed(worker), account, monotonic() - 0.001)
+    (found,) = await hand_over(worker, "urgent", [claimed(worker)], account, monotonic() - 0.001)
     assert (found.status, found.outcome, found.code) == (Status.QUEUED, "not_sent", "lease_margin")
     assert (found.delay, found.exchange) == (0.0, None)
     assert not route.called
@@ -81,7 +82,7 @@ async def test_call_that_cannot_be_built_has_not_left(
     """Settings that lost a field: certain, and not the message's fault."""
     account = worker.book.accounts[gateway]
     broken = type(account)(account.gateway_id, {}, account.secrets)
-    found = await hand_over(worker, "urgent", claimed(worker), broken, monotonic() + 10)
+    (found,) = await hand_over(worker, "urgent", [claimed(worker)], broken, monotonic() + 10)
     assert (found.status, found.outcome, found.code) == (Status.QUEUED, "not_sent", "build_failed")
     assert not router.calls
 
@@ -121,7 +122,7 @@ async def test_gateway_deleted_while_it_is_on_the_line(
 
     at(router, answer=answer)
     account = worker.book.accounts[gateway]
-    found = await hand_over(worker, "urgent", claimed(worker), account, monotonic() + 10)
+    (found,) = await hand_over(worker, "urgent", [claimed(worker)], account, monotonic() + 10)
     assert found.status is Status.SUBMITTED
 
 

@@ -4,7 +4,7 @@ The runner is test_adapters.py.
 
 A table is a module `tests/gateways/<kind>.py` with ACCOUNT, BATCH and the lists SETTINGS, SENDS,
 READS, RECEIVES, INBOUNDS and STRANGERS; BALANCES where the gateway is metered, LOOKUPS where it can
-be searched.
+be searched, LOGINS where it may want a login first.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,9 +18,11 @@ from shared.adapter import (
     Call,
     Callback,
     Inbound,
+    Login,
     LookedUp,
     Receipt,
     Sms,
+    UnreadableAnswer,
     UnreadableCallback,
     Wanted,
 )
@@ -56,6 +58,7 @@ class Reads:
     answer: Answer
     outcomes: Sequence[Outcome]
     batch: Sequence[Sms] | None = None
+    account: Account | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,16 @@ class Balances:
     label: str
     answer: Answer
     balance: Balance | None
+    account: Account | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Logins:
+    """An answer to a login is this one, or is refused."""
+
+    label: str
+    answer: Answer
+    login: Login | type[UnreadableAnswer]
 
 
 @dataclass(frozen=True, slots=True)

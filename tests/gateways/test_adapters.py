@@ -5,21 +5,28 @@ from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+from uuid import UUID
 
 import pytest
 from _pytest.mark import ParameterSet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.adapter import Answer, Callback, ForgedCallback, UnreadableAnswer, UnreadableCallback
+from shared.adapter import Account, Adapter, Answer, Callback, ForgedCallback, UnreadableAnswer, UnreadableCallback
 from shared.domain.outcome import Accepted, Outcome, Refused
 from shared.errors import Invalid
-from shared.gateways import ADAPTERS, METERED, SEARCHABLE, sandbox
+from shared.gateways import ADAPTERS, BATCHED, LOGINS, METERED, SEARCHABLE, adapter_for, metered_for, sandbox
+from tests.gateways import smsportal as smsportal_table
 from tests.gateways import twilio as twilio_table
-from tests.gateways.cases import Balances, Inbounds, Lookups, Reads, Receives, Sends, Settings, Stranger
+from tests.gateways.cases import Balances, Inbounds, Logins, Lookups, Reads, Receives, Sends, Settings, Stranger
 
 TABLES: dict[str, ModuleType] = {kind: import_module(f"tests.gateways.{kind}") for kind in ADAPTERS}
+
+
+def speaker(kind: str, account: Account | None = None) -> Adapter:
+    return adapter_for(kind, account or TABLES[kind].ACCOUNT)
 
 
 def rows(name: str) -> list[ParameterSet]:
@@ -40,6 +47,8 @@ def test_the_table_is_complete(kind: str) -> None:
     assert table.STRANGERS
     assert adapter.CAPABILITIES.balance is (kind in METERED) is hasattr(table, "BALANCES")
     assert adapter.CAPABILITIES.lookup is (kind in SEARCHABLE) is hasattr(table, "LOOKUPS")
+    assert (kind in LOGINS) is hasattr(table, "LOGINS")
+    assert kind not in BATCHED or adapter.CAPABILITIES.largest_batch > 1
     assert len(table.BATCH) <= adapter.CAPABILITIES.largest_batch
 
 
@@ -62,7 +71,7 @@ def test_check_settings(kind: str, case: Settings) -> None:
 @pytest.mark.parametrize(("kind", "case"), rows("SENDS"))
 def test_build_send(kind: str, case: Sends) -> None:
     account = case.account or TABLES[kind].ACCOUNT
-    call = ADAPTERS[kind].build_send(account, case.batch)
+    call = speaker(kind, account).build_send(account, case.batch)
     assert call == case.call
     for secret in [*account.secrets.values(), *(sms.msisdn for sms in case.batch)]:
         assert secret not in repr(call)
@@ -73,12 +82,12 @@ def test_build_send(kind: str, case: Sends) -> None:
 @pytest.mark.parametrize(("kind", "case"), rows("READS"))
 def test_read_send(kind: str, case: Reads) -> None:
     batch = TABLES[kind].BATCH if case.batch is None else case.batch
-    assert list(ADAPTERS[kind].read_send(batch, case.answer)) == list(case.outcomes)
+    assert list(speaker(kind, case.account).read_send(batch, case.answer)) == list(case.outcomes)
 
 
 @pytest.mark.parametrize(("kind", "case"), rows("RECEIVES"))
 def test_read_callback(kind: str, case: Receives) -> None:
-    account, read = case.account or TABLES[kind].ACCOUNT, ADAPTERS[kind].read_callback
+    account, read = case.account or TABLES[kind].ACCOUNT, speaker(kind, case.account).read_callback
     if isinstance(case.receipts, type):
         with pytest.raises(case.receipts) as refusal:
             read(account, case.callback)
@@ -89,7 +98,7 @@ def test_read_callback(kind: str, case: Receives) -> None:
 
 @pytest.mark.parametrize(("kind", "case"), rows("INBOUNDS"))
 def test_read_inbound(kind: str, case: Inbounds) -> None:
-    account, read = case.account or TABLES[kind].ACCOUNT, ADAPTERS[kind].read_inbound
+    account, read = case.account or TABLES[kind].ACCOUNT, speaker(kind, case.account).read_inbound
     if isinstance(case.inbounds, type):
         with pytest.raises(case.inbounds) as refusal:
             read(account, case.callback)
@@ -100,18 +109,32 @@ def test_read_inbound(kind: str, case: Inbounds) -> None:
 
 @pytest.mark.parametrize(("kind", "case"), rows("STRANGERS"))
 def test_a_stranger_s_callback_is_refused(kind: str, case: Stranger) -> None:
-    for read in (ADAPTERS[kind].read_callback, ADAPTERS[kind].read_inbound):
+    for read in (speaker(kind).read_callback, speaker(kind).read_inbound):
         with pytest.raises(UnreadableCallback):
             read(TABLES[kind].ACCOUNT, case.callback)
 
 
 @pytest.mark.parametrize(("kind", "case"), rows("BALANCES"))
 def test_read_balance(kind: str, case: Balances) -> None:
+    metered = metered_for(kind, case.account or TABLES[kind].ACCOUNT)
+    assert metered is not None
     if case.balance is None:
         with pytest.raises(UnreadableAnswer):
-            METERED[kind].read_balance(case.answer)
+            metered.read_balance(case.answer)
     else:
-        assert METERED[kind].read_balance(case.answer) == case.balance
+        assert metered.read_balance(case.answer) == case.balance
+
+
+@pytest.mark.parametrize(("kind", "case"), rows("LOGINS"))
+def test_read_login(kind: str, case: Logins) -> None:
+    if isinstance(case.login, type):
+        with pytest.raises(case.login) as refusal:
+            LOGINS[kind].read_login(case.answer)
+        assert refusal.type is case.login
+    else:
+        login = LOGINS[kind].read_login(case.answer)
+        assert login == case.login
+        assert login.token not in repr(login)
 
 
 @pytest.mark.parametrize(("kind", "case"), rows("LOOKUPS"))
@@ -126,13 +149,24 @@ def test_read_lookup(kind: str, case: Lookups) -> None:
 # What no table thinks of. The names and words are those of real answers, so that the odd value gets
 # far.
 _NAMES = ["sid", "code", "message", "status", "num_segments", "error_code", "messages", "balance"]
+_NAMES += [
+    "sendResponse",
+    "errorReport",
+    "faults",
+    "optedOuts",
+    "customerId",
+    "eventId",
+    "parts",
+    "errors",
+    "errorCode",
+]
 _leaves = (
     st.none()
     | st.booleans()
     | st.integers()
     | st.floats()
     | st.text(max_size=12)
-    | st.sampled_from([21610, 30410, "failed", "queued", "SM1", "1", "taken"])
+    | st.sampled_from([21610, 30410, 3, "failed", "queued", "SM1", "1", "taken", "DELIVRD", "InsufficientCredits"])
 )
 _documents = st.recursive(
     _leaves,
@@ -175,7 +209,7 @@ def test_every_answer_has_an_outcome(kind: str) -> None:
     @_bounded
     @given(_answers)
     def check(answer: Answer) -> None:
-        outcomes = ADAPTERS[kind].read_send(batch, answer)
+        outcomes = speaker(kind).read_send(batch, answer)
         assert len(outcomes) == len(batch)
         for outcome in outcomes:
             assert isinstance(outcome, Outcome)
@@ -196,14 +230,14 @@ def test_every_callback_is_read_or_refused(kind: str) -> None:
     @_bounded
     @given(_callbacks)
     def check(callback: Callback) -> None:
-        for read in (ADAPTERS[kind].read_callback, ADAPTERS[kind].read_inbound):
+        for read in (speaker(kind).read_callback, speaker(kind).read_inbound):
             with suppress(UnreadableCallback):
                 read(TABLES[kind].ACCOUNT, callback)
 
     check()
 
 
-@pytest.mark.parametrize("kind", sorted(METERED.keys() | SEARCHABLE.keys()))
+@pytest.mark.parametrize("kind", sorted(METERED.keys() | SEARCHABLE.keys() | LOGINS.keys()))
 def test_every_answer_to_a_question_is_read_or_refused(kind: str) -> None:
     @_bounded
     @given(_answers)
@@ -211,6 +245,10 @@ def test_every_answer_to_a_question_is_read_or_refused(kind: str) -> None:
         with suppress(UnreadableAnswer):
             if kind in METERED:
                 METERED[kind].read_balance(answer)
+        with suppress(UnreadableAnswer):
+            if kind in LOGINS:
+                LOGINS[kind].has_login_ended(answer)
+                LOGINS[kind].read_login(answer)
         with suppress(UnreadableAnswer):
             if kind in SEARCHABLE:
                 SEARCHABLE[kind].read_lookup(TABLES[kind].LOOKUPS[0].wanted, answer)
@@ -240,6 +278,63 @@ def test_twilio_is_asked_with_the_sender_and_the_day() -> None:
     balance = METERED["twilio"].build_balance(twilio_table.BY_KEY)
     assert balance.url == twilio_table.URL.replace("Messages", "Balance")
     assert balance.headers == twilio_table.KEY_HEADERS[:1]
+
+
+@pytest.mark.parametrize("label", smsportal_table.ENDED)
+def test_smsportal_says_when_a_login_has_ended(label: str) -> None:
+    answer, ended = smsportal_table.ENDED[label]
+    assert LOGINS["smsportal"].has_login_ended(answer) is ended
+
+
+def test_smsportal_is_asked_by_key_or_by_token() -> None:
+    by_key, by_token = smsportal_table.ACCOUNT, smsportal_table.LOGGED_IN
+    assert not LOGINS["smsportal"].needs_login(by_key)
+    assert LOGINS["smsportal"].needs_login(by_token)
+    login = LOGINS["smsportal"].build_login(by_token)
+    assert (login.method, login.url) == ("GET", "https://rest.smsportal.com/v3/Authentication")
+    assert login.headers == smsportal_table.KEYS[:1]
+    balance = METERED["smsportal"].build_balance(by_key)
+    assert (balance.method, balance.url) == ("GET", "https://rest.smsportal.com/v3/Balance")
+    assert balance.headers == smsportal_table.KEYS[:1]
+    assert METERED["smsportal"].build_balance(by_token).headers == (("Authorization", "Bearer eyJ.t0k.en"),)
+
+
+def test_what_a_request_says_once_divides_a_batch() -> None:
+    account = replace(smsportal_table.ACCOUNT, settings={"sender_id": "Ada"})
+    first, second = smsportal_table.BATCH[:2]
+
+    def alike(**change: Any) -> bool:
+        key = BATCHED["smsportal"].batch_key
+        return key(account, first) == key(account, replace(second, **change))
+
+    assert alike()
+    assert alike(sender_id="Ada")
+    assert not alike(sender_id="Eve")
+    assert not alike(expires_in=7200)
+    assert not alike(attempt=2)
+    with pytest.raises(ValueError, match="batch_key"):
+        ADAPTERS["smsportal"].build_send(account, [first, replace(second, sender_id="Eve")])
+
+
+def test_a_hundred_messages_share_a_request_and_come_back_one_by_one() -> None:
+    most = ADAPTERS["smsportal"].CAPABILITIES.largest_batch
+    one = smsportal_table.BATCH[0]
+    batch = [replace(one, id=UUID(int=n), msisdn=f"+1202555{n:04}") for n in range(most)]
+    said = json.loads(ADAPTERS["smsportal"].build_send(smsportal_table.ACCOUNT, batch).body)
+    assert len(said["messages"]) == most == 100
+    news = [
+        ADAPTERS["smsportal"].read_callback(
+            smsportal_table.ACCOUNT,
+            Callback(
+                "POST",
+                "https://x/",
+                {},
+                json.dumps({"Status": "DELIVRD", "UserReference": sent["customerId"]}).encode(),
+            ),
+        )
+        for sent in said["messages"]
+    ]
+    assert [(receipt.message_id, receipt.attempt) for (receipt,) in news] == [(sms.id, 1) for sms in batch]
 
 
 def test_the_sandbox_goes_all_the_way_by_itself() -> None:

@@ -1,99 +1,176 @@
-"""Whose turn it is, without a clock or a process."""
+"""Whose script is next, without a process or a clock."""
 
 from dataclasses import dataclass
 
-from shared.scripts.failures import Reason
+import pytest
+
+from shared.scripts.failures import STOPPED, Reason
 from shared.scripts.turns import Rules, Turns
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, slots=True)
 class Job:
     owner: str
+    number: int = 0
     script: str = "s"
     function: str = "build"
-    size: int = 1
+    size: int = 10
     is_wanted: bool = True
 
 
-def turns_of(*owners: str, workers: int = 2, jobs: int = 40) -> Turns[Job]:
-    turns: Turns[Job] = Turns(workers, Rules(strikes=2, rest=30))
-    for owner in owners:
-        for _ in range(jobs):
-            turns.add(Job(owner))
-    return turns
+def turns(workers: int = 2, *jobs: Job) -> Turns[Job]:
+    made: Turns[Job] = Turns(workers, Rules(strikes=3, rest=30.0))
+    for job in jobs:
+        made.add(job)
+    return made
 
 
-def owner_of(batch: list[Job]) -> str:
-    return batch[0].owner if batch else ""
+def trust(of: Turns[Job], owner: str) -> None:
+    of.add(Job(owner))
+    assert of.take() == [Job(owner)]
+    for _ in range(50):
+        of.note(owner, None, seconds=0.0005, now=0.0)
+    of.release(owner)
 
 
-def test_who_is_not_known_gets_one_call_at_a_time_and_leaves_a_worker() -> None:
-    turns = turns_of("mad", "worse")
-    assert [len(turns.take()), len(turns.take())] == [1, 0]
+def test_owners_take_turns() -> None:
+    queue = turns(1, *(Job("a", number) for number in range(3)), Job("b"), Job("c"))
+    order = []
+    while jobs := queue.take():
+        order += [job.owner for job in jobs]
+        queue.release(jobs[0].owner)
+    assert order == ["a", "b", "c", "a", "a"]
 
 
-def test_trust_is_earned_by_an_answer_and_lost_by_a_stop() -> None:
-    turns = turns_of("good")
-    for _ in range(5):
-        turns.take()
-        turns.note("good", None, seconds=0.0001, now=0)
-        turns.release("good")
-    assert len(turns.take()) > 1
-    turns.note("good", Reason.OVER_TIME, seconds=0.25, now=0)
-    turns.release("good")
-    assert len(turns.take()) == 1
+def test_nobody_holds_the_last_worker() -> None:
+    queue = turns(2)
+    trust(queue, "a")
+    trust(queue, "b")
+    for number in range(40):
+        queue.add(Job("a", number))
+    assert {job.owner for job in queue.take()} == {"a"}
+    assert queue.take() == []
+    queue.add(Job("b"))
+    assert queue.take() == [Job("b")]
 
 
-def test_no_owner_holds_the_last_worker_and_each_has_its_turn() -> None:
-    turns = turns_of("a", "b")
-    for owner in "ab":
-        turns.take()
-        turns.note(owner, None, seconds=0.001, now=0)
-        turns.release(owner)
-    assert [owner_of(turns.take()) for _ in range(3)] == ["a", "b", ""]
+def test_the_doubtful_share_what_is_left_of_the_workers() -> None:
+    queue = turns(3, Job("a"), Job("a"), Job("b"), Job("c"))
+    assert [queue.take(), queue.take(), queue.take()] == [[Job("a")], [Job("b")], []]
+    queue.note("a", None, seconds=0.001, now=0.0)
+    assert queue.take() == [Job("c")]
 
 
-def test_who_is_stopped_too_often_rests_and_is_tried_again() -> None:
-    turns = turns_of("mad")
-    for dropped in (0, 38):
-        turns.take()
-        assert len(turns.note("mad", Reason.OVER_MEMORY, seconds=0.1, now=100)) == dropped
-        turns.release("mad")
-    assert (turns.rests("mad", 100), turns.rests("mad", 130), turns.rests("other", 100)) == (30, 0, 0)
-    assert turns.take() == []
+def test_a_single_worker_serves_everybody() -> None:
+    queue = turns(1, Job("a"))
+    assert queue.take() == [Job("a")]
 
 
-def test_an_answer_between_two_stops_forgives_the_first() -> None:
-    turns = turns_of("odd")
-    for reason in (Reason.OVER_TIME, Reason.RUNTIME, Reason.OVER_TIME):
-        turns.take()
-        turns.note("odd", reason, seconds=0.1, now=0)
-        turns.release("odd")
-    assert turns.rests("odd", 0) == 0
+def test_the_trusted_and_quick_share_an_order() -> None:
+    queue = turns(2)
+    trust(queue, "a")
+    for number in range(20):
+        queue.add(Job("a", number))
+    assert [job.number for job in queue.take()] == list(range(16))
 
 
-def test_calls_that_nobody_waits_for_are_passed_over() -> None:
-    turns = turns_of("a", jobs=0)
-    for is_wanted in (False, False, True):
-        turns.add(Job("a", is_wanted=is_wanted))
-    [job] = turns.take()
-    assert job.is_wanted
+BOUNDARIES = [
+    pytest.param(Job("a", 1, script="t"), id="another script"),
+    pytest.param(Job("a", 1, function="read"), id="another function"),
+    pytest.param(Job("a", 1, size=300_000), id="a large one"),
+]
 
 
-def test_the_unserved_come_first_again() -> None:
-    turns = turns_of("a", jobs=0)
-    first, second = Job("a"), Job("a")
-    turns.add(first)
-    turns.take()
-    turns.add(second)
-    turns.release("a", [first])
-    assert turns.take() == [first]
+@pytest.mark.parametrize("second", BOUNDARIES)
+def test_an_order_is_of_one_function_and_small(second: Job) -> None:
+    queue = turns(2)
+    trust(queue, "a")
+    queue.add(Job("a"))
+    queue.add(second)
+    assert queue.take() == [Job("a")]
+    queue.release("a")
+    assert queue.take() == [second]
 
 
-def test_idle_owners_are_forgotten() -> None:
-    turns: Turns[Job] = Turns(2, Rules())
-    for n in range(5_000):
-        turns.add(Job(f"owner {n}"))
-        turns.take()
-        turns.release(f"owner {n}")
-    assert len(turns._owners) <= 1_000
+def test_the_slow_go_one_by_one() -> None:
+    queue = turns(2)
+    trust(queue, "a")
+    for _ in range(10):
+        queue.note("a", None, seconds=0.04, now=0.0)
+    queue.add(Job("a", 1))
+    queue.add(Job("a", 2))
+    assert queue.take() == [Job("a", 1)]
+
+
+def test_who_has_left_is_passed_over() -> None:
+    queue = turns(2, Job("a", 1, is_wanted=False), Job("a", 2))
+    assert queue.take() == [Job("a", 2)]
+
+
+@pytest.mark.parametrize("reason", sorted(STOPPED))
+def test_three_stops_in_a_row_are_a_rest(reason: Reason) -> None:
+    queue = turns(2, Job("a"), Job("a", 1))
+    queue.take()
+    assert queue.note("a", reason, seconds=0.25, now=1.0) == ()
+    assert queue.note("a", reason, seconds=0.25, now=2.0) == ()
+    assert queue.rests("a", 2.0) == 0.0
+    assert queue.note("a", reason, seconds=0.25, now=3.0) == (Job("a", 1),)
+    assert queue.rests("a", 4.0) == 29.0
+    assert queue.rests("b", 4.0) == 0.0
+
+
+def test_after_a_rest_it_is_tried_once() -> None:
+    queue = turns(2, Job("a"))
+    queue.take()
+    for _ in range(3):
+        queue.note("a", Reason.OVER_TIME, seconds=0.25, now=0.0)
+    assert queue.rests("a", 30.0) == 0.0
+    queue.note("a", Reason.OVER_TIME, seconds=0.25, now=31.0)
+    assert queue.rests("a", 32.0) == 29.0
+
+
+@pytest.mark.parametrize("reason", [None, *sorted(set(Reason) - STOPPED)])
+def test_any_answer_in_time_ends_the_row(reason: Reason | None) -> None:
+    queue = turns(2, Job("a"))
+    queue.take()
+    for stop in (Reason.OVER_TIME, Reason.OVER_TIME, reason, Reason.OVER_TIME, Reason.OVER_TIME):
+        queue.note("a", stop, seconds=0.1, now=0.0)
+    assert queue.rests("a", 0.0) == 0.0
+
+
+def test_a_stop_costs_the_trust() -> None:
+    queue = turns(2)
+    trust(queue, "a")
+    queue.add(Job("a", 1))
+    queue.take()
+    queue.note("a", Reason.OVER_TIME, seconds=0.25, now=0.0)
+    queue.add(Job("b"))
+    assert queue.take() == []  # both would be doubtful, and only one may
+    queue.release("a")
+    assert queue.take() == [Job("b")]
+
+
+def test_what_was_not_served_is_next() -> None:
+    queue = turns(2)
+    trust(queue, "a")
+    for number in range(5):
+        queue.add(Job("a", number))
+    batch = queue.take()
+    queue.add(Job("a", 5))
+    queue.release("a", batch[1:])
+    assert [job.number for job in queue.take()] == [1, 2, 3, 4, 5]
+
+
+def test_clear_gives_back_all_that_wait() -> None:
+    queue = turns(2, Job("a"), Job("b"))
+    assert queue.clear() == [Job("a"), Job("b")]
+    assert queue.take() == []
+
+
+def test_the_book_of_owners_stays_short() -> None:
+    queue = turns(1)
+    for number in range(2_500):
+        queue.add(Job(f"owner {number}"))
+        [job] = queue.take()
+        queue.release(job.owner)
+    assert len(queue._owners) <= 1_000

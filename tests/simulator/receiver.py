@@ -3,10 +3,10 @@
 import socket
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import NamedTuple, Self
 from urllib.parse import parse_qsl
 
@@ -16,6 +16,9 @@ class Told(NamedTuple):
     signature: str | None
     params: list[tuple[str, str]]
     raw: bytes
+    method: str = "POST"
+    headers: Mapping[str, str] = MappingProxyType({})
+    content_type: str = ""
 
     @property
     def fields(self) -> dict[str, str]:
@@ -82,10 +85,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.lines.discard(self.request)
         super().finish()
 
+    def do_GET(self) -> None:
+        self._take(b"", parse_qsl(self.path.partition("?")[2], keep_blank_values=True))
+
     def do_POST(self) -> None:
-        raw = self.rfile.read(int(self.headers["Content-Length"]))
-        params = parse_qsl(raw.decode(), keep_blank_values=True)
-        told = Told(self.path, self.headers["X-Twilio-Signature"], params, raw)
+        raw = self.rfile.read(int(self.headers["Content-Length"] or 0))
+        self._take(raw, parse_qsl(raw.decode(), keep_blank_values=True))
+
+    def _take(self, raw: bytes, params: list[tuple[str, str]]) -> None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        content_type = headers.get("content-type", "")
+        told = Told(self.path, headers.get("x-twilio-signature"), params, raw, self.command, headers, content_type)
         status = self.server.receiver.take(told)
         self.send_response(status)
         if status != 204:

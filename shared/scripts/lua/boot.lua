@@ -180,13 +180,9 @@ local function perform(source, name, parameters)
   local result = scope[name](table.unpack(given))
   local kind = type(result)
   if kind == "nil" and name == "read" then
-    return "null" -- it has no say in this answer
-  end
-  if kind ~= "string" and kind ~= "table" then
+    return "null"
+  elseif kind ~= "string" and kind ~= "table" then
     refuse("bad-result", "it gave a " .. kind .. ", and a string or a table is needed")
-  end
-  if result == null then
-    refuse("bad-result", "it gave a nil, and a string or a table is needed")
   end
   return encode(result)
 end

@@ -1,0 +1,108 @@
+"""What a gateway's answer would come to: pasted in, read by the adapter, told in words. Nothing is sent or stored."""
+
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import Field, SecretStr
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api.deps import CanManage, Now, Reader
+from api.gateways import queries
+from api.gateways.configure import checked_settings
+from api.gateways.schemas import Key
+from api.idempotency import IdempotentRoute
+from api.problems import problems
+from api.schemas import Body, Out
+from shared.adapter import Account, Answer, Sms
+from shared.domain.outcome import Accepted, Fault, Lost, Outcome, OutcomeName, Refused, is_certain_no, name_of
+from shared.errors import Invalid
+from shared.gateways import adapter_for
+from shared.ids import uuid7
+
+router = APIRouter(prefix="/gateways", tags=["gateways"], route_class=IdempotentRoute)
+
+_SAMPLE: Final = "Your table is ready."
+_THEN: Final = {
+    Fault.MESSAGE: "The message fails; no other gateway is asked.",
+    Fault.OPTED_OUT: "The message fails, and its number joins the opt-outs.",
+    Fault.ACCOUNT: "The gateway is withdrawn until it is enabled again; the next one takes the message.",
+    Fault.GATEWAY: "The next gateway takes the message; without one it fails.",
+    Fault.THROTTLED: "The message is handed over again, later or by the next gateway.",
+}
+
+
+class AnswerIn(Body):
+    """An HTTP answer as it came."""
+
+    status: int = Field(ge=100, le=599)
+    headers: dict[str, str] = Field(default_factory=dict, max_length=100)
+    body: str = Field(default="", max_length=65_536)
+
+
+class ClassifyIn(Body):
+    """An answer, and whose it is: a gateway's that is configured, or that of settings not saved yet."""
+
+    answer: AnswerIn
+    gateway_id: UUID | None = None
+    kind: str | None = Field(default=None, description="With `settings`, in place of `gateway_id`.")
+    preset: str | None = None
+    settings: dict[Key, Any] = Field(default_factory=dict)
+    secrets: dict[Key, SecretStr] = Field(default_factory=dict, description="Not kept.")
+
+
+class ClassifyOut(Out):
+    outcome: OutcomeName = Field(description="`lost` may have arrived; `not_sent` certainly did not.")
+    handed_over_again: bool = Field(description="Whether another try may follow by itself.")
+    then: str = Field(description="What follows, in words.")
+    fault: Fault | None = None
+    code: str | None = None
+    detail: str | None = None
+    reference: str | None = None
+    segments: int | None = None
+    retry_after: float | None = Field(default=None, description="Seconds the gateway asks to be left alone.")
+
+
+@router.post("/classify", responses=problems(404, 422))
+async def classify_answer(body: ClassifyIn, tx: Reader, _: CanManage, now: Now) -> ClassifyOut:
+    """How an answer to a hand-over of one message would be read. A script's own `read` is not asked."""
+    kind, account = await _account(tx, body)
+    return _told(_read(kind, account, body.answer, now))
+
+
+async def _account(tx: AsyncConnection, body: ClassifyIn) -> tuple[str, Account]:
+    if (body.gateway_id is None) == (body.kind is None):
+        raise Invalid("gateway_id or kind must be given, and not both.", pointer="/gateway_id")
+    if body.gateway_id is not None:
+        row = await queries.get_gateway(tx, body.gateway_id)
+        return row.kind, Account(gateway_id=row.id, settings=row.settings, secrets={})
+    assert body.kind is not None
+    settings = checked_settings(body.kind, preset=body.preset, settings=body.settings, secrets=body.secrets)
+    return body.kind, Account(gateway_id=uuid7(), settings=settings, secrets={})
+
+
+def _read(kind: str, account: Account, answer: AnswerIn, now: datetime) -> Outcome:
+    sms = Sms(id=uuid7(now), attempt=1, msisdn="+12025550142", text=_SAMPLE)
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    heard = Answer(answer.status, headers, answer.body.encode("utf-8", "replace"))
+    return adapter_for(kind, account).read_send([sms], heard)[0]
+
+
+def _told(outcome: Outcome) -> ClassifyOut:
+    again = is_certain_no(outcome)
+    match outcome:
+        case Accepted(reference=reference, segments=segments):
+            then = "The message is submitted; receipts follow."
+            return _out(outcome, then, again=False, reference=reference, segments=segments)
+        case Refused(fault=fault, code=code, detail=detail, retry_after=retry_after):
+            again = fault not in {Fault.MESSAGE, Fault.OPTED_OUT}
+            said = {"code": code, "detail": detail or None, "retry_after": retry_after}
+            return _out(outcome, _THEN[fault], again=again, fault=fault, **said)
+        case Lost(cause=cause):
+            doubt = "The message is unconfirmed until a receipt or a look-up tells; it is not sent again by itself."
+            return _out(outcome, "It is handed over again." if again else doubt, again=again, code=cause)
+
+
+def _out(outcome: Outcome, then: str, *, again: bool, **said: Any) -> ClassifyOut:
+    return ClassifyOut(outcome=name_of(outcome), handed_over_again=again, then=then, **said)

@@ -1,0 +1,212 @@
+"""A custom gateway's settings as its owner gives them: checked field by field, and filled once on trial."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+from uuid import UUID
+
+from shared.adapter import Account, Sms
+from shared.domain.fields import Fields, is_plain_url, refuse_if_wrong
+from shared.errors import Invalid
+from shared.gateways.custom.balances import PLACEHOLDERS as IN_BALANCE
+from shared.gateways.custom.balances import beside
+from shared.gateways.custom.mappings import check_callbacks, check_reading, path
+from shared.gateways.custom.placeholders import BadTemplate, Context, Slot, Template, compile_template
+from shared.gateways.custom.request import FORM, JSON, context_of
+from shared.gateways.custom.values import NUMBER_FORMATS, PER_SECOND, value_of
+
+METHODS: Final = ("GET", "POST", "PUT")
+# As Powerlynx and Splynx write it.
+_FORM_TOO: Final = "x-www-form-urlencoded"
+LONGEST_TEXT: Final = 16_384
+MOST_HEADERS: Final = 20
+
+_PRINTABLE = re.compile(r"[\x21-\x7e]+")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
+# Those that would send the request elsewhere than its URL, or end it elsewhere than its body.
+_TAKEN_HEADERS: Final = frozenset(
+    {"connection", "content-length", "expect", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
+)
+_SECRET_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+# What a message may be at its worst: whatever breaks out of its place shows when the settings are saved.
+_TRIAL: Final = Sms(
+    UUID("0199d4c2-0000-7000-8000-000000000001"), 1, msisdn="+447700900123", text='%TO% "\\\n&=?#é€', sender_id="Ada"
+)
+
+
+def check_settings(settings: Mapping[str, Any], secrets: Mapping[str, str]) -> Mapping[str, Any]:
+    if settings.get("content_type") == _FORM_TOO:
+        settings = {**settings, "content_type": FORM}
+    fields, hidden = Fields(settings, under="/settings"), Fields(secrets, under="/secrets")
+    templates = [*_check_call(fields), *_check_balance(fields)]
+    _check_values(fields)
+    check_reading(fields)
+    check_callbacks(fields)
+    fields.refuse_others()
+    _check_secrets(hidden, fields, templates)
+    refuse_if_wrong(fields, hidden)
+    return fields.kept
+
+
+def _check_call(fields: Fields) -> Iterator[Template]:
+    method = fields.choice("method", METHODS) or "GET"
+    fields.choice("content_type", (FORM, JSON))
+    if fields.kept.get("content_type") == JSON and method == "GET":
+        fields.refuse("content_type", f"cannot be {JSON} with GET, which has no body; set method to POST.")
+    script = fields.text(
+        "script", remedy=f"must be a Lua script of at most {LONGEST_TEXT} characters", longest=LONGEST_TEXT
+    )
+    fields.flag("verify_tls")
+    templates = [
+        *_url(fields),
+        *_payload(fields, "payload", fields.kept.get("content_type") or FORM),
+        *_headers(fields),
+    ]
+    yield from templates
+    if script is None and not fields.errors:
+        _check_message_is_in(fields, templates)
+
+
+def _url(fields: Fields) -> Iterator[Template]:
+    remedy = "must be an address such as https://gateway.example/send, without user or #"
+    url = fields.text("url", form=_PRINTABLE, remedy=remedy, required=True)
+    if url is None:
+        return
+    origin, rest = _split(url)
+    if not is_plain_url(origin) or "#" in rest or "%" in origin:
+        fields.refuse("url", f"{remedy}, and no placeholder before its path.")
+        return
+    yield from _compiled(fields, "url", url, Context.FORM)
+
+
+def _split(url: str) -> tuple[str, str]:
+    """Scheme and host, and what comes after them."""
+    start = url.find("://") + 3
+    ends = [at for at in (url.find(mark, start) for mark in "/?#") if at >= 0]
+    cut = min(ends, default=len(url))
+    return url[:cut], url[cut:]
+
+
+def _payload(fields: Fields, name: str, content_type: str) -> Iterator[Template]:
+    remedy = f"must be a text of at most {LONGEST_TEXT} characters"
+    payload = fields.text(name, remedy=remedy, longest=LONGEST_TEXT)
+    if payload is None:
+        return
+    for template in _compiled(fields, name, payload, context_of(content_type)):
+        if content_type == JSON and not _is_json(template):
+            fields.refuse(
+                name,
+                "is no JSON once it is filled; look at its quotes, commas and brackets, or set another content_type.",
+            )
+        yield template
+
+
+def _is_json(template: Template) -> bool:
+    try:
+        json.loads(template.fill(_trial_value))
+    except (ValueError, RecursionError, Invalid):
+        return False
+    return True
+
+
+def _trial_value(slot: Slot) -> str:
+    if slot.secrets:
+        return "s3cr3t"
+    trial = Account(UUID(int=0), {}, {}, status_url="https://sms.example/callbacks/g/t/status")
+    return value_of(trial, _TRIAL)(slot)
+
+
+def _headers(fields: Fields) -> Iterator[Template]:
+    for one in fields.parts("headers", most=MOST_HEADERS):
+        remedy = "must be the name of a header, such as Authorization"
+        name = one.text("name", form=_HEADER_NAME, remedy=remedy, required=True)
+        if name is not None and name.lower() in _TAKEN_HEADERS:
+            one.refuse("name", f"cannot be {name}, which is not for settings to say; leave it out.")
+        value = one.text("value", remedy="must be the header's value", required=True)
+        one.refuse_others()
+        if value is not None:
+            yield from _compiled(one, "value", value, Context.HEADER)
+
+
+def _check_message_is_in(fields: Fields, templates: list[Template]) -> None:
+    there = {slot.name for template in templates for slot in template.slots}
+    missing = [f"%{name}%" for name in ("TO", "MESSAGE") if name not in there]
+    if missing:
+        fields.refuse("payload", f"lacks {' and '.join(missing)}, and so do url and headers; put it where it belongs.")
+
+
+def _check_balance(fields: Fields) -> Iterator[Template]:
+    balance = fields.part("balance")
+    if balance is None:
+        return
+    method = balance.choice("method", METHODS) or "GET"
+    content_type = balance.choice("content_type", (FORM, JSON)) or FORM
+    if content_type == JSON and method == "GET":
+        balance.refuse("content_type", f"cannot be {JSON} with GET, which has no body; set method to POST.")
+    templates = [
+        *_balance_url(balance, fields.kept.get("url") or ""),
+        *_payload(balance, "payload", content_type),
+        *_headers(balance),
+    ]
+    path(balance, "path")
+    path(balance, "pattern")
+    path(balance, "unit_path")
+    balance.text("unit", form=re.compile(r"[A-Za-z]{1,20}"), remedy="must be a currency code such as EUR, or a word")
+    balance.refuse_others()
+    for template in templates:
+        for slot in template.slots:
+            if slot.name not in IN_BALANCE:
+                balance.refuse("url", f"cannot be asked with {slot}: there is no message; only secrets and %FROM% are.")
+    yield from templates
+
+
+def _balance_url(balance: Fields, url: str) -> Iterator[Template]:
+    remedy = "must be an address, or a path such as /balance at the host of url"
+    given = balance.text("url", form=_PRINTABLE, remedy=remedy, required=True)
+    if given is None:
+        return
+    origin, rest = _split(beside(url, given))
+    if url and (not is_plain_url(origin) or "#" in rest or "%" in origin):
+        balance.refuse("url", f"{remedy}.")
+        return
+    yield from _compiled(balance, "url", given, Context.FORM)
+
+
+def _compiled(fields: Fields, name: str, text: str, context: Context) -> Iterator[Template]:
+    try:
+        yield compile_template(text, context)
+    except BadTemplate as bad:
+        fields.refuse(name, f"{bad}.")
+
+
+def _check_values(fields: Fields) -> None:
+    fields.choice("number_format", NUMBER_FORMATS)
+    fields.text("sender_id", remedy="must be what %FROM% says where a message has no sender", longest=30)
+    fields.text("location", remedy="must be what %LOCATION% says where a message has no location", longest=200)
+    if encodings := fields.part("encodings"):
+        for name in ("gsm7", "ucs2"):
+            encodings.text(name, remedy="must be what %ENCODING% says for such a text", required=True, longest=40)
+        encodings.refuse_others()
+    if validity := fields.part("validity"):
+        validity.choice("unit", tuple(PER_SECOND))
+        validity.whole("default", least=1, most=31_536_000)
+        validity.whole("most", least=1, most=31_536_000)
+        validity.refuse_others()
+
+
+def _check_secrets(hidden: Fields, fields: Fields, templates: list[Template]) -> None:
+    """Every secret that is named must be given, and every one given be named; a script may name them by itself."""
+    used = {word: slot for template in templates for slot in template.slots for word in slot.secrets}
+    named: dict[str, str] = {word: f"as {slot}" for word, slot in used.items()}
+    rule = fields.kept.get("callback_secret") or {}
+    if "secret" in rule:
+        named[rule["secret"]] = "in callback_secret"
+    for name, where in sorted(named.items()):
+        hidden.secret(name, remedy=f"must be the secret that the settings name {where}", required=True)
+    if "script" in fields.kept:
+        for name in sorted(hidden.others()):
+            if _SECRET_NAME.fullmatch(name):
+                hidden.secret(name, remedy="must be a secret for the script")
+    for name in sorted(hidden.others()):
+        hidden.refuse(name, f"is used nowhere; write %SECRET:{name}% where it belongs, or leave it out.")

@@ -1,0 +1,114 @@
+"""Asking the gateway for its credit, and finding the number in what it says."""
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from shared.adapter import Account, Answer, Balance, Call, Sms, UnreadableAnswer
+from shared.gateways.custom import patterns
+from shared.gateways.custom.paths import MISSING, as_text, find, parse, read_json
+from shared.gateways.custom.placeholders import CannotFill, Slot, compile_template
+from shared.gateways.custom.request import FORM, Outline, assembled, context_of, header_templates, url_template
+from shared.gateways.custom.values import secret_of, sender_of
+
+# What a balance can be asked with: there is no message.
+PLACEHOLDERS: Final = frozenset({"SECRET", "BASIC", "FROM"})
+
+_NO_MESSAGE: Final = Sms(UUID(int=0), 1, msisdn="", text="")
+_NUMBER = re.compile(r"-?[0-9]{1,18}(?:[.,][0-9]{1,12}){0,6}")
+_CURRENCY = re.compile(r"(?<![A-Za-z])[A-Z]{3}(?![A-Za-z])")
+
+
+def build_balance(account: Account) -> Call:
+    settings = account.settings
+    rule: Mapping[str, Any] | None = settings.get("balance")
+    if not rule:
+        raise CannotFill("The settings have no balance, so the gateway cannot be asked for it; add it.")
+    content_type = rule.get("content_type") or FORM
+    payload = rule.get("payload")
+    outline = Outline(
+        method=rule.get("method") or "GET",
+        url=url_template(beside(settings["url"], rule["url"])),
+        payload=compile_template(payload, context_of(content_type)) if payload else None,
+        content_type=content_type,
+        headers=header_templates(headers_of(settings, rule)),
+        verify_tls=settings.get("verify_tls", True),
+    )
+
+    def value(slot: Slot) -> str:
+        return sender_of(account, _NO_MESSAGE) if slot.name == "FROM" else secret_of(account, slot.words)
+
+    return assembled(
+        outline,
+        outline.url.fill(value),
+        [(name, template.fill(value)) for name, template in outline.headers],
+        outline.payload.fill(value) if outline.payload else "",
+    )
+
+
+def headers_of(settings: Mapping[str, Any], rule: Mapping[str, Any]) -> list[Mapping[str, str]]:
+    """Its own headers; without any, those that messages are sent with."""
+    given = rule.get("headers")
+    if given is not None:
+        return list(given)
+    headers = settings.get("headers") or ()
+    return [
+        one
+        for one in headers
+        if one["name"].lower() != "content-type"
+        and all(slot.name in PLACEHOLDERS for _, template in header_templates([one]) for slot in template.slots)
+    ]
+
+
+def beside(url: str, given: str) -> str:
+    """An address at the same host, where only a path is given."""
+    if not given.startswith("/"):
+        return given
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}{given}"
+
+
+def read_balance(settings: Mapping[str, Any], answer: Answer) -> Balance:
+    """The number where the settings say; without a path, the first number in the answer."""
+    rule: Mapping[str, Any] = settings.get("balance") or {}
+    if answer.status // 100 != 2:
+        raise UnreadableAnswer(f"The gateway answered HTTP {answer.status}, which is no balance.")
+    document = read_json(answer.body)
+    said = _said(rule, answer.body.decode("utf-8", "replace"), document)
+    number = _NUMBER.search(said)
+    if number is None:
+        raise UnreadableAnswer("The answer has no number where balance says.")
+    return Balance(_decimal(number[0]), _unit(rule, said, document))
+
+
+def _said(rule: Mapping[str, Any], text: str, document: Any) -> str:
+    if rule.get("path"):
+        value = find(document, parse(rule["path"]))
+        return (as_text(value) if value is not MISSING else None) or ""
+    if rule.get("pattern"):
+        return patterns.captured(rule["pattern"], text) or ""
+    return text
+
+
+def _decimal(text: str) -> Decimal:
+    """12.5, 12,5 and 1,234.50 alike. One comma before three digits groups thousands, as in 1,234."""
+    last = max(text.rfind("."), text.rfind(","))
+    if last < 0:
+        return Decimal(text)
+    whole, mark, rest = text[:last], text[last], text[last + 1 :]
+    plain = whole.replace(",", "").replace(".", "")
+    groups = (mark == "," and len(rest) == 3) or whole.count(mark) > 0
+    return Decimal(f"{plain}{rest}" if groups else f"{plain}.{rest}")
+
+
+def _unit(rule: Mapping[str, Any], said: str, document: Any) -> str:
+    if rule.get("unit_path"):
+        named = as_text(find(document, parse(rule["unit_path"])))
+        if named and re.fullmatch("[A-Za-z]{3}", named):
+            return named.upper()
+    code = _CURRENCY.search(said) if rule.get("path") or rule.get("pattern") else None
+    unit: str = code[0] if code else rule.get("unit") or "credits"
+    return unit

@@ -1,0 +1,144 @@
+"""What the gateway tells us by itself: receipts and inbound messages, by the owner's names for their fields.
+
+The address of a callback holds a token, and so only who knows it is heard; `callback_secret` adds a header to that.
+Our own id rides in the address that `%CALLBACK_URL%` gives, and comes back in its query.
+"""
+
+import hmac
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from shared.adapter import Account, Callback, ForgedCallback, Inbound, Receipt, UnreadableCallback
+from shared.domain.message import EVIDENCE, Status
+from shared.gateways.custom.paths import MISSING, as_text, find, parse, read_json
+
+STATUSES: Final = tuple(sorted(EVIDENCE))
+_LONGEST: Final = 255
+_MOST: Final = 1000
+_ATTEMPT = re.compile(r"[0-9]{1,5}")
+_INTERNATIONAL = re.compile(r"[1-9][0-9]{7,14}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """One thing told, and where it was told."""
+
+    root: Any
+    query: Mapping[str, str]
+
+    def text(self, name: str | None) -> str | None:
+        """What the field says. Forms and queries have plain names; documents have paths."""
+        if not name:
+            return None
+        value = self.root[name] if isinstance(self.root, dict) and name in self.root else find(self.root, parse(name))
+        if value is MISSING:
+            value = self.query.get(name, MISSING)
+        return None if value is MISSING or value is None else as_text(value)
+
+
+def read_callback(account: Account, callback: Callback) -> Sequence[Receipt]:
+    mapping = account.settings.get("receipt")
+    _check_secret(account, callback)
+    if not mapping:
+        raise UnreadableCallback("This gateway's settings have no receipt, so its receipts cannot be read; add it.")
+    statuses = {str(word).casefold(): status for word, status in mapping["statuses"].items()}
+    items = list(_items(callback, mapping))
+    receipts = [_receipt(item, mapping, statuses) for item in items]
+    if items and not any(readable for readable, _ in receipts):
+        raise UnreadableCallback("No message or no status is named where receipt says; this is no receipt.")
+    return [receipt for _, receipt in receipts if receipt is not None]
+
+
+def _receipt(item: _Item, mapping: Mapping[str, Any], statuses: Mapping[str, str]) -> tuple[bool, Receipt | None]:
+    """Whether it can be read, and what it says; nothing, where its status is no news to us."""
+    reference = _short(item.text(mapping.get("id")))
+    message_id = _uuid(item.query.get("m")) or _uuid(item.text(mapping.get("own_id")))
+    word = item.text(mapping["status"])
+    if word is None or (reference is None and message_id is None):
+        return False, None
+    status = statuses.get(word.strip().casefold())
+    if status is None:
+        return True, None
+    attempt = item.query.get("a", "") if "m" in item.query else ""
+    code = _short(item.text(mapping.get("code")))
+    return True, Receipt(
+        status=Status(status),
+        message_id=message_id,
+        attempt=int(attempt) if _ATTEMPT.fullmatch(attempt) else None,
+        reference=reference,
+        code=code,
+        opted_out=code is not None and code in {as_text(one) for one in mapping.get("opted_out_codes") or ()},
+    )
+
+
+def read_inbound(account: Account, callback: Callback) -> Sequence[Inbound]:
+    mapping = account.settings.get("inbound")
+    _check_secret(account, callback)
+    if not mapping:
+        raise UnreadableCallback("This gateway's settings have no inbound, so its messages cannot be read; add it.")
+    items = list(_items(callback, mapping))
+    found = [_inbound(item, mapping, account.settings.get("number_format")) for item in items]
+    if items and not any(found):
+        raise UnreadableCallback("No sender or no text is named where inbound says; this is no inbound message.")
+    return [message for message in found if message is not None]
+
+
+def _inbound(item: _Item, mapping: Mapping[str, Any], number_format: str | None) -> Inbound | None:
+    msisdn, text = _short(item.text(mapping["from"])), item.text(mapping["text"])
+    if msisdn is None or text is None:
+        return None
+    if number_format != "national" and _INTERNATIONAL.fullmatch(msisdn):
+        msisdn = f"+{msisdn}"
+    return Inbound(
+        msisdn=msisdn,
+        text=text,
+        to=_short(item.text(mapping.get("to"))) or "",
+        reference=_short(item.text(mapping.get("id"))),
+    )
+
+
+def _check_secret(account: Account, callback: Callback) -> None:
+    """Raise unless the header that the owner agreed on with the gateway is there."""
+    rule = account.settings.get("callback_secret")
+    if not rule:
+        return
+    given = callback.headers.get(rule["header"].lower(), "").encode("utf-8", "replace")
+    wanted = account.secrets.get(rule["secret"], "").encode()
+    if not wanted or not hmac.compare_digest(given, wanted):
+        raise ForgedCallback(f"{rule['header']} does not hold the secret {rule['secret']}; set it at the vendor's.")
+
+
+def _items(callback: Callback, mapping: Mapping[str, Any]) -> Iterator[_Item]:
+    """Everything a request tells: one thing, or the things in a list at the root or where `items` says."""
+    query = dict(callback.query)
+    document = read_json(callback.body) if callback.body and not callback.form else MISSING
+    if document is MISSING:
+        fields = dict(callback.form) or query
+        if not fields:
+            raise UnreadableCallback("The request has no fields.")
+        yield _Item(fields, query)
+        return
+    path = mapping.get("items")
+    root = find(document, parse(path)) if path else document
+    if isinstance(root, list):
+        for one in root[:_MOST]:
+            yield _Item(one, query)
+    elif root is not MISSING:
+        yield _Item(root, query)
+    else:
+        raise UnreadableCallback(f"There is nothing at {path}, where items says.")
+
+
+def _uuid(text: str | None) -> UUID | None:
+    try:
+        return UUID(text or "")
+    except ValueError:
+        return None
+
+
+def _short(text: str | None) -> str | None:
+    stripped = text.strip() if text else ""
+    return stripped if 0 < len(stripped) <= _LONGEST else None

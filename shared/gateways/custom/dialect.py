@@ -1,0 +1,85 @@
+"""One account's dialect: the settings compiled once, and then spoken as any other adapter is."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Final
+
+from shared.adapter import Account, Answer, Balance, Call, Callback, Capabilities, Inbound, Receipt, Sms
+from shared.domain.outcome import Outcome
+from shared.gateways.custom import balances, callbacks, reading, request
+from shared.gateways.custom.account import check_settings as check
+
+KIND: Final = "custom"
+CAPABILITIES: Final = Capabilities(receipts=True, client_reference=True, balance=True, alphanumeric_senders=True)
+_SILENCE: Final = ("text/plain", b"")
+
+
+@dataclass(frozen=True)  # no slots: what is compiled is compiled once, and only when it is needed
+class Dialect:
+    """Made of one account; it takes another one's secrets and addresses, never its settings."""
+
+    account: Account
+    KIND: str = KIND
+
+    @cached_property
+    def CAPABILITIES(self) -> Capabilities:  # noqa: N802 - the contract's
+        settings = self.account.settings
+        receipt = settings.get("receipt") or {}
+        return replace(
+            CAPABILITIES,
+            receipts=bool(receipt),
+            client_reference=bool(receipt) and ("own_id" in receipt or self._asks_for_receipts),
+            balance="balance" in settings,
+        )
+
+    @cached_property
+    def INBOUND_REPLY(self) -> tuple[str, bytes]:  # noqa: N802 - the contract's
+        return _reply(self.account.settings.get("inbound"))
+
+    @cached_property
+    def RECEIPT_REPLY(self) -> tuple[str, bytes]:  # noqa: N802 - the contract's
+        return _reply(self.account.settings.get("receipt"))
+
+    @cached_property
+    def _outline(self) -> request.Outline:
+        return request.outline_of(self.account.settings)
+
+    @cached_property
+    def _reading(self) -> reading.Reading:
+        return reading.reading_of(self.account.settings)
+
+    @property
+    def _asks_for_receipts(self) -> bool:
+        payload = self._outline.payload
+        templates = (self._outline.url, *((payload,) if payload else ()))
+        return any(slot.name == "CALLBACK_URL" for template in templates for slot in template.slots)
+
+    def check_settings(self, settings: Mapping[str, Any], secrets: Mapping[str, str]) -> Mapping[str, Any]:
+        return check(settings, secrets)
+
+    def build_send(self, account: Account, batch: Sequence[Sms]) -> Call:
+        (sms,) = batch
+        return request.build_send(self._outline, account, sms)
+
+    def read_send(self, batch: Sequence[Sms], answer: Answer) -> Sequence[Outcome]:
+        return [reading.read_send(self._reading, batch, answer)] * len(batch)
+
+    def read_callback(self, account: Account, callback: Callback) -> Sequence[Receipt]:
+        return callbacks.read_callback(account, callback)
+
+    def read_inbound(self, account: Account, callback: Callback) -> Sequence[Inbound]:
+        return callbacks.read_inbound(account, callback)
+
+    def build_balance(self, account: Account) -> Call:
+        return balances.build_balance(account)
+
+    def read_balance(self, answer: Answer) -> Balance:
+        return balances.read_balance(self.account.settings, answer)
+
+
+def _reply(mapping: Mapping[str, Any] | None) -> tuple[str, bytes]:
+    reply = (mapping or {}).get("reply")
+    if not reply:
+        return _SILENCE
+    return reply.get("content_type") or "text/plain", (reply.get("body") or "").encode()

@@ -1,0 +1,167 @@
+"""Batches: what goes together, what each message of one comes to, and logins on the way."""
+
+import json
+from time import monotonic
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+import respx
+
+from dispatcher.due import due
+from dispatcher.handover import hand_over, parcels
+from dispatcher.queries.claims import Claimed
+from dispatcher.queries.settlements import Settled
+from shared.db import begin
+from shared.domain.message import Status
+from tests.dispatcher.test_handover import claimed
+from tests.factories import make_campaign, make_gateway, make_msisdn, make_sender_id
+from tests.stages import check_tallies, expand_all, pump_once, statuses
+from tests.worlds import HandWorker
+
+BASE = "https://smsportal.test"
+SEND, LOGIN = f"{BASE}/v3/BulkMessages", f"{BASE}/v3/Authentication"
+SECRETS = {"client_id": "the-client", "api_secret": "the-secret-of-the-client"}
+
+
+async def make(worker: HandWorker, name: str = "portal", **settings: Any) -> UUID:
+    async with worker.transaction() as tx:
+        gateway_id = await make_gateway(
+            tx,
+            worker.sealer,
+            name,
+            kind="smsportal",
+            settings={"base_url": BASE, "sender_id": "LAPWING", "authentication": "basic", **settings},
+            secrets=SECRETS,
+        )
+    async with begin(worker.engine) as tx:
+        await worker.book.read(tx)
+    return gateway_id
+
+
+def people(worker: HandWorker, count: int, **over: Any) -> list[Claimed]:
+    return [claimed(worker, msisdn=make_msisdn(number), **over) for number in range(count)]
+
+
+def taken(request: httpx.Request) -> httpx.Response:
+    count = len(json.loads(request.content)["messages"])
+    return httpx.Response(200, json={"statusCode": 200, "sendResponse": {"eventId": 7, "messages": count}})
+
+
+async def hand(worker: HandWorker, gateway_id: UUID, batch: list[Claimed]) -> list[Settled]:
+    return await hand_over(worker, "bulk", batch, worker.book.accounts[gateway_id], monotonic() + 10)
+
+
+async def test_as_many_as_the_gateway_takes_go_together(worker: HandWorker) -> None:
+    gateway_id = await make(worker)
+    account = worker.book.accounts[gateway_id]
+    batches = parcels(worker, [(one, account) for one in people(worker, 250)])
+    assert sorted(len(batch) for _, batch in batches) == [50, 100, 100]
+
+
+async def test_what_differs_in_sender_or_was_tried_before_goes_apart(worker: HandWorker) -> None:
+    gateway_id = await make(worker)
+    account = worker.book.accounts[gateway_id]
+    some = [*people(worker, 3), *people(worker, 2, sender_id="OTHER"), *people(worker, 2, attempt=2)]
+    batches = parcels(worker, [(one, account) for one in some])
+    assert sorted(len(batch) for _, batch in batches) == [1, 1, 2, 3]
+
+
+async def test_each_of_a_batch_has_its_own_outcome(worker: HandWorker, router: respx.MockRouter) -> None:
+    gateway_id = await make(worker)
+    batch = people(worker, 3)
+    fault = {"customerId": f"{batch[1].id}.1", "status": "InvalidDestination", "errorMessage": "no such number"}
+    answer = {"sendResponse": {"eventId": 7, "messages": 2, "errorReport": {"faults": [fault]}}}
+    router.post(SEND).respond(200, json=answer)
+    settled = await hand(worker, gateway_id, batch)
+    assert [one.status for one in settled] == [Status.SUBMITTED, Status.FAILED, Status.SUBMITTED]
+    assert [one.id for one in settled] == [one.id for one in batch]
+    kept = json.dumps(settled[1].exchange)
+    for one in batch:
+        assert one.msisdn[1:] not in kept
+
+
+async def test_silence_leaves_the_whole_batch_in_doubt(worker: HandWorker, router: respx.MockRouter) -> None:
+    gateway_id = await make(worker)
+    router.post(SEND).mock(side_effect=httpx.ReadTimeout("silence"))
+    settled = await hand(worker, gateway_id, people(worker, 5))
+    assert {(one.status, one.outcome) for one in settled} == {(Status.UNCONFIRMED, "lost")}
+
+
+async def test_campaign_goes_in_batches_and_adds_up(worker: HandWorker, router: respx.MockRouter) -> None:
+    await make(worker)
+    route = router.post(SEND).mock(side_effect=taken)
+    async with worker.transaction() as tx:
+        await make_campaign(tx, [make_msisdn(number) for number in range(20)], now=worker.now())
+    await due(worker)
+    await expand_all(worker)
+    while await pump_once(worker):
+        pass
+    assert await statuses(worker.engine) == {"submitted": 20}
+    assert 3 <= route.call_count <= 6  # eight slots, so eight at a time
+    numbers = [one["destination"] for call in route.calls for one in json.loads(call.request.content)["messages"]]
+    assert len(numbers) == len(set(numbers)) == 20
+    await check_tallies(worker.engine)
+
+
+class TestLogin:
+    async def test_once_for_all(self, worker: HandWorker, router: respx.MockRouter) -> None:
+        gateway_id = await make(worker, authentication="token")
+        login = router.route(url__startswith=f"{BASE}").mock(side_effect=_portal)
+        for _ in range(3):
+            settled = await hand(worker, gateway_id, people(worker, 2))
+            assert {one.status for one in settled} == {Status.SUBMITTED}
+        paths = [call.request.url.path for call in login.calls]
+        assert sum(path.endswith("Authentication") for path in paths) == 1
+
+    async def test_refused_withdraws_nothing_was_sent(self, worker: HandWorker, router: respx.MockRouter) -> None:
+        gateway_id = await make(worker, authentication="token")
+        route = router.route(url__startswith=BASE).respond(401, json={"errorCode": "InvalidCredentials"})
+        (settled,) = await hand(worker, gateway_id, people(worker, 1))
+        assert (settled.outcome, settled.fault, settled.code) == ("refused", "account", "login_refused")
+        assert all(not call.request.url.path.endswith("BulkMessages") for call in route.calls)
+
+    async def test_token_that_has_ended_is_got_anew(self, worker: HandWorker, router: respx.MockRouter) -> None:
+        gateway_id = await make(worker, authentication="token")
+        router.route(url__startswith=BASE).mock(side_effect=_expiring)
+        (first,) = await hand(worker, gateway_id, people(worker, 1))
+        assert (first.status, first.outcome, first.code) == (Status.QUEUED, "not_sent", "login_ended")
+        (second,) = await hand(worker, gateway_id, people(worker, 1))
+        assert second.status is Status.SUBMITTED
+
+
+def _portal(request: httpx.Request) -> httpx.Response:
+    if request.url.path.endswith("Authentication"):
+        return httpx.Response(200, json={"token": "fresh", "schema": "JWT", "expiresInMinutes": 1440})
+    assert request.headers["authorization"] == "Bearer fresh"
+    return taken(request)
+
+
+_LOGINS: list[str] = []
+
+
+def _expiring(request: httpx.Request) -> httpx.Response:
+    """The first token is refused as expired; the second is good."""
+    if request.url.path.endswith("Authentication"):
+        _LOGINS.append(f"token-{len(_LOGINS)}")
+        return httpx.Response(200, json={"token": _LOGINS[-1], "schema": "JWT", "expiresInMinutes": 1440})
+    if request.headers["authorization"] == "Bearer token-0":
+        return httpx.Response(401, json={"errorCode": "AuthenticationToken.Expired"})
+    return taken(request)
+
+
+@pytest.fixture(autouse=True)
+def _no_logins() -> None:
+    _LOGINS.clear()
+
+
+async def test_sender_of_a_campaign_rides_once_in_a_request(worker: HandWorker, router: respx.MockRouter) -> None:
+    gateway_id = await make(worker)
+    async with worker.transaction() as tx:
+        await make_sender_id(tx, gateway_id, "SHOP")
+    async with begin(worker.engine) as tx:
+        await worker.book.read(tx)
+    route = router.post(SEND).mock(side_effect=taken)
+    await hand(worker, gateway_id, people(worker, 3, sender_id="SHOP"))
+    assert json.loads(route.calls[0].request.content)["sendOptions"]["senderId"] == "SHOP"

@@ -1,0 +1,129 @@
+"""The custom gateway on the dispatcher's path: what an answer means is its owner's word, from the moment it changes."""
+
+from time import monotonic
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+import respx
+from sqlalchemy import update
+
+from dispatcher.handover import hand_over
+from dispatcher.queries.claims import Claimed
+from dispatcher.queries.settlements import Settled
+from shared.db import begin
+from shared.domain.message import Status
+from shared.ids import uuid7
+from shared.models import Gateway
+from tests.factories import GATEWAY_SECRET, TEXT, make_gateway, make_msisdn
+from tests.worlds import HandWorker
+
+URL = "https://own.example/send"
+SETTINGS: dict[str, Any] = {
+    "url": URL,
+    "method": "POST",
+    "content_type": "application/json",
+    "payload": '{"to": "%TO%", "text": "%MESSAGE%"}',
+    "headers": [{"name": "Authorization", "value": "App %SECRET:api_secret%"}],
+    "success_text": "OK",
+    "reference_path": "id",
+    "code_path": "code",
+    "faults": [{"codes": [7], "fault": "opted_out"}],
+}
+
+
+@pytest.fixture
+async def gateway(worker: HandWorker) -> UUID:
+    async with worker.transaction() as tx:
+        gateway_id = await make_gateway(tx, worker.sealer, kind="custom", settings=SETTINGS)
+    await read(worker)
+    return gateway_id
+
+
+async def read(worker: HandWorker) -> None:
+    async with begin(worker.engine) as tx:
+        await worker.book.read(tx)
+
+
+async def hand(worker: HandWorker, gateway_id: UUID) -> Settled:
+    claimed = Claimed(
+        id=uuid7(),
+        attempt=1,
+        kind="personal",
+        msisdn=make_msisdn(7),
+        msisdn_hash=b"hash",
+        text=TEXT,
+        sender_id=None,
+        location_id=None,
+        segments=1,
+        campaign_message_id=None,
+        tried=None,
+        not_before=worker.now(),
+        expires_at=None,
+    )
+    account = worker.book.accounts[gateway_id]
+    (settled,) = await hand_over(worker, "urgent", [claimed], account, monotonic() + 10)
+    return settled
+
+
+async def test_a_message_is_handed_over_as_its_owner_says(
+    worker: HandWorker, router: respx.MockRouter, gateway: UUID
+) -> None:
+    route = router.post(URL).respond(200, json={"id": "R1", "status": "OK"})
+    found = await hand(worker, gateway)
+    assert (found.status, found.reference) == (Status.SUBMITTED, "R1")
+    request = route.calls.last.request
+    assert request.headers["authorization"] == f"App {GATEWAY_SECRET}"
+    assert make_msisdn(7).encode() in request.content
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "code"),
+    [
+        pytest.param(
+            httpx.Response(200, json={"status": "FAIL"}), Status.UNCONFIRMED, "no_success_in_answer", id="2xx"
+        ),
+        pytest.param(httpx.Response(500, text="OK"), Status.UNCONFIRMED, "http_5xx", id="5xx"),
+        pytest.param(httpx.Response(200, json={"code": 7}), Status.FAILED, "7", id="mapped"),
+        pytest.param(httpx.Response(429), Status.QUEUED, "http_429", id="429"),
+    ],
+)
+async def test_nothing_is_handed_over_again_but_a_refusal(
+    worker: HandWorker, router: respx.MockRouter, gateway: UUID, answer: httpx.Response, status: Status, code: str
+) -> None:
+    router.post(URL).mock(return_value=answer)
+    found = await hand(worker, gateway)
+    assert (found.status, found.code) == (status, code)
+    assert GATEWAY_SECRET not in str(found.exchange)
+    assert TEXT not in str(found.exchange)
+
+
+async def test_the_adapter_is_kept_until_its_settings_change(
+    worker: HandWorker, router: respx.MockRouter, gateway: UUID
+) -> None:
+    account = worker.book.accounts[gateway]
+    adapter = worker.book.adapter_of(account)
+    await read(worker)
+    assert worker.book.adapter_of(worker.book.accounts[gateway]) is adapter
+    async with worker.transaction() as tx:
+        await tx.execute(
+            update(Gateway).where(Gateway.id == gateway).values(settings={**SETTINGS, "success_text": "SENT"})
+        )
+    await read(worker)
+    router.post(URL).respond(200, text="SENT")
+    assert (await hand(worker, gateway)).status is Status.SUBMITTED
+    # A hand-over that began before the change goes by what it began with.
+    assert worker.book.adapter_of(account) == adapter
+    assert worker.book.adapter_of(worker.book.accounts[gateway]) != adapter
+
+
+async def test_a_broken_one_stops_no_other(worker: HandWorker, router: respx.MockRouter, gateway: UUID) -> None:
+    async with worker.transaction() as tx:
+        broken = await make_gateway(
+            tx, worker.sealer, "broken", kind="custom", settings={"url": "%NOBODY%"}, priority=2
+        )
+    await read(worker)
+    router.post(URL).respond(200, text="OK")
+    assert (await hand(worker, broken)).code == "build_failed"
+    assert (await hand(worker, gateway)).status is Status.SUBMITTED

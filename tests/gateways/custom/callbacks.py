@@ -1,0 +1,179 @@
+"""What the gateway tells us by itself, in every form that gateways use."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from shared.adapter import Account, Callback, ForgedCallback, Inbound, Receipt, UnreadableCallback
+from shared.domain.message import Status
+from tests.gateways.cases import Inbounds, Receives, Stranger
+from tests.gateways.custom.account import CALLBACK_URL, HELLO, INBOUND_URL, SETTINGS, STATUS_URL, account, rich
+
+FORM = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
+JSON = {"content-type": "application/json"}
+
+
+def by_get(fields: Mapping[str, str], url: str = STATUS_URL) -> Callback:
+    return Callback("GET", f"{url}{'&' if '?' in url else '?'}{urlencode(fields)}")
+
+
+def by_form(fields: Mapping[str, str], url: str = STATUS_URL) -> Callback:
+    return Callback("POST", url, FORM, urlencode(fields).encode())
+
+
+def by_json(document: object, url: str = STATUS_URL, headers: Mapping[str, str] = JSON) -> Callback:
+    return Callback("POST", url, headers, json.dumps(document).encode())
+
+
+NEWS = {"messageId": "0A1", "status": "delivered", "msisdn": "447700900123"}
+DELIVERED = Receipt(Status.DELIVERED, reference="0A1")
+OURS = Receipt(Status.DELIVERED, message_id=HELLO.id, attempt=2, reference="0A1")
+
+
+def _receipt(**over: Any) -> Account:
+    return rich(receipt={**SETTINGS["receipt"], **over})
+
+
+NESTED = _receipt(items="results", id="message.id", status="message.state")
+ROOT = _receipt(id="id", status="status.type")
+GUARDED = account(
+    SETTINGS,
+    secrets={"api_key": "k", "callback_key": "right"},
+    callback_secret={"header": "X-Callback-Key", "secret": "callback_key"},
+)
+RECEIVES = [
+    Receives("a query", by_get(NEWS), [DELIVERED]),
+    Receives("a form", by_form(NEWS), [DELIVERED]),
+    Receives("JSON", by_json(NEWS), [DELIVERED]),
+    Receives("JSON that does not say so", by_json(NEWS, headers={}), [DELIVERED]),
+    Receives("with our id in the address", by_json(NEWS, CALLBACK_URL), [OURS]),
+    Receives("with our id in the address, by GET", by_get(NEWS, CALLBACK_URL), [OURS]),
+    Receives("with our id in the address, as a form", by_form(NEWS, CALLBACK_URL), [OURS]),
+    Receives(
+        "with our id alone",
+        by_json({"status": "delivered"}, CALLBACK_URL),
+        [Receipt(Status.DELIVERED, message_id=HELLO.id, attempt=2)],
+    ),
+    Receives(
+        "with our id among its fields",
+        by_json({**NEWS, "client-ref": str(HELLO.id)}),
+        [Receipt(Status.DELIVERED, message_id=HELLO.id, reference="0A1")],
+    ),
+    Receives("with an id that is none of ours", by_json({**NEWS, "client-ref": "42"}), [DELIVERED]),
+    Receives("with an address that is none of ours", by_json(NEWS, f"{STATUS_URL}?m=42&a=x"), [DELIVERED]),
+    *(
+        Receives(word, by_form({**NEWS, "status": word}), [Receipt(status, reference="0A1")])
+        for word, status in {
+            "accepted": Status.SENT,
+            "Delivrd": Status.DELIVERED,
+            " DELIVERED ": Status.DELIVERED,
+            "failed": Status.UNDELIVERED,
+        }.items()
+    ),
+    Receives("a status from the future", by_form({**NEWS, "status": "pondered"}), []),
+    Receives(
+        "a code",
+        by_form({**NEWS, "status": "failed", "err-code": "7"}),
+        [Receipt(Status.UNDELIVERED, reference="0A1", code="7")],
+    ),
+    Receives(
+        "opted out",
+        by_json({**NEWS, "status": "failed", "err-code": 99}),
+        [Receipt(Status.UNDELIVERED, reference="0A1", code="99", opted_out=True)],
+    ),
+    Receives("a number for an id", by_json({**NEWS, "messageId": 77}), [Receipt(Status.DELIVERED, reference="77")]),
+    Receives(
+        "several in a list",
+        by_json(
+            {
+                "results": [
+                    {"message": {"id": "1", "state": "delivered"}},
+                    {"message": {"id": "2", "state": "failed"}},
+                    {"message": {"id": "3", "state": "pondered"}},
+                    {"nothing": 1},
+                ]
+            }
+        ),
+        [Receipt(Status.DELIVERED, reference="1"), Receipt(Status.UNDELIVERED, reference="2")],
+        NESTED,
+    ),
+    Receives(
+        "a list at the root",
+        by_json([{"id": "1", "status": {"type": "DELIVERED"}}, {"id": "2", "status": {"type": "failed"}}]),
+        [Receipt(Status.DELIVERED, reference="1"), Receipt(Status.UNDELIVERED, reference="2")],
+        ROOT,
+    ),
+    Receives(
+        "one that is no list",
+        by_json({"id": "1", "status": {"type": "DELIVERED"}}),
+        [Receipt(Status.DELIVERED, reference="1")],
+        ROOT,
+    ),
+    Receives("a list with nothing in it is a trial", by_json([]), [], ROOT),
+    Receives("a list of things that are none", by_json([1, "x", None]), UnreadableCallback, ROOT),
+    Receives("nothing where the list should be", by_json({"other": []}), UnreadableCallback, NESTED),
+    Receives(
+        "numbers for statuses",
+        by_json({**NEWS, "status": 4}),
+        [Receipt(Status.DELIVERED, reference="0A1")],
+        _receipt(statuses={"4": "delivered"}),
+    ),
+    Receives("no message named", by_json({"status": "delivered"}), UnreadableCallback),
+    Receives("no status", by_json({"messageId": "1"}), UnreadableCallback),
+    Receives("where none were asked for", by_json(NEWS), UnreadableCallback, rich(receipt=None)),
+    Receives("with the secret", by_json(NEWS, headers={**JSON, "x-callback-key": "right"}), [DELIVERED], GUARDED),
+    Receives(
+        "with another secret", by_json(NEWS, headers={**JSON, "x-callback-key": "wrong"}), ForgedCallback, GUARDED
+    ),
+    Receives("without the secret", by_json(NEWS), ForgedCallback, GUARDED),
+    Receives(
+        "with an empty secret, where ours is lost",
+        by_json(NEWS, headers={**JSON, "x-callback-key": ""}),
+        ForgedCallback,
+        account(SETTINGS, secrets={}, callback_secret={"header": "X-Callback-Key", "secret": "callback_key"}),
+    ),
+]
+
+SAID = {"msisdn": "447700900123", "to": "447700900555", "text": "See you at 5 ☕", "messageId": "0B2"}
+REPLY = Inbound(msisdn="+447700900123", text="See you at 5 ☕", to="447700900555", reference="0B2")
+INBOUNDS = [
+    Inbounds("a query", by_get(SAID, INBOUND_URL), [REPLY]),
+    Inbounds("a form", by_form(SAID, INBOUND_URL), [REPLY]),
+    Inbounds("JSON", by_json(SAID, INBOUND_URL), [REPLY]),
+    Inbounds("with its plus", by_json({**SAID, "msisdn": "+447700900123"}, INBOUND_URL), [REPLY]),
+    Inbounds(
+        "from inside the country",
+        by_json({**SAID, "msisdn": "07700900123"}, INBOUND_URL),
+        [Inbound(msisdn="07700900123", text=REPLY.text, to=REPLY.to, reference="0B2")],
+    ),
+    Inbounds(
+        "where numbers are national",
+        by_json({**SAID, "msisdn": "7700900123"}, INBOUND_URL),
+        [Inbound(msisdn="7700900123", text=REPLY.text, to=REPLY.to, reference="0B2")],
+        rich(number_format="national"),
+    ),
+    Inbounds(
+        "an empty text",
+        by_json({**SAID, "text": ""}, INBOUND_URL),
+        [Inbound(msisdn="+447700900123", text="", to="447700900555", reference="0B2")],
+    ),
+    Inbounds(
+        "several",
+        by_json({"messages": [SAID, {**SAID, "messageId": "0B3"}]}, INBOUND_URL),
+        [REPLY, Inbound(msisdn=REPLY.msisdn, text=REPLY.text, to=REPLY.to, reference="0B3")],
+        rich(inbound={**SETTINGS["inbound"], "items": "messages"}),
+    ),
+    Inbounds("no sender", by_json({"text": "x"}, INBOUND_URL), UnreadableCallback),
+    Inbounds("no text", by_json({"msisdn": "447700900123"}, INBOUND_URL), UnreadableCallback),
+    Inbounds("where none are expected", by_json(SAID, INBOUND_URL), UnreadableCallback, rich(inbound=None)),
+    Inbounds("without the secret", by_json(SAID, INBOUND_URL), ForgedCallback, GUARDED),
+]
+STRANGERS = [
+    Stranger("nothing", Callback("POST", STATUS_URL)),
+    Stranger("a query", Callback("GET", f"{STATUS_URL}?x=1")),
+    Stranger("bytes", Callback("POST", STATUS_URL, {}, b"\xff\x00")),
+    Stranger("a document of another kind", by_json({"hello": "world"})),
+    Stranger("a scalar", by_json("hello")),
+    Stranger("a form of another kind", by_form({"x": "1"})),
+]
