@@ -83,6 +83,6 @@ def _runtime(said: str, script: str) -> str:
 def _syntax(said: str) -> str:
     """Lua speaks of the script only; of what it quotes, a literal may be a secret and is left out."""
     near = _NEAR.search(said)
-    if near and re.match(r" near '(?:[\"']|\[[\[=])", near[0]):
+    if near and re.match(r" near '(?:[\"'\d]|\.\d|\[[\[=])", near[0]):
         said = said[: near.start()]
     return said[:_LONGEST] if said.isprintable() else "it is not Lua 5.4"

@@ -115,6 +115,15 @@ SLOW: Final = [
 ]
 
 ESCAPES: Final = [
+    body("setmetatable({}, {__gc = function() while true do end end})", Reason.RUNTIME, id="a finalizer"),
+    body("getmetatable('').__index = nil", Reason.RUNTIME, id="the strings' own metatable"),
+    body("coroutine.wrap(function() while true do end end)()", Reason.RUNTIME, id="a coroutine has no hook"),
+    body("os.execute('true')", Reason.RUNTIME, id="a command"),
+    body("io.open('/etc/passwd')", Reason.RUNTIME, id="a file"),
+    body("require('os').exit()", Reason.RUNTIME, id="a module"),
+    body("debug.sethook()", Reason.RUNTIME, id="takes the hook away"),
+    body("return load('return 1')", Reason.RUNTIME, id="a chunk of its own"),
+    body("error(('x'):upper(), 9)", Reason.RUNTIME, id="an error from a level that is not there"),
     body(f"{BIG} return s:byte(1, -1)", Reason.RUNTIME, id="a million bytes as values"),
     body("return ('x'):upper():lower():sub(1, 1)", "x", id="methods that are left"),
     body("string.upper = nil return ('x'):upper()", "X", id="the library of methods cannot be reached"),
@@ -172,6 +181,7 @@ RESULTS: Final = [
     body("return 'é\\0\\127\\\\\"\\u{1F600}'", 'é\0\x7f\\"😀', id="characters"),
     body("return 'x', 'y'", "x", id="only the first counts"),
     body("return nil", Reason.BAD_RESULT, id="nothing"),
+    body("return json.null", Reason.BAD_RESULT, id="null itself"),
     body("return 5", Reason.BAD_RESULT, id="a number"),
     body("return true", Reason.BAD_RESULT, id="a boolean"),
     body("return build", Reason.BAD_RESULT, id="a function"),

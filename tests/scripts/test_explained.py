@@ -84,6 +84,8 @@ SYNTAX = [
         None,
         id="bytecode",
     ),
+    pytest.param("script:2: syntax error near '4711'", "syntax error", 2, id="a number"),
+    pytest.param("script:2: malformed number near '.5x'", "malformed number", 2, id="a fraction"),
     pytest.param("script:1: \x00", "it is not Lua 5.4", 1, id="not printable"),
 ]
 

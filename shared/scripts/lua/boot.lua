@@ -184,6 +184,9 @@ local function perform(source, name, parameters)
   elseif kind ~= "string" and kind ~= "table" then
     refuse("bad-result", "it gave a " .. kind .. ", and a string or a table is needed")
   end
+  if result == null then
+    refuse("bad-result", "it gave a nil, and a string or a table is needed")
+  end
   return encode(result)
 end
 
