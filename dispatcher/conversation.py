@@ -123,7 +123,8 @@ async def _read_by_script(worker: Worker, scripted: Scripted, script: str, sms: 
         "sms": scripted.script_input(said.account, sms),
     }
     try:
-        told: object = await worker.scripts.call(script, "read", given, owner=str(said.account.gateway_id))
+        # Turns of its own: a `read` that never ends would otherwise be forgiven for each `build` that does.
+        told: object = await worker.scripts.call(script, "read", given, owner=f"{said.account.gateway_id} read")
         outcome = scripted.read_from_script(sms, answer, told)
     except ScriptFailed as failure:
         if failure.reason in _HAS_NO_SAY:
