@@ -137,14 +137,21 @@ def _again(worker: Worker, claimed: Claimed, gateway_id: UUID, outcome: Outcome)
         return routing.Again(0.0, tuple(tried))
     if isinstance(outcome, Lost) and outcome.cause == LOGIN_ENDED and claimed.attempt < routing.MAX_ATTEMPTS:
         return routing.Again(LOGIN_SECONDS, tuple(tried))
-    others = {
+    later = {
         route.gateway_id
         for route in worker.book.routes
         if route.gateway_id != gateway_id
-        and route.gateway_id not in tried
+        and route.gateway_id not in (claimed.refused or ())
         and routing.serves(route, sender_id=claimed.sender_id, location_id=claimed.location_id)
     }
-    return routing.after_certain_no(outcome, gateway_id=gateway_id, tried=tried, attempt=claimed.attempt, others=others)
+    return routing.after_certain_no(
+        outcome,
+        gateway_id=gateway_id,
+        tried=tried,
+        attempt=claimed.attempt,
+        others=later.difference(tried),
+        later=later,
+    )
 
 
 def _words_of(outcome: Refused | Lost) -> dict[str, Any]:

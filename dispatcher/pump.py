@@ -45,6 +45,7 @@ class Pump:
         self.in_flight = 0
         self._freed = asyncio.Event()
         self._short = False
+        self._most = self.slots  # rows in one claim: fewer while the database is slow, lest they be stale at once
         self._expire_at = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self._settler = Settler(worker, lane, on_settled=self._free)
@@ -69,14 +70,15 @@ class Pump:
         bell = self.worker.bells[self.lane]
         bell.clear()
         self._short = False
+        wanted = min(free, self._most)
         try:
-            taken = await self._claim(free)
+            taken = await self._claim(wanted)
         except Exception as error:
             if not is_outage(error):
                 log.exception("claim failed", extra={"lane": self.lane})
             await self.worker.sleep(self.worker.stopping, OUTAGE_SECONDS)
             return
-        if taken == free or (taken and not self.in_flight):
+        if taken == wanted or (taken and not self.in_flight):
             return
         # A campaign may have left some of its share to others: the next slots that come free are worth a look.
         self._short = taken > 0
@@ -107,17 +109,25 @@ class Pump:
             await write_tallies(tx, taken.moves, writer=worker.writer * 8 + (self.lane == "urgent"))
             if intents:
                 failpoints.hit("before_claim_commit")
-        looked_at = monotonic()
+        self._pace_claims(slots, seconds=monotonic() - begun)
         if intents:
             failpoints.hit("after_claim_commit")
         start_by = min(
             begun + worker.limits.lease - worker.limits.deadline - worker.limits.lease / 6,
-            # A stop, a STOP or an expiry may have been committed since: a process that was paused claims again.
-            looked_at + worker.limits.fresh,
+            # A stop, a STOP or an expiry may have been committed since the statement looked, which was after `begun`.
+            # Whoever was paused since, or waited for a slow database, claims again.
+            begun + worker.limits.fresh,
         )
         for account, batch in parcels(worker, intents):
             self._start(batch, account, start_by=start_by)
         return taken.rows
+
+    def _pace_claims(self, slots: int, *, seconds: float) -> None:
+        """Claim less at a time where that takes so long that what was looked at is stale before anything has left."""
+        if seconds > self.worker.limits.fresh / 2:
+            self._most = max(1, slots // 2)
+        elif slots == self._most:
+            self._most = min(self.slots, 2 * self._most)
 
     async def _expire(self) -> None:
         """Close what nobody can be handed to before its time is over."""
@@ -134,9 +144,11 @@ class Pump:
         intents: list[tuple[Claimed, Account]] = []
         homeless: list[Claimed] = []
         for one in claimed:
-            gateway_id = routing.choose(
-                self.worker.book.routes, sender_id=one.sender_id, location_id=one.location_id, tried=one.tried or ()
-            ) or routing.choose(self.worker.book.routes, sender_id=one.sender_id, location_id=one.location_id)
+            routes, wanted = self.worker.book.routes, {"sender_id": one.sender_id, "location_id": one.location_id}
+            refused = one.refused or ()
+            gateway_id = routing.choose(routes, **wanted, tried=(*(one.tried or ()), *refused)) or routing.choose(
+                routes, **wanted, tried=refused
+            )
             if gateway_id is None:
                 homeless.append(one)
             else:

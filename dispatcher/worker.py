@@ -39,8 +39,9 @@ class Limits:
 
     deadline: float = 10.0
     lease: float = 30.0
-    # What a claim looked at holds for so long; counted from its commit, lest a slow database keep everything stale.
-    fresh: float = 0.8
+    # What a claim looked at holds for so long, counted from before it looked: no hand-over begins more than a second
+    # after a stop or a STOP was committed.
+    fresh: float = 0.9
     bulk_slots: int = 500
     urgent_slots: int = 100
     expand_slice: int = 2_000

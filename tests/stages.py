@@ -26,9 +26,9 @@ async def expand_all(worker: Worker) -> int:
     return made
 
 
-async def pump_once(worker: Worker, lane: str = "bulk", *, slots: int | None = None) -> int:
+async def pump_once(worker: Worker, lane: str = "bulk", *, slots: int | None = None, pump: Pump | None = None) -> int:
     """One claim, its hand-overs and their settlement; how many rows were taken."""
-    pump = Pump(worker, lane)
+    pump = pump or Pump(worker, lane)
     worker.book.forget()
     settling = asyncio.create_task(pump._settler.run())
     try:

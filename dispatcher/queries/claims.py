@@ -33,7 +33,8 @@ class Claimed(NamedTuple):
     location_id: str | None
     segments: int
     campaign_message_id: UUID | None
-    tried: list[UUID] | None
+    tried: list[UUID] | None  # in this round
+    refused: list[UUID] | None  # by whom this message was refused: they are not asked again
     not_before: datetime
     expires_at: datetime | None
 
@@ -74,7 +75,10 @@ _MOVE = """
     FROM fated f
     WHERE m.id = f.id AND m.status = 'queued'
     RETURNING f.fate, m.id, m.attempt, m.kind, m.msisdn, m.msisdn_hash, m.text, m.sender_id, m.location_id, m.segments,
-              m.campaign_message_id, m.tried_gateway_ids, m.not_before, m.expires_at
+              m.campaign_message_id, m.tried_gateway_ids,
+              CASE WHEN m.tried_gateway_ids IS NOT NULL THEN ARRAY(
+                  SELECT a.gateway_id FROM attempts a WHERE a.message_id = m.id AND a.fault = 'gateway') END,
+              m.not_before, m.expires_at
 """
 
 # Every running campaign that has something due gets an equal share of the free slots, so that a large one cannot

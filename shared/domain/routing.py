@@ -60,11 +60,18 @@ def serves(route: Route, *, sender_id: str | None, location_id: str | None) -> b
 
 
 def after_certain_no(
-    outcome: Outcome, *, gateway_id: UUID, tried: Sequence[UUID], attempt: int, others: Collection[UUID]
+    outcome: Outcome,
+    *,
+    gateway_id: UUID,
+    tried: Sequence[UUID],
+    attempt: int,
+    others: Collection[UUID],
+    later: Collection[UUID],
 ) -> Again | None:
     """What follows a hand-over that certainly did not arrive; None means that nobody is left to ask.
 
-    `others` are the gateways that could still take this message, `gateway_id` not among them.
+    `others` are the gateways that could still take this message in this round, `later` those that could in another
+    one: all that serve it and have not refused it. `gateway_id` is in neither.
     """
     fault = outcome.fault if isinstance(outcome, Refused) else None
     if fault in {Fault.MESSAGE, Fault.OPTED_OUT}:
@@ -73,14 +80,14 @@ def after_certain_no(
         # The gateway is withdrawn, so it need not be remembered as tried; the message waits for its owner.
         return Again(0.0, tuple(tried))
     # This gateway will not change its mind about this message; one that was out of reach may come back.
-    if fault is Fault.GATEWAY and not others and not tried:
+    if fault is Fault.GATEWAY and not later:
         return None
     if attempt >= MAX_ATTEMPTS:
         return None
     if others:
         return Again(0.0, (*tried, gateway_id))
     asked = outcome.retry_after if isinstance(outcome, Refused) else None
-    # Nobody else is left: a new round begins, in which every gateway may be asked again.
+    # Nobody else is left: a new round begins, in which every gateway may be asked again that has not refused.
     return Again(_delay(attempt, asked), ())
 
 

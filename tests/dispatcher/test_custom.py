@@ -59,6 +59,7 @@ async def hand(worker: HandWorker, gateway_id: UUID) -> Settled:
         segments=1,
         campaign_message_id=None,
         tried=None,
+        refused=None,
         not_before=worker.now(),
         expires_at=None,
     )

@@ -48,6 +48,7 @@ def claimed(worker: HandWorker, **over: Any) -> Claimed:
         "segments": 1,
         "campaign_message_id": None,
         "tried": None,
+        "refused": None,
         "not_before": worker.now(),
         "expires_at": None,
     }

@@ -1,6 +1,7 @@
 """Pump: claim what may be sent, hand it over once, settle it; and nothing of it twice, whoever dies in between."""
 
 import asyncio
+import time
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -317,6 +318,35 @@ async def test_final_answers_are_not_asked_of_the_second_gateway(
     await check_tallies(worker.engine)
 
 
+async def test_refused_by_both_gateways_is_final(
+    worker: HandWorker, router: respx.MockRouter, second: UUID, by_hand: HandClock
+) -> None:
+    first_route = at(router, answer=refused(GATEWAY))
+    second_route = at(router, "second", answer=refused(GATEWAY))
+    message_id = await queue_one(worker)
+    for _ in range(3):
+        await pump_all(worker, "urgent")
+        await by_hand.advance(hours=1)
+    row = await message_of(worker.engine, message_id)
+    assert (row.status, row.failure, row.attempt) == (Status.FAILED, str(GATEWAY), 2)
+    assert (first_route.call_count, second_route.call_count) == (1, 1)
+
+
+async def test_who_refused_is_not_asked_again_while_the_other_is_busy(
+    worker: HandWorker, router: respx.MockRouter, second: UUID, by_hand: HandClock
+) -> None:
+    first_route = at(router, answer=refused(GATEWAY))
+    busy = httpx.Response(429, json={"code": 20429})
+    answers = iter([busy, busy, None])
+    second_route = at(router, "second", answer=lambda request: next(answers) or taken(request))
+    message_id = await queue_one(worker)
+    for _ in range(4):
+        await pump_all(worker, "urgent")
+        await by_hand.advance(hours=1)
+    assert (await message_of(worker.engine, message_id)).status is Status.SUBMITTED
+    assert (first_route.call_count, second_route.call_count) == (1, 3)
+
+
 async def test_silence_is_unconfirmed_and_never_sent_again(
     worker: HandWorker, router: respx.MockRouter, second: UUID, by_hand: HandClock
 ) -> None:
@@ -515,6 +545,29 @@ async def test_what_was_claimed_too_long_ago_is_claimed_again(
     await check_tallies(worker.engine)
     assert await pump_all(another()) == 3
     assert route.call_count == 3
+
+
+async def test_stop_during_a_slow_claim_is_honoured(
+    worker: HandWorker, another: Any, router: respx.MockRouter, first: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the statement saw is stale by the time of its commit: nothing leaves, and the next claim is smaller."""
+    route = at(router)
+    await queue_campaign(worker, NUMBERS[:8])
+    hurried = another(fresh=0.2)
+    pump = Pump(hurried, "bulk")
+
+    def slow(name: str) -> None:
+        if name == "before_claim_commit":
+            time.sleep(0.3)  # the database takes its time
+
+    with monkeypatch.context() as patch:
+        patch.setattr("dispatcher.failpoints.hit", slow)
+        assert await pump_once(hurried, pump=pump) == 8
+    assert not route.called
+    assert await statuses(worker.engine) == {"queued": 8}
+    assert pump._most == 4
+    pump._pace_claims(4, seconds=0.01)
+    assert pump._most == 8
 
 
 # --- who dies in between

@@ -73,9 +73,16 @@ def test_one_that_is_shut_serves_nobody(over: dict[str, bool]) -> None:
 
 
 def after(
-    outcome: Outcome, *, attempt: int = 1, tried: Sequence[UUID] = (), others: Sequence[UUID] = ()
+    outcome: Outcome,
+    *,
+    attempt: int = 1,
+    tried: Sequence[UUID] = (),
+    others: Sequence[UUID] = (),
+    later: Sequence[UUID] | None = None,
 ) -> Again | None:
-    return after_certain_no(outcome, gateway_id=A, tried=tried, attempt=attempt, others=others)
+    """`later` are usually the others and those tried before."""
+    back = {*others, *tried} if later is None else later
+    return after_certain_no(outcome, gateway_id=A, tried=tried, attempt=attempt, others=others, later=back)
 
 
 @pytest.mark.parametrize("fault", [Fault.MESSAGE, Fault.OPTED_OUT])
@@ -101,6 +108,18 @@ def test_only_gateway_that_will_not_take_it() -> None:
 @pytest.mark.parametrize("outcome", [Refused(Fault.GATEWAY, "x"), THROTTLED, NOT_SENT], ids=str)
 def test_new_round_begins_when_all_were_asked(outcome: Outcome) -> None:
     again = after(outcome, tried=(B,))
+    assert again is not None
+    assert again.tried == ()
+
+
+def test_refused_by_all_is_final() -> None:
+    """The other one has refused it, too: neither will change its mind."""
+    assert after(Refused(Fault.GATEWAY, "x"), attempt=2, tried=(B,), later=()) is None
+
+
+@pytest.mark.parametrize("outcome", [THROTTLED, NOT_SENT], ids=str)
+def test_who_was_out_of_reach_is_asked_again_though_the_other_refused(outcome: Outcome) -> None:
+    again = after(outcome, attempt=2, tried=(B,), later=())
     assert again is not None
     assert again.tried == ()
 
