@@ -24,6 +24,7 @@ from dispatcher import failpoints
 from dispatcher.balances import balances
 from dispatcher.book import FRESH_SECONDS, Book
 from dispatcher.due import due
+from dispatcher.ending import end
 from dispatcher.engine import Limits as DoorLimits
 from dispatcher.expand import expand
 from dispatcher.finish import cancel_requested, empty_stopped, finish
@@ -201,14 +202,13 @@ async def _with_redis(worker: Worker, event: str, run: Callable[[], Coroutine[An
     while not worker.stopping.is_set():
         running = asyncio.create_task(run())
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        running.cancel()
-        try:
-            await running
-        except asyncio.CancelledError:
-            pass
-        except (RedisError, OSError, TimeoutError) as error:
+        await end(running)
+        error = None if running.cancelled() else running.exception()
+        if isinstance(error, RedisError | OSError | TimeoutError):
             log.warning(event, extra={"cause": type(error).__name__})
             await worker.sleep(worker.stopping, RECONNECT_SECONDS)
+        elif error is not None:
+            raise error
     stopping.cancel()
 
 

@@ -4,7 +4,6 @@ Its jobs carry nothing, and one that is lost costs a second.
 """
 
 import asyncio
-import contextlib
 import json
 from collections.abc import Callable
 from typing import Any, Final
@@ -13,6 +12,8 @@ from arq import Worker as ArqWorker
 from arq import cron
 from arq.connections import ArqRedis, RedisSettings, create_pool
 from arq.typing import WorkerCoroutine
+
+from dispatcher.ending import end
 
 TICK: Final = "tick"
 EVERY_SECOND: Final = set(range(60))
@@ -47,9 +48,7 @@ async def tick(url: str, dispatcher: str, *, ticked: Callable[[], Any]) -> None:
         await asyncio.wait({running})
         running.result()
     finally:
-        running.cancel()
-        with contextlib.suppress(asyncio.CancelledError, Exception):
-            await running
+        await end(running)
         await pool.aclose()
 
 
