@@ -107,11 +107,21 @@ async def get_campaign(campaign_id: UUID, tx: Reader, _caller: CanRead) -> Campa
     return await views.whole(tx, await queries.get_campaign(tx, campaign_id))
 
 
-@router.patch("/{campaign_id}", responses=problems(404, law.CampaignNotEditable, CampaignNameTaken, InvalidCampaign))
+@router.patch(
+    "/{campaign_id}",
+    responses=problems(
+        404,
+        law.CampaignNotEditable,
+        law.CampaignNotStartable,
+        law.OptInNotAcknowledged,
+        CampaignNameTaken,
+        InvalidCampaign,
+    ),
+)
 async def change_campaign(
     campaign_id: UUID, wanted: CampaignPatch, tx: Tx, caller: CanManage, now: Now, res: Res
 ) -> CampaignOut:
-    """Change a draft or a scheduled campaign; what is not named stays as it is."""
+    """Change a draft or a scheduled campaign; what is not named stays as it is. A scheduled one stays fit to start."""
     campaign = await queries.lock_campaign(tx, campaign_id)
     law.check_editable(campaign.status)
     given = wanted.model_fields_set
@@ -138,7 +148,19 @@ async def change_campaign(
         values["starts_at"] = content.starts_at(wanted.messages)
     await content.store_targets(tx, campaign_id, targets)
     await queries.update_campaign(tx, campaign_id, values)
-    return await views.whole(tx, await queries.get_campaign(tx, campaign_id))
+    changed = await queries.get_campaign(tx, campaign_id)
+    await _check_still_startable(tx, changed, now)
+    return await views.whole(tx, changed)
+
+
+async def _check_still_startable(tx: AsyncConnection, campaign: Any, now: datetime) -> None:
+    law.check_still_startable(
+        campaign.status,
+        has_recipients=await queries.has_audience(tx, campaign.id),
+        opt_in_acknowledged=campaign.opt_in_acknowledged_at is not None,
+        send_ats=[step.send_at for step in await queries.list_steps(tx, campaign.id)],
+        now=now,
+    )
 
 
 @router.delete("/{campaign_id}", status_code=204, responses=problems(404, law.CampaignNotDeletable))

@@ -1,6 +1,7 @@
 """The gateways' rows: in the operator's order, changed one writer at a time."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,10 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
 from shared.domain import campaign
-from shared.domain.message import OPEN
+from shared.domain.message import Status
 from shared.errors import Conflict, NotFound
 from shared.gateways import METERED
-from shared.models import BalanceReading, Campaign, Gateway, Message, SenderIdRow
+from shared.ids import first_uuid7
+from shared.models import Attempt, BalanceReading, Campaign, Gateway, Message, SenderIdRow
 
 GatewayRow = Row[Any]
 
@@ -88,11 +90,26 @@ async def order_gateways(tx: AsyncConnection, ids: Sequence[UUID]) -> None:
     )
 
 
-async def check_idle(tx: AsyncConnection, gateway_id: UUID) -> None:
-    """Raise while a message may be on its way through the gateway, or a campaign needs one of its sender IDs."""
-    open_message = exists().where(Message.gateway_id == gateway_id, Message.status.in_(OPEN))
-    if await tx.scalar(select(open_message)):
-        raise GatewayInUse("Messages are on their way through this gateway; wait for their end.")
+# Receipts come within hours, most of them within minutes; after this a message waits for none in earnest.
+NEWS_WITHIN = timedelta(days=3)
+_NEEDS_IT = (Status.SENDING, Status.UNCONFIRMED, Status.SUBMITTED, Status.SENT)
+
+
+async def check_idle(tx: AsyncConnection, gateway_id: UUID, *, now: datetime) -> None:
+    """Raise while messages may be on their way through the gateway, or a campaign needs one of its sender IDs.
+
+    Only with its account can their receipts be checked and can it be asked for those of unknown fate.
+    """
+    on_their_way = (
+        exists()
+        .where(Attempt.gateway_id == gateway_id, Attempt.message_id >= first_uuid7(now - NEWS_WITHIN))
+        .where(Message.id == Attempt.message_id, Message.status.in_(_NEEDS_IT))
+    )
+    if await tx.scalar(select(on_their_way)):
+        raise GatewayInUse(
+            "Messages that this gateway was given in the last three days may still have news from it. Leave it "
+            "disabled, which sends nothing, and delete it later."
+        )
     twin = aliased(SenderIdRow)
     elsewhere = exists().where(twin.value == SenderIdRow.value, twin.gateway_id != gateway_id)
     name = await tx.scalar(

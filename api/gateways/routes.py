@@ -112,7 +112,7 @@ async def delete_gateway(gateway_id: GatewayId, tx: Tx, caller: CanAdmin, now: N
     row = await queries.lock_gateway(tx, gateway_id)
     if row.enabled:
         raise queries.GatewayInUse("The gateway is enabled; disable it first.")
-    await queries.check_idle(tx, gateway_id)
+    await queries.check_idle(tx, gateway_id, now=now)
     await queries.delete_gateway(tx, gateway_id)
     await audit.record(
         tx,

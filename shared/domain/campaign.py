@@ -132,6 +132,25 @@ def check_editable(status: Status) -> None:
         raise CampaignNotEditable(f"The campaign is {status}; only a draft or a scheduled one can be changed.")
 
 
+def check_still_startable(
+    status: Status,
+    *,
+    has_recipients: bool,
+    opt_in_acknowledged: bool,
+    send_ats: Sequence[datetime | None],
+    now: datetime,
+) -> None:
+    """A change must not leave a scheduled campaign in a form in which it could not have been started."""
+    if status is Status.SCHEDULED:
+        start(
+            Status.DRAFT,
+            has_recipients=has_recipients,
+            opt_in_acknowledged=opt_in_acknowledged,
+            send_ats=send_ats,
+            now=now,
+        )
+
+
 def check_deletable(status: Status) -> None:
     if status is not Status.DRAFT:
         raise CampaignNotDeletable(

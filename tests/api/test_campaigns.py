@@ -613,3 +613,35 @@ async def test_made_campaign_of_the_factory_is_one_of_the_api(
         campaign_id = await make_campaign(tx, [NUMBER], now=clock.now)
     shown = (await client.get(f"/v1/campaigns/{campaign_id}")).json()
     assert (shown["status"], shown["msisdns"]) == ("running", [NUMBER])
+
+
+@pytest.mark.parametrize(
+    ("patch", "problem"),
+    [
+        pytest.param({"opt_in_acknowledged": False}, "opt-in-not-acknowledged", id="nobody vouches any more"),
+        pytest.param({"msisdns": []}, "campaign-not-startable", id="nobody is left to reach"),
+    ],
+)
+async def test_scheduled_campaign_stays_fit_to_start(
+    client: httpx.AsyncClient, clock: Clock, patch: dict[str, Any], problem: str
+) -> None:
+    later = (clock.now + timedelta(hours=1)).isoformat()
+    body = {
+        "name": "Later",
+        "messages": [{"text": "Hello", "send_at": later}],
+        "msisdns": ["+12025550142"],
+        "opt_in_acknowledged": True,
+    }
+    campaign = (await client.post("/v1/campaigns", json=body)).json()
+    path = f"/v1/campaigns/{campaign['id']}"
+    assert (await client.post(f"{path}/start")).json()["status"] == "scheduled"
+    refusal = await client.patch(path, json=patch)
+    assert refusal.status_code == 409, refusal.text
+    assert refusal.json()["type"].endswith(problem)
+    told = (await client.get(path)).json()
+    assert (told["status"], told["msisdns"]) == ("scheduled", ["+12025550142"])
+    assert told["opt_in_acknowledged_at"] is not None
+    # As a draft it may be changed in any way; starting it again asks for everything again.
+    await client.post(f"{path}/unschedule")
+    assert (await client.patch(path, json=patch)).status_code == 200
+    assert (await client.post(f"{path}/start")).status_code == 409

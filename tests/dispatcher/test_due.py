@@ -166,3 +166,14 @@ async def test_two_dispatchers_at_once_freeze_once(worker: HandWorker, another: 
     for campaign_id in campaigns:
         campaign, recipients = await rows_of(worker.engine, campaign_id)
         assert campaign.recipients == len(recipients) == 5
+
+
+async def test_campaign_that_nobody_vouches_for_does_not_start(worker: HandWorker) -> None:
+    """The api refuses such a change; were it made all the same, nothing would go out."""
+    async with worker.transaction() as tx:
+        await make_campaign(
+            tx, [make_msisdn(1)], now=worker.now(), status=Status.SCHEDULED, opt_in_acknowledged_at=None
+        )
+    assert await due(worker) == 0
+    async with begin(worker.engine) as tx:
+        assert (await tx.execute(select(Campaign.status))).scalar_one() is Status.SCHEDULED
