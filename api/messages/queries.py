@@ -63,10 +63,24 @@ async def forbid_return(tx: AsyncConnection, message_id: UUID, now: datetime) ->
     )
 
 
-async def list_resends(tx: AsyncConnection, message_id: UUID) -> Sequence[AnyRow]:
-    """What was sent in the place of a message, and in the place of that: ids and statuses, newest first."""
+async def lock_first(tx: AsyncConnection, message_id: UUID) -> UUID:
+    """The message in whose place all this began, locked, so that one resend of any of them is decided at a time."""
+    line = select(Message.id, Message.resend_of).where(Message.id == message_id).cte("line", recursive=True)
+    line = line.union(select(Message.id, Message.resend_of).where(Message.id == line.c.resend_of))
+    # Where the very first one went with its month, the one that was sent in its place stands for it.
+    known = select(line.c.id).scalar_subquery()
+    eldest = select(line.c.id).where(or_(line.c.resend_of.is_(None), line.c.resend_of.not_in(known)))
+    first = (await tx.execute(eldest)).scalar_one_or_none() or message_id
+    await tx.execute(select(Message.id).where(Message.id == first).with_for_update())
+    return first
+
+
+async def list_others(tx: AsyncConnection, first: UUID, *, besides: UUID) -> Sequence[AnyRow]:
+    """All that was sent in the place of one message, and that one: ids and statuses, newest first."""
     rows = await tx.execute(
-        select(Message.id, Message.status).where(Message.id.in_(_resends_of(message_id))).order_by(Message.id.desc())
+        select(Message.id, Message.status)
+        .where(or_(Message.id == first, Message.id.in_(_resends_of(first))), Message.id != besides)
+        .order_by(Message.id.desc())
     )
     return rows.all()
 

@@ -109,11 +109,13 @@ async def cancel_message(message_id: UUID, tx: Tx, caller: CanSend, now: Now, be
 )
 async def resend_message(message_id: UUID, tx: Tx, caller: CanSend, now: Now, bell: Bell) -> Any:
     """Send the same text again as a new message, knowing that an unconfirmed one may have arrived."""
+    first = await queries.lock_first(tx, message_id)
     message = await queries.lock_message(tx, message_id)
     law.check_resendable(message.status)
-    law.check_resent_once([(one.id, one.status) for one in await queries.list_resends(tx, message_id)])
-    # A dispatcher that wakes up late may prove that this one never left, and queue it again: that would ring twice.
-    await queries.forbid_return(tx, message_id, now)
+    others = await queries.list_others(tx, first, besides=message_id)
+    law.check_resent_once([(one.id, one.status) for one in others])
+    # A dispatcher that wakes up late may prove that one of them never left, and queue it again: that would ring twice.
+    await queries.forbid_return(tx, first, now)
     copied = (
         *("msisdn", "msisdn_hash", "text", "encoding", "segments", "sender_id", "contact_id"),
         *("location_id", "client_reference"),

@@ -299,6 +299,31 @@ async def test_resend_of_a_resend_counts(client: AsyncClient, engine: AsyncEngin
     assert second["id"] in problem(answer, 409)["detail"]
 
 
+async def test_siblings_count_too(client: AsyncClient, engine: AsyncEngine) -> None:
+    """A in doubt, sent again as B in doubt; A again as C, which is under way: B must wait for it."""
+    a = await send(client)
+    await set_status(engine, a["id"], Status.UNCONFIRMED)
+    b = problem(await client.post(f"/v1/messages/{a['id']}/resend"), 202)
+    await set_status(engine, b["id"], Status.UNCONFIRMED)
+    c = problem(await client.post(f"/v1/messages/{a['id']}/resend"), 202)
+    refusal = problem(await client.post(f"/v1/messages/{b['id']}/resend"), 409)
+    assert refusal["type"] == "/problems/message-already-resent"
+    assert c["id"] in refusal["detail"]
+    await set_status(engine, c["id"], Status.UNCONFIRMED)
+    answers = await asyncio.gather(*(client.post(f"/v1/messages/{one['id']}/resend") for one in (a, b, c)))
+    assert sorted(answer.status_code for answer in answers) == [202, 409, 409]
+
+
+async def test_one_that_has_arrived_late_ends_all_resends(client: AsyncClient, engine: AsyncEngine) -> None:
+    a = await send(client)
+    await set_status(engine, a["id"], Status.UNCONFIRMED)
+    b = problem(await client.post(f"/v1/messages/{a['id']}/resend"), 202)
+    await set_status(engine, b["id"], Status.FAILED)
+    await set_status(engine, a["id"], Status.DELIVERED)
+    refusal = problem(await client.post(f"/v1/messages/{b['id']}/resend"), 409)
+    assert "delivered" in refusal["detail"]
+
+
 async def test_resends_at_once_are_one(client: AsyncClient, engine: AsyncEngine) -> None:
     message = await send(client)
     await set_status(engine, message["id"], Status.UNCONFIRMED)
