@@ -15,6 +15,7 @@ from api.moments import find_past, find_too_far
 from api.paging import PageOut, encode_cursor
 from api.places import id_of
 from api.problems import problems
+from api.security import Caller
 from shared.domain import message as law
 from shared.domain import msisdn as numbers
 from shared.domain.message import MAX_SEGMENTS, PRIORITY_OF, Kind, Status
@@ -28,6 +29,7 @@ from shared.sealing import hash_msisdn
 router = APIRouter(prefix="/messages", tags=["messages"], route_class=IdempotentRoute)
 
 DEFAULT_LIFE: Final = timedelta(hours=24)
+READ: Final = "read"
 
 
 class TextTooManySegments(Invalid):
@@ -65,7 +67,7 @@ async def create_message(wanted: MessageIn, tx: Tx, caller: CanSend, now: Now, r
         },
     )
     bell.ring("urgent")
-    return row
+    return _shown(row, caller)
 
 
 @router.get("", response_model=PageOut[MessageOut], responses=problems(422))
@@ -94,11 +96,12 @@ async def get_message(message_id: UUID, tx: Reader, _caller: CanRead) -> dict[st
 async def cancel_message(message_id: UUID, tx: Tx, caller: CanSend, now: Now, bell: Bell) -> Any:
     """Call a message back that is still queued; it becomes `cancelled` within a second."""
     message = await queries.lock_message(tx, message_id)
+    _check_reach(message, caller)
     law.check_cancellable(message.status)
     row = await queries.request_cancel(tx, message_id, now)
     await _record(tx, caller.id, "message.cancelled", message_id, {}, now)
     bell.ring("bulk")
-    return row
+    return _shown(row, caller)
 
 
 @router.post(
@@ -111,6 +114,7 @@ async def resend_message(message_id: UUID, tx: Tx, caller: CanSend, now: Now, be
     """Send the same text again as a new message, knowing that an unconfirmed one may have arrived."""
     first = await queries.lock_first(tx, message_id)
     message = await queries.lock_message(tx, message_id)
+    _check_reach(message, caller)
     law.check_resendable(message.status)
     others = await queries.list_others(tx, first, besides=message_id)
     law.check_resent_once([(one.id, one.status) for one in others])
@@ -133,7 +137,20 @@ async def resend_message(message_id: UUID, tx: Tx, caller: CanSend, now: Now, be
     )
     await _record(tx, caller.id, "message.resent", message_id, {"as": str(row.id)}, now)
     bell.ring("urgent")
-    return row
+    return _shown(row, caller)
+
+
+def _check_reach(message: Any, caller: Caller) -> None:
+    """A key that may only send knows of its own messages, and of no others."""
+    if READ not in caller.scopes and message.created_by != caller.id:
+        raise NotFound(f"There is no message {message.id}.")
+
+
+def _shown(row: Any, caller: Caller) -> Any:
+    """A message as the caller may see it: a key that may only send does not learn a contact's number."""
+    if READ in caller.scopes or row.contact_id is None:
+        return row
+    return {**row._mapping, "msisdn": None}  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
 
 
 def _fresh(kind: Kind, caller: str, now: datetime) -> dict[str, Any]:

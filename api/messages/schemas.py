@@ -44,7 +44,7 @@ class MessageOut(Out):
     status: Status
     skip_reason: SkipReason | None
     failure: str | None = Field(description="The code of the refusal that made it fail.")
-    msisdn: str
+    msisdn: str | None = Field(description="Not told to a key without `read` where the number is a stored contact's.")
     contact_id: UUID | None
     text: str
     encoding: Encoding

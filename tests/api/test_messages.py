@@ -210,6 +210,29 @@ async def test_scope(anonymous: AsyncClient, engine: AsyncEngine, method: str, p
         assert (answer.status_code == 403) == (scope not in allowed), scope
 
 
+async def test_key_that_may_only_send_learns_nothing(
+    client: AsyncClient, anonymous: AsyncClient, engine: AsyncEngine
+) -> None:
+    """Neither a contact's number nor anything of what others send."""
+    async with begin(engine) as tx:
+        contact_id = await make_contact(tx, msisdn=NUMBER)
+        key = await make_api_key(tx, "send")
+    headers = {"Authorization": f"Bearer {key.text}"}
+    body = {"contact_id": str(contact_id), "text": "Hello"}
+    own = problem(await anonymous.post("/v1/messages", json=body, headers=headers), 202)
+    assert (own["msisdn"], own["contact_id"]) == (None, str(contact_id))
+    anothers = await send(client)
+    assert anothers["msisdn"] == NUMBER
+    for what in ("cancel", "resend"):
+        answer = await anonymous.post(f"/v1/messages/{anothers['id']}/{what}", headers=headers)
+        assert anothers["id"] in problem(answer, 404)["detail"]
+    called_back = problem(await anonymous.post(f"/v1/messages/{own['id']}/cancel", headers=headers), 200)
+    assert called_back["msisdn"] is None
+    await set_status(engine, own["id"], Status.FAILED)
+    again = problem(await anonymous.post(f"/v1/messages/{own['id']}/resend", headers=headers), 202)
+    assert again["msisdn"] is None
+
+
 @pytest.mark.parametrize("path", ["", "/cancel", "/resend"])
 async def test_unknown_message(client: AsyncClient, path: str) -> None:
     unknown = uuid4()
