@@ -44,7 +44,7 @@ class Recipient(NamedTuple):
 
 _START = text("""
     UPDATE campaigns SET status = 'running', started_at = coalesce(started_at, now()), updated_at = now()
-    WHERE status = 'scheduled' AND (starts_at IS NULL OR starts_at <= now())
+    WHERE status = 'scheduled' AND (starts_at IS NULL OR starts_at <= now()) AND opt_in_acknowledged_at IS NOT NULL
 """)
 
 # A million recipients take longer than a statement usually may.
@@ -167,8 +167,10 @@ _FINISH = text("""
     RETURNING c.id
 """)
 
+# One that was archived right after its stop is emptied all the same.
 _STOPPED = text("""
-    SELECT id FROM campaigns WHERE status = 'stopped' AND emptied_at IS NULL
+    SELECT id FROM campaigns
+    WHERE status IN ('stopped', 'archived') AND stopped_at IS NOT NULL AND emptied_at IS NULL
     ORDER BY stopped_at LIMIT 1
     FOR UPDATE SKIP LOCKED
 """)
