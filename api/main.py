@@ -15,6 +15,7 @@ from api.api_keys import routes as api_keys
 from api.audit import routes as audit
 from api.callbacks import routes as callbacks
 from api.callbacks.shortcut import Shortcut
+from api.campaigns import commands as campaign_commands
 from api.campaigns import routes as campaigns
 from api.contacts import routes as contacts
 from api.docs import add_docs
@@ -50,6 +51,7 @@ _V1: Final = (
     imports.router,
     target_groups.router,
     campaigns.router,
+    campaign_commands.router,
     messages.router,
     gateway_answers.router,  # before the paths that hold a gateway's id
     gateways.router,

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.campaigns import queries
 from api.campaigns.schemas import StepIn
 from api.moments import find_past, find_too_far
+from api.regions import region_of
 from shared.domain import msisdn as numbers
 from shared.domain.campaign import StepStatus
 from shared.domain.message import MAX_SEGMENTS
@@ -88,9 +89,9 @@ def starts_at(steps: Sequence[Any]) -> datetime | None:
 
 
 async def check_targets(
-    tx: AsyncConnection, wanted: Targets, *, default_region: str | None
+    tx: AsyncConnection, wanted: Targets, *, region: tuple[str | None, str | None]
 ) -> tuple[Targets, list[FieldError]]:
-    """The targets as they will be stored, and what is wrong with them."""
+    """The targets as they will be stored, and what is wrong with them; `region` as asked for, and as set."""
     errors: list[FieldError] = []
     if wanted.target_group_ids:
         known = await queries.list_known_groups(tx, wanted.target_group_ids)
@@ -98,16 +99,24 @@ async def check_targets(
     if wanted.contact_ids:
         known = await queries.list_known_contacts(tx, wanted.contact_ids)
         errors += _unknown("contact_ids", wanted.contact_ids, known, "contact")
-    msisdns = None if wanted.msisdns is None else list[str]()
-    for place, raw in enumerate(wanted.msisdns or ()):
+    msisdns, more = (None, []) if wanted.msisdns is None else _read_msisdns(wanted.msisdns, *region)
+    return Targets(wanted.target_group_ids, wanted.contact_ids, msisdns), [*errors, *more]
+
+
+def _read_msisdns(raws: Sequence[str], asked: str | None, setting: str | None) -> tuple[list[str], list[FieldError]]:
+    """The numbers in E.164. A region that cannot be used is told once, not at every number."""
+    msisdns: list[str] = []
+    errors: list[FieldError] = []
+    try:
+        default_region = region_of(asked, setting) if raws or asked else None
+    except Invalid as error:
+        return [], [FieldError("/default_region", error.detail)]
+    for place, raw in enumerate(raws):
         try:
-            parsed = numbers.parse(raw, default_region=default_region)
+            msisdns.append(numbers.parse(raw, default_region=default_region))
         except Invalid as error:
             errors.append(FieldError(f"/msisdns/{place}", error.detail))
-        else:
-            assert msisdns is not None
-            msisdns.append(parsed)
-    return Targets(wanted.target_group_ids, wanted.contact_ids, msisdns), errors
+    return msisdns, errors
 
 
 def _unknown(field: str, ids: Sequence[UUID], known: set[UUID], noun: str) -> list[FieldError]:

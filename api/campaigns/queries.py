@@ -11,10 +11,11 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 
-from shared.domain.campaign import Status
+from shared.domain.campaign import Status, StepStatus
 from shared.domain.message import Status as MessageStatus
 from shared.errors import NotFound
 from shared.models import (
+    AuditEntry,
     Campaign,
     CampaignMessage,
     CampaignRecipient,
@@ -89,6 +90,24 @@ async def delete_campaign(tx: AsyncConnection, campaign_id: UUID) -> None:
 async def replace_steps(tx: AsyncConnection, campaign_id: UUID, steps: Sequence[dict[str, Any]]) -> None:
     await tx.execute(delete(CampaignMessage).where(CampaignMessage.campaign_id == campaign_id))
     await tx.execute(insert(CampaignMessage), list(steps))
+
+
+async def cancel_pending_steps(tx: AsyncConnection, campaign_id: UUID, now: datetime) -> None:
+    await tx.execute(
+        update(CampaignMessage)
+        .where(CampaignMessage.campaign_id == campaign_id, CampaignMessage.status == StepStatus.PENDING)
+        .values(status=StepStatus.CANCELLED, finished_at=now)
+    )
+
+
+async def list_commands(tx: AsyncConnection, campaign_id: UUID) -> Sequence[AnyRow]:
+    """What owners told the campaign to do, from the audit log: at, action and the status it led to."""
+    rows = await tx.execute(
+        select(AuditEntry.at, AuditEntry.action, AuditEntry.detail["status"].astext.label("status"))
+        .where(AuditEntry.subject_kind == "campaign", AuditEntry.subject_id == str(campaign_id))
+        .order_by(AuditEntry.id)
+    )
+    return rows.all()
 
 
 async def list_steps(tx: AsyncConnection, campaign_id: UUID) -> Sequence[AnyRow]:

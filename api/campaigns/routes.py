@@ -22,7 +22,7 @@ from api.campaigns.schemas import (
     ReportOut,
     TimelineOut,
 )
-from api.deps import Bell, CanManage, CanRead, Now, Page, Reader, Res, Tx
+from api.deps import CanManage, CanRead, Now, Page, Reader, Res, Tx
 from api.idempotency import IdempotentRoute
 from api.paging import PageAsked, PageOut, bad_cursor, encode_cursor
 from api.places import id_of
@@ -48,7 +48,7 @@ async def create_campaign(wanted: CampaignIn, tx: Tx, caller: CanManage, now: No
     targets, more = await content.check_targets(
         tx,
         Targets(wanted.target_group_ids, wanted.contact_ids, wanted.msisdns),
-        default_region=wanted.default_region or res.default_region,
+        region=(wanted.default_region, res.default_region),
     )
     sender_id, yet_more = await content.check_sender(tx, wanted.sender_id)
     content.refuse([*errors, *more, *yet_more])
@@ -129,7 +129,7 @@ async def change_campaign(
     targets, more = await content.check_targets(
         tx,
         Targets(wanted.target_group_ids, wanted.contact_ids, wanted.msisdns),
-        default_region=wanted.default_region or res.default_region,
+        region=(wanted.default_region, res.default_region),
     )
     sender_id, yet_more = await content.check_sender(tx, wanted.sender_id)
     content.refuse([*errors, *more, *yet_more])
@@ -149,18 +149,12 @@ async def change_campaign(
     await content.store_targets(tx, campaign_id, targets)
     await queries.update_campaign(tx, campaign_id, values)
     changed = await queries.get_campaign(tx, campaign_id)
-    await _check_still_startable(tx, changed, now)
-    return await views.whole(tx, changed)
-
-
-async def _check_still_startable(tx: AsyncConnection, campaign: Any, now: datetime) -> None:
     law.check_still_startable(
-        campaign.status,
-        has_recipients=await queries.has_audience(tx, campaign.id),
-        opt_in_acknowledged=campaign.opt_in_acknowledged_at is not None,
-        send_ats=[step.send_at for step in await queries.list_steps(tx, campaign.id)],
-        now=now,
+        changed.status,
+        has_recipients=await queries.has_audience(tx, campaign_id),
+        opt_in_acknowledged=changed.opt_in_acknowledged_at is not None,
     )
+    return await views.whole(tx, changed)
 
 
 @router.delete("/{campaign_id}", status_code=204, responses=problems(404, law.CampaignNotDeletable))
@@ -177,43 +171,6 @@ async def delete_campaign(campaign_id: UUID, tx: Tx, caller: CanManage, now: Now
         detail={"name": campaign.name},
         now=now,
     )
-
-
-@router.post("/{campaign_id}/start", responses=problems(404, law.CampaignNotStartable, law.OptInNotAcknowledged))
-async def start_campaign(campaign_id: UUID, tx: Tx, caller: CanManage, now: Now, bell: Bell) -> CampaignOut:
-    """Let a draft go: at its first `send_at` if that is ahead, otherwise now."""
-    campaign = await queries.lock_campaign(tx, campaign_id)
-    steps = await queries.list_steps(tx, campaign_id)
-    status = law.start(
-        campaign.status,
-        has_recipients=await queries.has_audience(tx, campaign_id),
-        opt_in_acknowledged=campaign.opt_in_acknowledged_at is not None,
-        send_ats=[step.send_at for step in steps],
-        now=now,
-    )
-    await _command(tx, campaign_id, caller.id, "campaign.started", {"status": status}, now)
-    bell.ring("bulk")
-    return await views.whole(tx, await queries.get_campaign(tx, campaign_id))
-
-
-@router.post("/{campaign_id}/unschedule", responses=problems(404, law.CampaignNotScheduled))
-async def unschedule_campaign(campaign_id: UUID, tx: Tx, caller: CanManage, now: Now) -> CampaignOut:
-    """Make a scheduled campaign a draft again, before its time has come."""
-    campaign = await queries.lock_campaign(tx, campaign_id)
-    status = law.unschedule(campaign.status)
-    await _command(tx, campaign_id, caller.id, "campaign.unscheduled", {"status": status}, now)
-    return await views.whole(tx, await queries.get_campaign(tx, campaign_id))
-
-
-@router.post("/{campaign_id}/stop", responses=problems(404, law.CampaignNotStoppable))
-async def stop_campaign(campaign_id: UUID, tx: Tx, caller: CanManage, now: Now, bell: Bell) -> CampaignOut:
-    """Call back everything that is not sent yet. Within a second no hand-over starts any more."""
-    campaign = await queries.lock_campaign(tx, campaign_id)
-    status = law.stop(campaign.status)
-    changes = {"status": status, "stopped_at": now}
-    await _command(tx, campaign_id, caller.id, "campaign.stopped", changes, now)
-    bell.ring("bulk")
-    return await views.whole(tx, await queries.get_campaign(tx, campaign_id))
 
 
 @router.get("/{campaign_id}/preview", responses=problems(404, law.CampaignNotStartable))
@@ -306,18 +263,3 @@ def _acknowledged(acknowledged: bool, caller: str, now: datetime) -> dict[str, A
         "opt_in_acknowledged_at": now if acknowledged else None,
         "opt_in_acknowledged_by": caller if acknowledged else None,
     }
-
-
-async def _command(
-    tx: AsyncConnection, campaign_id: UUID, caller: str, action: str, changes: dict[str, Any], now: datetime
-) -> None:
-    """Carry out an owner's command and write down whose it was."""
-    await queries.update_campaign(tx, campaign_id, {**changes, "updated_at": now})
-    await audit.record(
-        tx,
-        caller=caller,
-        action=action,
-        subject=("campaign", str(campaign_id)),
-        detail={"status": changes["status"]},
-        now=now,
-    )

@@ -81,7 +81,9 @@ class CampaignOut(Out):
     owner: str | None
     created_by: str | None
     opt_in_acknowledged_at: datetime | None
-    recipients: int | None = Field(description="How many the audience holds once it is frozen; before that, null.")
+    recipients: int | None = Field(
+        description="How many the audience holds once it is frozen, or the campaign stopped or archived; before, null."
+    )
     starts_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
@@ -163,7 +165,7 @@ class EventOut(Out):
     """One thing that happened, or will."""
 
     at: datetime
-    event: str = Field(examples=["created", "scheduled", "started", "message_due", "completed"])
+    event: str = Field(examples=["created", "scheduled", "started", "message_due", "completed", "archived"])
     position: int | None = None
     counts: dict[MessageStatus, int] | None = None
     detail: dict[str, Any] = Field(default_factory=dict)

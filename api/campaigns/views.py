@@ -20,10 +20,17 @@ from api.campaigns.schemas import (
     TimelineOut,
 )
 from shared.domain import report as arithmetic
-from shared.domain.campaign import Status
+from shared.domain.campaign import Status, StepStatus
 from shared.domain.report import Counted
 from shared.domain.segments import measure
 from shared.domain.template import CAMPAIGN_TAGS, compile_template
+
+# Commands that leave no moment in the campaign's row, as the audit log has them: the action, and what it led to.
+TOLD_BY_AUDIT = {
+    ("campaign.started", Status.SCHEDULED): "scheduled",
+    ("campaign.unscheduled", Status.DRAFT): "unscheduled",
+    ("campaign.archived", Status.ARCHIVED): "archived",
+}
 
 BEFORE_FREEZE = frozenset({Status.DRAFT, Status.SCHEDULED, Status.RUNNING, Status.HELD})
 
@@ -43,10 +50,9 @@ async def whole(tx: AsyncConnection, campaign: AnyRow) -> CampaignOut:
 
 async def report(tx: AsyncConnection, campaign: AnyRow) -> ReportOut:
     """Counts from the tallies, which move with the messages; the audience counts before it is frozen too."""
-    recipients = campaign.recipients
-    if campaign.frozen_at is None:
-        live = campaign.status in BEFORE_FREEZE
-        recipients = await queries.count_audience(tx, campaign.id) if live else 0
+    recipients = campaign.recipients or 0
+    if campaign.frozen_at is None and campaign.status in BEFORE_FREEZE:
+        recipients = await queries.count_audience(tx, campaign.id)
     steps = await queries.list_steps(tx, campaign.id)
     counted = await _counted(tx, campaign.id)
     outs = [_step_report(step, counted[step.id], recipients) for step in steps]
@@ -94,9 +100,14 @@ async def timeline(tx: AsyncConnection, campaign: AnyRow) -> TimelineOut:
         )
         if at is not None
     ]
+    events += [
+        EventOut(at=one.at, event=TOLD_BY_AUDIT[one.action, one.status])
+        for one in await queries.list_commands(tx, campaign.id)
+        if (one.action, one.status) in TOLD_BY_AUDIT
+    ]
     for step, out in zip(await queries.list_steps(tx, campaign.id), told.messages, strict=True):
         at = step.expanding_at or step.send_at
-        if at is not None:
+        if at is not None and (step.expanding_at or step.status is not StepStatus.CANCELLED):
             event = "message_begun" if step.expanding_at else "message_due"
             events.append(EventOut(at=at, event=event, position=step.position, counts=out.counts))
         if step.finished_at is not None:

@@ -15,6 +15,7 @@ from api.moments import find_past, find_too_far
 from api.paging import PageOut, encode_cursor
 from api.places import id_of
 from api.problems import problems
+from api.regions import region_of
 from api.security import Caller
 from shared.domain import message as law
 from shared.domain import msisdn as numbers
@@ -210,8 +211,9 @@ async def _recipient(tx: AsyncConnection, wanted: MessageIn, default_region: str
         if contact is None:
             raise NotFound(f"There is no contact {wanted.contact_id}.")
         return contact, contact.msisdn
+    region = region_of(wanted.default_region, default_region)
     try:
-        msisdn = numbers.parse(wanted.msisdn or "", default_region=wanted.default_region or default_region)
+        msisdn = numbers.parse(wanted.msisdn or "", default_region=region)
     except Invalid as error:
         raise error.at("/msisdn") from None
     return await queries.find_contact_of(tx, msisdn), msisdn

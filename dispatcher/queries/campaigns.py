@@ -167,8 +167,10 @@ _FINISH = text("""
     RETURNING c.id
 """)
 
+# One that was archived right after its stop is emptied all the same.
 _STOPPED = text("""
-    SELECT id FROM campaigns WHERE status = 'stopped' AND emptied_at IS NULL
+    SELECT id FROM campaigns
+    WHERE status IN ('stopped', 'archived') AND stopped_at IS NOT NULL AND emptied_at IS NULL
     ORDER BY stopped_at LIMIT 1
     FOR UPDATE SKIP LOCKED
 """)

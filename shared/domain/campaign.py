@@ -63,6 +63,7 @@ STEP_MOVES: Final[Mapping[StepStatus, frozenset[StepStatus]]] = MappingProxyType
 )
 
 EDITABLE: Final = frozenset({Status.DRAFT, Status.SCHEDULED})
+ARCHIVABLE: Final = frozenset({Status.DRAFT, Status.STOPPED, Status.COMPLETED})
 STOPPABLE: Final = frozenset({Status.SCHEDULED, Status.RUNNING, Status.HELD})
 
 
@@ -76,6 +77,10 @@ class CampaignNotStoppable(Conflict):
 
 class CampaignNotScheduled(Conflict):
     """The campaign does not wait for its time, so there is nothing to unschedule."""
+
+
+class CampaignNotArchivable(Conflict):
+    """The campaign is still under way, or archived already."""
 
 
 class CampaignNotEditable(Conflict):
@@ -103,16 +108,31 @@ def start(
         raise CampaignNotStartable(f"The campaign is {status}; only a draft can be started.")
     if not send_ats:
         raise CampaignNotStartable("The campaign has no message; add one with a text under `messages`.")
+    _check_consent(has_recipients=has_recipients, opt_in_acknowledged=opt_in_acknowledged, way_out="")
+    due = any(send_at is None or send_at <= now for send_at in send_ats)
+    return Status.RUNNING if due else Status.SCHEDULED
+
+
+def check_still_startable(status: Status, *, has_recipients: bool, opt_in_acknowledged: bool) -> None:
+    """A scheduled campaign runs by itself, so a change must not take away what it was started with."""
+    if status is Status.SCHEDULED:
+        _check_consent(
+            has_recipients=has_recipients,
+            opt_in_acknowledged=opt_in_acknowledged,
+            way_out=", or unschedule the campaign first",
+        )
+
+
+def _check_consent(*, has_recipients: bool, opt_in_acknowledged: bool, way_out: str) -> None:
     if not has_recipients:
         raise CampaignNotStartable(
-            "The campaign has no recipients; name target_group_ids, contact_ids or msisdns that hold somebody."
+            "The campaign has no recipients; name target_group_ids, contact_ids or msisdns that hold somebody"
+            f"{way_out}."
         )
     if not opt_in_acknowledged:
         raise OptInNotAcknowledged(
-            "Set opt_in_acknowledged to true to confirm that the recipients agreed to be written to."
+            f"Set opt_in_acknowledged to true to confirm that the recipients agreed to be written to{way_out}."
         )
-    due = any(send_at is None or send_at <= now for send_at in send_ats)
-    return Status.RUNNING if due else Status.SCHEDULED
 
 
 def unschedule(status: Status) -> Status:
@@ -127,28 +147,17 @@ def stop(status: Status) -> Status:
     return Status.STOPPED
 
 
+def archive(status: Status) -> Status:
+    if status not in ARCHIVABLE:
+        raise CampaignNotArchivable(
+            f"The campaign is {status}; only a draft, a stopped or a completed one can be archived."
+        )
+    return Status.ARCHIVED
+
+
 def check_editable(status: Status) -> None:
     if status not in EDITABLE:
         raise CampaignNotEditable(f"The campaign is {status}; only a draft or a scheduled one can be changed.")
-
-
-def check_still_startable(
-    status: Status,
-    *,
-    has_recipients: bool,
-    opt_in_acknowledged: bool,
-    send_ats: Sequence[datetime | None],
-    now: datetime,
-) -> None:
-    """A change must not leave a scheduled campaign in a form in which it could not have been started."""
-    if status is Status.SCHEDULED:
-        start(
-            Status.DRAFT,
-            has_recipients=has_recipients,
-            opt_in_acknowledged=opt_in_acknowledged,
-            send_ats=send_ats,
-            now=now,
-        )
 
 
 def check_deletable(status: Status) -> None:

@@ -129,6 +129,7 @@ async def test_numbers_are_stored_in_one_form_and_once(client: AsyncClient) -> N
         pytest.param({"name": "x" * 201}, "/name", "200", id="name too long"),
         pytest.param({"sender_id": "NOBODY"}, "/sender_id", "/v1/sender-ids", id="unknown sender"),
         pytest.param({"msisdns": [NUMBER, "12"]}, "/msisdns/1", "", id="not a number"),
+        pytest.param({"default_region": "ZZ"}, "/default_region", "not a known country", id="no such country"),
         pytest.param({"contact_ids": [str(uuid4())]}, "/contact_ids/0", "no contact", id="unknown contact"),
         pytest.param(
             {"target_group_ids": [str(uuid4())]}, "/target_group_ids/0", "no target group", id="unknown target group"
@@ -250,6 +251,7 @@ ROUTES = [
     ("POST", "/v1/campaigns/{id}/start", "manage"),
     ("POST", "/v1/campaigns/{id}/unschedule", "manage"),
     ("POST", "/v1/campaigns/{id}/stop", "manage"),
+    ("POST", "/v1/campaigns/{id}/archive", "manage"),
     ("GET", "/v1/campaigns/{id}/preview", "read"),
     ("GET", "/v1/campaigns/{id}/report", "read"),
     ("GET", "/v1/campaigns/{id}/timeline", "read"),
@@ -339,6 +341,27 @@ async def test_only_before_it_starts(client: AsyncClient, engine: AsyncEngine, s
     told = problem(answer, 409)
     assert told["type"] == "/problems/campaign-not-editable"
     assert status in told["detail"]
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        pytest.param({"opt_in_acknowledged": False}, "opt-in-not-acknowledged", id="nobody vouches"),
+        pytest.param({"msisdns": []}, "campaign-not-startable", id="nobody to reach"),
+    ],
+)
+async def test_scheduled_one_stays_startable(
+    client: AsyncClient, clock: Clock, change: dict[str, Any], kind: str
+) -> None:
+    send_at = (clock.now + timedelta(hours=1)).isoformat()
+    path = f"/v1/campaigns/{(await create(client, messages=[{'text': 'Hi', 'send_at': send_at}]))['id']}"
+    before = (await client.post(f"{path}/start")).json()
+    told = problem(await client.patch(path, json=change), 409)
+    assert told["type"] == f"/problems/{kind}"
+    assert "unschedule" in told["detail"]
+    assert (await client.get(path)).json() == before
+    await client.post(f"{path}/unschedule")
+    assert (await client.patch(path, json=change)).status_code == 200
 
 
 @pytest.mark.parametrize("status", Status)
@@ -434,6 +457,26 @@ async def test_stop(client: AsyncClient, engine: AsyncEngine, clock: Clock, stat
         return
     assert answer.json()["status"] == "stopped"
     assert (row.status, row.stopped_at, row.emptied_at) == (Status.STOPPED, clock.now, None)
+
+
+@pytest.mark.parametrize("status", Status)
+async def test_archive(client: AsyncClient, engine: AsyncEngine, status: Status) -> None:
+    campaign = await create(client)
+    await set_status(engine, campaign["id"], status)
+    answer = await client.post(f"/v1/campaigns/{campaign['id']}/archive")
+    (row,) = await rows(engine, Campaign, campaign["id"])
+    if status not in {Status.DRAFT, Status.STOPPED, Status.COMPLETED}:
+        told = problem(answer, 409)
+        assert told["type"] == "/problems/campaign-not-archivable"
+        assert status in told["detail"]
+        assert row.status is status
+        return
+    assert (answer.status_code, answer.json()["status"], row.status) == (200, "archived", Status.ARCHIVED)
+    assert (await client.get("/v1/campaigns")).json()["items"] == []
+    assert len((await client.get("/v1/campaigns", params={"status": "archived"})).json()["items"]) == 1
+    async with begin(engine) as tx:
+        entry = (await tx.execute(select(AuditEntry))).one()
+    assert (entry.action, entry.detail) == ("campaign.archived", {"status": "archived"})
 
 
 # --- read

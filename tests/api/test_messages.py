@@ -95,6 +95,7 @@ async def test_number_in_its_owners_notation(client: AsyncClient) -> None:
     [
         pytest.param({"msisdn": "12"}, "/msisdn", "", id="not a number"),
         pytest.param({"msisdn": ""}, "/msisdn", "", id="an empty number"),
+        pytest.param({"default_region": "ZZ"}, "/default_region", "not a known country", id="no such country"),
         pytest.param({"text": ""}, "/text", "at least 1", id="no text"),
         pytest.param({"text": " \n "}, "/text", "empty", id="nothing but space"),
         pytest.param({"text": "x" * 1601}, "/text", "1600", id="too long"),

@@ -127,8 +127,10 @@ async def test_adds_up_when_it_is_stopped(client: AsyncClient, worker: HandWorke
         await beat(worker)
     sent = (await check(client, worker, campaign_id))["counts"]
     assert (await client.post(f"/v1/campaigns/{campaign_id}/stop")).status_code == 200
-    if beats:  # before it was frozen nobody is a recipient
-        await check(client, worker, campaign_id)
+    told = await check(client, worker, campaign_id)
+    assert told["recipients"] == 25
+    if not beats:  # nothing was made, so nothing has to be waited for
+        assert told["counts"]["cancelled"] == 50
     while await empty_stopped(worker):
         await check(client, worker, campaign_id)
     told = await check(client, worker, campaign_id)
@@ -198,6 +200,33 @@ async def test_timeline(client: AsyncClient, worker: HandWorker, clock: Clock, b
     assert [one["event"] for one in items][-1] == "completed"
     assert items[-1]["counts"]["delivered"] == 6
     assert items[0]["at"] == created.isoformat().replace("+00:00", "Z")
+
+
+@pytest.mark.parametrize("archived", [False, True])
+async def test_stopped_before_its_time(
+    client: AsyncClient, worker: HandWorker, clock: Clock, *, archived: bool
+) -> None:
+    campaign_id = await create(client, clock, messages=[{"text": "Hi", "send_at": (clock.now + LATER).isoformat()}])
+    path = f"/v1/campaigns/{campaign_id}"
+    await client.post(f"{path}/start")
+    for command in ("stop", "archive")[: 1 + archived]:
+        assert (await client.post(f"{path}/{command}")).status_code == 200
+    told = await check(client, worker, campaign_id)
+    assert (told["recipients"], told["counts"]["cancelled"]) == (25, 25)
+    events = [one["event"] for one in (await client.get(f"{path}/timeline")).json()["items"]]
+    assert sorted(events) == sorted(["created", "scheduled", "stopped", "message_cancelled", *["archived"] * archived])
+
+
+async def test_archived_right_after_its_stop_is_emptied(client: AsyncClient, worker: HandWorker, clock: Clock) -> None:
+    campaign_id = await create(client, clock)
+    for command in ("start", "stop", "archive"):
+        assert (await client.post(f"/v1/campaigns/{campaign_id}/{command}")).status_code == 200
+        if command == "start":
+            await due(worker)
+            await expand(worker)
+    while await empty_stopped(worker):
+        pass
+    assert (await check(client, worker, campaign_id))["counts"]["cancelled"] == 50
 
 
 async def test_recipients_and_messages_are_paged(client: AsyncClient, worker: HandWorker, clock: Clock) -> None:

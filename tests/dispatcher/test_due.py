@@ -69,6 +69,14 @@ async def test_scheduled_campaign_runs_when_its_time_has_come(
     assert len(recipients) == 5
 
 
+async def test_nobody_vouches_so_nothing_runs(worker: HandWorker, clock: Clock) -> None:
+    async with worker.transaction() as tx:
+        over: dict[str, Any] = {"status": Status.SCHEDULED, "starts_at": clock.now, "opt_in_acknowledged_at": None}
+        campaign_id = await make_campaign(tx, NUMBERS, now=clock.now, **over)
+    assert await due(worker) == 0
+    assert (await rows_of(worker.engine, campaign_id))[0].status is Status.SCHEDULED
+
+
 async def test_later_message_waits_for_its_own_time(worker: HandWorker, clock: Clock, by_hand: HandClock) -> None:
     later = clock.now + timedelta(days=1)
     async with worker.transaction() as tx:

@@ -106,3 +106,27 @@ def test_sources_turn_the_table_around(target: Status) -> None:
 
 def test_completed_comes_from_running_alone() -> None:
     assert law.sources_of(Status.COMPLETED) == {Status.RUNNING}
+
+
+@pytest.mark.parametrize("status", Status)
+def test_archived_from_where_the_moves_allow(status: Status) -> None:
+    if Status.ARCHIVED in MOVES[status]:
+        assert law.archive(status) is Status.ARCHIVED
+        return
+    with pytest.raises(law.CampaignNotArchivable, match=status.value):
+        law.archive(status)
+
+
+@pytest.mark.parametrize(
+    ("over", "refusal"),
+    [
+        pytest.param({"has_recipients": False}, law.CampaignNotStartable, id="nobody to reach"),
+        pytest.param({"opt_in_acknowledged": False}, law.OptInNotAcknowledged, id="nobody vouches"),
+    ],
+)
+def test_only_a_scheduled_one_has_to_stay_startable(over: dict[str, bool], refusal: type[Conflict]) -> None:
+    usual = {"has_recipients": True, "opt_in_acknowledged": True}
+    law.check_still_startable(Status.SCHEDULED, **usual)
+    law.check_still_startable(Status.DRAFT, **(usual | over))
+    with pytest.raises(refusal, match="unschedule"):
+        law.check_still_startable(Status.SCHEDULED, **(usual | over))

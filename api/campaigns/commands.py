@@ -1,0 +1,88 @@
+"""What owners tell a campaign to do: start, wait, stop, go to the archive. Each leaves an audit entry."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api.campaigns import queries, views
+from api.campaigns.queries import AnyRow
+from api.campaigns.schemas import CampaignOut
+from api.deps import Bell, CanManage, Now, Tx
+from api.idempotency import IdempotentRoute
+from api.problems import problems
+from shared.domain import campaign as law
+from shared.queries import audit
+
+router = APIRouter(prefix="/campaigns", tags=["campaigns"], route_class=IdempotentRoute)
+
+
+@router.post("/{campaign_id}/start", responses=problems(404, law.CampaignNotStartable, law.OptInNotAcknowledged))
+async def start_campaign(campaign_id: UUID, tx: Tx, caller: CanManage, now: Now, bell: Bell) -> CampaignOut:
+    """Let a draft go: at its first `send_at` if that is ahead, otherwise now."""
+    campaign = await queries.lock_campaign(tx, campaign_id)
+    steps = await queries.list_steps(tx, campaign_id)
+    status = law.start(
+        campaign.status,
+        has_recipients=await queries.has_audience(tx, campaign_id),
+        opt_in_acknowledged=campaign.opt_in_acknowledged_at is not None,
+        send_ats=[step.send_at for step in steps],
+        now=now,
+    )
+    await _command(tx, campaign_id, caller.id, "campaign.started", {"status": status}, now)
+    bell.ring("bulk")
+    return await views.whole(tx, await queries.get_campaign(tx, campaign_id))
+
+
+@router.post("/{campaign_id}/unschedule", responses=problems(404, law.CampaignNotScheduled))
+async def unschedule_campaign(campaign_id: UUID, tx: Tx, caller: CanManage, now: Now) -> CampaignOut:
+    """Make a scheduled campaign a draft again, before its time has come."""
+    campaign = await queries.lock_campaign(tx, campaign_id)
+    status = law.unschedule(campaign.status)
+    await _command(tx, campaign_id, caller.id, "campaign.unscheduled", {"status": status}, now)
+    return await views.whole(tx, await queries.get_campaign(tx, campaign_id))
+
+
+@router.post("/{campaign_id}/stop", responses=problems(404, law.CampaignNotStoppable))
+async def stop_campaign(campaign_id: UUID, tx: Tx, caller: CanManage, now: Now, bell: Bell) -> CampaignOut:
+    """Call back everything that is not sent yet. Within a second no hand-over starts any more."""
+    campaign = await queries.lock_campaign(tx, campaign_id)
+    status = law.stop(campaign.status)
+    changes = {"status": status, "stopped_at": now, **await _settled(tx, campaign, now)}
+    await _command(tx, campaign_id, caller.id, "campaign.stopped", changes, now)
+    bell.ring("bulk")
+    return await views.whole(tx, await queries.get_campaign(tx, campaign_id))
+
+
+@router.post("/{campaign_id}/archive", responses=problems(404, law.CampaignNotArchivable))
+async def archive_campaign(campaign_id: UUID, tx: Tx, caller: CanManage, now: Now) -> CampaignOut:
+    """Put away a draft, a stopped or a completed campaign: lists hide it unless asked for `status=archived`."""
+    campaign = await queries.lock_campaign(tx, campaign_id)
+    changes = {"status": law.archive(campaign.status), **await _settled(tx, campaign, now)}
+    await _command(tx, campaign_id, caller.id, "campaign.archived", changes, now)
+    return await views.whole(tx, await queries.get_campaign(tx, campaign_id))
+
+
+async def _settled(tx: AsyncConnection, campaign: AnyRow, now: datetime) -> dict[str, Any]:
+    """Whom a campaign would have reached that ends before its audience was frozen, so that its report adds up."""
+    if campaign.frozen_at is not None or campaign.recipients is not None:
+        return {}
+    await queries.cancel_pending_steps(tx, campaign.id, now)
+    return {"recipients": await queries.count_audience(tx, campaign.id)}
+
+
+async def _command(
+    tx: AsyncConnection, campaign_id: UUID, caller: str, action: str, changes: dict[str, Any], now: datetime
+) -> None:
+    """Carry out an owner's command and write down whose it was."""
+    await queries.update_campaign(tx, campaign_id, {**changes, "updated_at": now})
+    await audit.record(
+        tx,
+        caller=caller,
+        action=action,
+        subject=("campaign", str(campaign_id)),
+        detail={"status": changes["status"]},
+        now=now,
+    )
