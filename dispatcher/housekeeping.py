@@ -21,5 +21,5 @@ async def keep_house(worker: Worker) -> int:
     async with worker.transaction() as tx:
         gone = await delete_applied_receipts(tx, before=now - RECEIPTS_KEPT, limit=BATCH)
         gone += await delete_old_readings(tx, before=now - READINGS_KEPT, limit=BATCH)
-        await prune_idempotency_keys(tx, now)
+        gone += await prune_idempotency_keys(tx, now)
     return gone
