@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
@@ -38,6 +38,16 @@ _HEADERS: Final[Mapping[str, str]] = {
 _QUIET: Final = frozenset({"/livez", "/readyz", "/metrics"})
 
 
+class _Route(NamedTuple):
+    """What is told of a route: its path without what a client put into it, and how many bytes it takes."""
+
+    template: str
+    body_limit: int | None = None
+
+
+_NO_ROUTE: Final = _Route(UNMATCHED)
+
+
 @dataclass(slots=True)
 class _Passage:
     """What is known of one request on its way through."""
@@ -53,7 +63,7 @@ class Frontdoor:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._templates: dict[object, str] | None = None
+        self._routes: dict[object, _Route] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -100,13 +110,15 @@ class Frontdoor:
         async def pass_on(message: Message) -> None:
             await self._pass_on(message, fresh, scope, receive, send)
 
-        refusal = ContentTooLarge("The body is larger than this path takes; send it in parts.")
+        limit = self._route(scope).body_limit
+        takes = f"the {limit:,} bytes that this path takes" if limit else "this path takes"
+        refusal = ContentTooLarge(f"The body is larger than {takes}; send it in parts.")
         await respond(refusal, request_id=passage.request_id)(scope, receive, pass_on)
         passage.status = fresh.status
 
     def _write_down(self, scope: Scope, passage: _Passage) -> None:
         seconds = time.perf_counter() - passage.began
-        route = self._template(scope)
+        route = self._route(scope).template
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         status = passage.status or _HUNG_UP
         metrics: HttpMetrics = scope["app"].state.metrics
@@ -126,14 +138,17 @@ class Frontdoor:
             },
         )
 
-    def _template(self, scope: Scope) -> str:
-        if self._templates is None:
-            self._templates = _templates_of(scope["app"])
-        return self._templates.get(scope.get("endpoint"), UNMATCHED)
+    def _route(self, scope: Scope) -> _Route:
+        if self._routes is None:
+            self._routes = _routes_of(scope["app"])
+        return self._routes.get(scope.get("endpoint"), _NO_ROUTE)
 
 
-def _templates_of(app: FastAPI) -> dict[object, str]:
-    return {context.endpoint: context.path or UNMATCHED for context in iter_route_contexts(app.routes)}
+def _routes_of(app: FastAPI) -> dict[object, _Route]:
+    return {
+        context.endpoint: _Route(context.path or UNMATCHED, getattr(context, "max_body_size", None))
+        for context in iter_route_contexts(app.routes)
+    }
 
 
 def _request_id(scope: Scope) -> str:

@@ -13,7 +13,10 @@ MAX_ROW_CHARACTERS: Final = 65_536
 _QUOTED: Final = re.compile(r' *"((?:[^"]++|"")*+)"')
 _OPENING: Final = re.compile(r' *"')
 
-_TOO_LONG: Final = f"The row is longer than {MAX_ROW_CHARACTERS:,} characters."
+_TOO_LONG: Final = (
+    f"The row is longer than {MAX_ROW_CHARACTERS:,} characters; "
+    "shorten its cells, or leave out columns that are not needed."
+)
 _STRAY_QUOTE: Final = (
     f'A cell begins with a " that is not closed within {MAX_ROW_CHARACTERS:,} characters; '
     'write " at its end, or "" for a quote that is meant.'

@@ -179,6 +179,7 @@ async def test_a_declared_size_beyond_the_limit_is_refused_at_once(client: httpx
     answer = await client.post(UPLOAD, content=b"", headers=headers)
     assert answer.status_code == 413
     assert answer.headers["content-type"] == "application/problem+json"
+    assert "209,715,200 bytes" in answer.json()["detail"]
 
 
 async def test_a_body_that_does_not_end_is_cut_off_at_the_limit(client: httpx.AsyncClient, engine: AsyncEngine) -> None:

@@ -4,6 +4,7 @@ Speaks bytes, so that it can say what no HTTP library would; knows nothing of th
 """
 
 import asyncio
+import contextlib
 import re
 import socket
 import ssl
@@ -83,7 +84,8 @@ class HostileServer:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for writer in self._writers:  # what nobody read any more would keep its socket open
-            writer.transport.abort()
+            with contextlib.suppress(AttributeError):  # asyncio's own, for one that is over and has no loop any more
+                writer.transport.abort()
         await asyncio.sleep(0.02)  # for the loop to let go of them, and of failed handshakes
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -211,6 +211,7 @@ async def test_bad_rows_never_stop_the_file(worker: ImportWorker) -> None:
     assert "letters" in found[0][2]
     assert "5 cells" in found[4][2]
     assert "65,536" in found[7][2]
+    assert "shorten its cells" in found[7][2]
 
 
 async def test_a_number_that_comes_twice_is_one_contact_and_the_later_row_wins(worker: ImportWorker) -> None:
