@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 
 from api.deps import Res
+from api.examples import shown
 from api.problems import MEDIA_TYPE, document_of
 from api.resources import Resources
 from api.schemas import Out
@@ -27,6 +28,8 @@ _MIGRATIONS: Final = Path(__file__).parents[1] / "migrations"
 
 
 class Alive(Out):
+    model_config = shown({"status": "alive"})
+
     status: Literal["alive"] = "alive"
 
 
@@ -37,6 +40,8 @@ class Checks(Out):
 
 
 class Readiness(Out):
+    model_config = shown({"status": "ready", "checks": {"database": "ok", "schema": "ok", "redis": "ok"}})
+
     status: Literal["ready", "degraded"]
     checks: Checks
 

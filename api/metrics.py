@@ -28,6 +28,11 @@ log = logging.getLogger(__name__)
 
 FRESH_FOR: Final = timedelta(seconds=5)
 T = TypeVar("T")
+_EXAMPLE: Final = """\
+# HELP lapwing_messages Messages by status and kind; of those outside campaigns only the open ones.
+# TYPE lapwing_messages gauge
+lapwing_messages{kind="campaign",status="delivered"} 1.0
+"""
 
 
 @dataclass(slots=True)
@@ -50,7 +55,7 @@ class QueueMetrics:
 @router.get(
     "/metrics",
     response_class=Response,
-    responses={200: {"content": {"text/plain": {}}, "description": "Prometheus' text format."}},
+    responses={200: {"content": {"text/plain": {"example": _EXAMPLE}}, "description": "Prometheus' text format."}},
 )
 async def metrics(request: Request, now: Now) -> Response:
     """Counts for Prometheus. No key is needed: they are of no person."""

@@ -5,6 +5,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from api.examples import add_examples, unpack_examples
 from api.problems import IdempotencyKeyBusy, IdempotencyKeyReused, Problem, problems
 from api.security import MissingScope
 
@@ -59,7 +60,7 @@ def describe(app: FastAPI) -> None:
 
 
 def _document(app: FastAPI) -> dict[str, Any]:
-    document = get_openapi(
+    found = get_openapi(
         title=TITLE,
         version=app.version,
         summary=SUMMARY,
@@ -69,6 +70,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         license_info=app.license_info,
         separate_input_output_schemas=True,
     )
+    document: dict[str, Any] = unpack_examples(found)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(problem.pop("$defs", {}))
@@ -77,6 +79,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         for method in _METHODS:
             if method in item:
                 _add_shared_problems(path, item[method])
+                add_examples(item[method], schemas)
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     return document

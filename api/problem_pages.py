@@ -4,7 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 
-from api.problems import known_kinds, meaning_of, problems, status_of, title_of
+from api.examples import shown
+from api.problems import IdempotencyKeyReused, known_kinds, meaning_of, problems, status_of, title_of
 from api.schemas import Out
 from shared.errors import NotFound
 
@@ -12,6 +13,15 @@ router = APIRouter(prefix="/problems", tags=["problems"])
 
 
 class ProblemKind(Out):
+    model_config = shown(
+        {
+            "type": "/problems/idempotency-key-reused",
+            "title": "Idempotency key reused",
+            "status": 422,
+            "meaning": meaning_of(IdempotencyKeyReused),
+        }
+    )
+
     type: str
     title: str
     status: int

@@ -1,18 +1,31 @@
 """API keys as clients write and read them."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any, Final
 
-from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import AwareDatetime, Field, StringConstraints, field_validator
 
+from api import example_world as world
+from api.examples import shown
 from api.schemas import Body, Out
 from api.security import Scope
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 
+_KEY: Final[dict[str, Any]] = {
+    "id": world.API_KEY,
+    "name": "splash page",
+    "scopes": ["send"],
+    "created_by": "admin",
+    "created_at": world.DAY_BEFORE,
+    "expires_at": None,
+    "revoked_at": None,
+    "last_used_at": world.SEND_AT,
+}
+
 
 class ApiKeyIn(Body):
-    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "splash page", "scopes": ["send"]}]})
+    model_config = shown({"name": "splash page", "scopes": ["send"]})
 
     name: Name = Field(description="Where it is used, so that you know it again.")
     scopes: list[Scope] = Field(min_length=1, max_length=4)
@@ -27,6 +40,8 @@ class ApiKeyIn(Body):
 
 
 class ApiKeyOut(Out):
+    model_config = shown(_KEY)
+
     id: str = Field(description="The part of the key that may be known; it names the caller elsewhere.")
     name: str
     scopes: list[str]
@@ -38,4 +53,6 @@ class ApiKeyOut(Out):
 
 
 class NewApiKeyOut(ApiKeyOut):
+    model_config = shown(_KEY | {"key": "lw_" + world.API_KEY + "..."})
+
     key: str = Field(description="The whole key. It is shown this once and kept nowhere here.")

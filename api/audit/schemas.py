@@ -6,6 +6,8 @@ from uuid import UUID
 
 from pydantic import Field
 
+from api import example_world as world
+from api.examples import shown
 from api.schemas import Out
 
 
@@ -15,6 +17,18 @@ class SubjectOut(Out):
 
 
 class AuditEntryOut(Out):
+    model_config = shown(
+        {
+            "id": world.AUDIT_ENTRY,
+            "at": world.STARTED,
+            "caller": world.API_KEY,
+            "action": "campaign.started",
+            "subject": {"kind": "campaign", "id": world.CAMPAIGN},
+            "detail": {"status": "scheduled"},
+            "request_id": world.REQUEST,
+        }
+    )
+
     id: UUID
     at: datetime
     caller: str = Field(description="The id of the API key; `admin` is the bootstrap key.")

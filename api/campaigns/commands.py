@@ -7,10 +7,11 @@ from uuid import UUID
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.campaigns import queries, views
+from api.campaigns import examples, queries, views
 from api.campaigns.queries import AnyRow
 from api.campaigns.schemas import CampaignOut
 from api.deps import Bell, CanManage, Now, Tx
+from api.examples import answered
 from api.idempotency import IdempotentRoute
 from api.problems import problems
 from shared.domain import campaign as law
@@ -19,7 +20,10 @@ from shared.queries import audit
 router = APIRouter(prefix="/campaigns", tags=["campaigns"], route_class=IdempotentRoute)
 
 
-@router.post("/{campaign_id}/start", responses=problems(404, law.CampaignNotStartable, law.OptInNotAcknowledged))
+@router.post(
+    "/{campaign_id}/start",
+    responses={**problems(404, law.CampaignNotStartable, law.OptInNotAcknowledged), **answered(examples.SCHEDULED)},
+)
 async def start_campaign(campaign_id: UUID, tx: Tx, caller: CanManage, now: Now, bell: Bell) -> CampaignOut:
     """Let a draft go: at its first `send_at` if that is ahead, otherwise now."""
     campaign = await queries.lock_campaign(tx, campaign_id)
@@ -45,7 +49,7 @@ async def unschedule_campaign(campaign_id: UUID, tx: Tx, caller: CanManage, now:
     return await views.whole(tx, await queries.get_campaign(tx, campaign_id))
 
 
-@router.post("/{campaign_id}/stop", responses=problems(404, law.CampaignNotStoppable))
+@router.post("/{campaign_id}/stop", responses={**problems(404, law.CampaignNotStoppable), **answered(examples.STOPPED)})
 async def stop_campaign(campaign_id: UUID, tx: Tx, caller: CanManage, now: Now, bell: Bell) -> CampaignOut:
     """Call back everything that is not sent yet. Within a second no hand-over starts any more."""
     campaign = await queries.lock_campaign(tx, campaign_id)
@@ -56,7 +60,9 @@ async def stop_campaign(campaign_id: UUID, tx: Tx, caller: CanManage, now: Now, 
     return await views.whole(tx, await queries.get_campaign(tx, campaign_id))
 
 
-@router.post("/{campaign_id}/archive", responses=problems(404, law.CampaignNotArchivable))
+@router.post(
+    "/{campaign_id}/archive", responses={**problems(404, law.CampaignNotArchivable), **answered(examples.ARCHIVED)}
+)
 async def archive_campaign(campaign_id: UUID, tx: Tx, caller: CanManage, now: Now) -> CampaignOut:
     """Put away a draft, a stopped or a completed campaign: lists hide it unless asked for `status=archived`."""
     campaign = await queries.lock_campaign(tx, campaign_id)

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.campaigns import content, queries, views
+from api.campaigns import content, examples, queries, views
 from api.campaigns.content import InvalidCampaign, Targets
 from api.campaigns.queries import Filter
 from api.campaigns.schemas import (
@@ -23,6 +23,7 @@ from api.campaigns.schemas import (
     TimelineOut,
 )
 from api.deps import CanManage, CanRead, Now, Page, Reader, Res, Tx
+from api.examples import answered
 from api.idempotency import IdempotentRoute
 from api.paging import PageAsked, PageOut, bad_cursor, encode_cursor
 from api.places import id_of
@@ -101,7 +102,7 @@ async def list_campaigns(
     return {"items": shown, "next_cursor": cursor}
 
 
-@router.get("/{campaign_id}", responses=problems(404))
+@router.get("/{campaign_id}", responses={**problems(404), **answered(examples.COMPLETED)})
 async def get_campaign(campaign_id: UUID, tx: Reader, _caller: CanRead) -> CampaignOut:
     """One campaign with its messages and targets."""
     return await views.whole(tx, await queries.get_campaign(tx, campaign_id))

@@ -6,6 +6,8 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
+from api.campaigns import examples
+from api.examples import shown
 from api.schemas import Body, Out
 from shared.domain.campaign import HeldReason, Status, StepStatus
 from shared.domain.message import SkipReason
@@ -24,6 +26,8 @@ Words = Annotated[str, StringConstraints(min_length=1, max_length=1600)]
 class StepIn(Body):
     """One message of the sequence. Without `send_at` it goes when the campaign starts."""
 
+    model_config = shown(examples.STEP_GIVEN)
+
     text: Words = Field(examples=['Hi {{ name | default("there") }}, your voucher waits.'])
     send_at: AwareDatetime | None = None
     send_by: AwareDatetime | None = Field(
@@ -33,6 +37,8 @@ class StepIn(Body):
 
 class CampaignIn(Body):
     """A campaign as it is made: what to say, and to whom."""
+
+    model_config = shown(examples.GIVEN)
 
     name: Name = Field(examples=["Spring offer"])
     messages: list[StepIn] = Field(min_length=1, max_length=MAX_STEPS)
@@ -51,6 +57,8 @@ class CampaignIn(Body):
 
 class CampaignPatch(Body):
     """What may change while a campaign is a draft or scheduled. Lists replace what was there."""
+
+    model_config = shown(examples.CHANGE)
 
     name: Name | None = None
     messages: list[StepIn] | None = Field(default=None, min_length=1, max_length=MAX_STEPS)
@@ -73,6 +81,8 @@ class StepOut(Out):
 
 
 class CampaignOut(Out):
+    model_config = shown(examples.DRAFT)
+
     id: UUID
     name: str
     status: Status
@@ -99,6 +109,8 @@ class CampaignOut(Out):
 class CampaignRowOut(Out):
     """A campaign in a list."""
 
+    model_config = shown(examples.ROW)
+
     id: UUID
     name: str
     status: Status
@@ -117,6 +129,8 @@ class CampaignRowOut(Out):
 class PreviewOut(Out):
     """What one recipient would read. `missing` names tags without a value or a default: they are left out."""
 
+    model_config = shown(examples.PREVIEW)
+
     msisdn: str
     contact_id: UUID | None
     messages: list["PreviewedOut"]
@@ -132,6 +146,8 @@ class PreviewedOut(Out):
 
 
 class RecipientOut(Out):
+    model_config = shown(examples.RECIPIENT)
+
     position: int
     msisdn: str
     contact_id: UUID | None
@@ -148,6 +164,8 @@ class StepReportOut(Out):
 
 class ReportOut(Out):
     """Where everything is. The counts add up to recipients times messages, at every moment."""
+
+    model_config = shown(examples.REPORT)
 
     id: UUID
     name: str
@@ -174,11 +192,15 @@ class EventOut(Out):
 class TimelineOut(Out):
     """Oldest first; what is still ahead comes last."""
 
+    model_config = shown(examples.TIMELINE)
+
     items: list[EventOut]
 
 
 class CampaignMessageOut(Out):
     """One recipient's message in a campaign."""
+
+    model_config = shown(examples.MESSAGE)
 
     id: UUID
     position: int

@@ -5,10 +5,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Response
 
-from api.contacts import queries
+from api.contacts import examples, queries
 from api.contacts.schemas import ContactIn, ContactOut, ContactPatch
 from api.contacts.values import read_msisdn, values_of
 from api.deps import CanManage, CanRead, Now, Page, Reader, RequestId, Res, Tx
+from api.examples import answered
 from api.idempotency import IdempotentRoute
 from api.paging import PageOut, page_of
 from api.places import id_of
@@ -61,7 +62,9 @@ async def get_contact(contact_id: ContactId, tx: Reader, _caller: CanRead) -> Co
     return ContactOut.model_validate(await queries.get_contact(tx, contact_id))
 
 
-@router.patch("/{contact_id}", responses=problems(404, queries.ContactExists, InvalidContact))
+@router.patch(
+    "/{contact_id}", responses={**problems(404, queries.ContactExists, InvalidContact), **answered(examples.CHANGED)}
+)
 async def change_contact(
     contact_id: ContactId, body: ContactPatch, tx: Tx, _caller: CanManage, now: Now, res: Res
 ) -> ContactOut:

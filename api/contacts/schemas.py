@@ -5,6 +5,8 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
+from api.contacts import examples
+from api.examples import shown
 from api.schemas import Body, Out
 from shared.domain.contact import Consent, Scalar
 
@@ -17,6 +19,8 @@ _FIELDS = (
 
 class ContactIn(Body):
     """A person to store."""
+
+    model_config = shown(examples.GIVEN)
 
     msisdn: str = Field(max_length=200, description="In any notation.", examples=["+12025550142"])
     default_region: str | None = Field(default=None, max_length=10, description=_REGION)
@@ -37,6 +41,8 @@ class ContactIn(Body):
 class ContactPatch(Body):
     """What is left out stays; null empties. Within `fields` too, where null deletes a key."""
 
+    model_config = shown(examples.CHANGE)
+
     msisdn: str = Field(default="", max_length=200, description="In any notation.")
     default_region: str | None = Field(default=None, max_length=10, description=_REGION)
     name: str | None = Field(default=None, max_length=1000)
@@ -50,6 +56,8 @@ class ContactPatch(Body):
 
 
 class ContactOut(Out):
+    model_config = shown(examples.CONTACT)
+
     id: UUID
     msisdn: str
     name: str | None

@@ -10,7 +10,8 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Response
 
 from api.deps import CanManage, CanRead, Now, Page, Reader, RequestId, Res
-from api.gateways import queries
+from api.examples import answered
+from api.gateways import examples, queries
 from api.gateways.queries import GatewayRow
 from api.gateways.schemas import BalanceAnswerOut, ReadingOut
 from api.gateways.shown import balance_of
@@ -29,7 +30,11 @@ LOOK_SECONDS: Final = 0.1
 
 GatewayId = Annotated[UUID, Path(description="The gateway's id.")]
 _LATER: Final[dict[int | str, dict[str, Any]]] = {
-    202: {"model": BalanceAnswerOut, "description": "The gateway has not answered yet; this is what it said before."}
+    202: {
+        "model": BalanceAnswerOut,
+        "description": "The gateway has not answered yet; this is what it said before.",
+        **answered(examples.BALANCE_ASKED, status=202)[202],
+    }
 }
 
 

@@ -9,7 +9,8 @@ from pydantic import Field, SecretStr
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.deps import CanManage, Now, Reader
-from api.gateways import queries
+from api.examples import shown
+from api.gateways import examples, queries
 from api.gateways.configure import checked_settings
 from api.gateways.schemas import Key
 from api.idempotency import IdempotentRoute
@@ -44,6 +45,8 @@ class AnswerIn(Body):
 class ClassifyIn(Body):
     """An answer, and whose it is: a gateway's that is configured, or that of settings not saved yet."""
 
+    model_config = shown(examples.CLASSIFY)
+
     answer: AnswerIn
     gateway_id: UUID | None = None
     kind: str | None = Field(default=None, description="With `settings`, in place of `gateway_id`.")
@@ -53,6 +56,8 @@ class ClassifyIn(Body):
 
 
 class ClassifyOut(Out):
+    model_config = shown(examples.CLASSIFIED)
+
     outcome: OutcomeName = Field(description="`lost` may have arrived; `not_sent` certainly did not.")
     handed_over_again: bool = Field(description="Whether another try may follow by itself.")
     then: str = Field(description="What follows, in words.")

@@ -6,7 +6,8 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Response
 
 from api.deps import CanAdmin, CanManage, CanRead, Now, Page, Reader, RequestId, Res, Tx
-from api.gateways import queries
+from api.examples import answered
+from api.gateways import examples, queries
 from api.gateways.configure import changed_row, healthy, new_row, told
 from api.gateways.schemas import GatewayIn, GatewayOut, GatewayPatch, OrderIn, OrderOut
 from api.gateways.script import check_script
@@ -23,7 +24,9 @@ router = APIRouter(prefix="/gateways", tags=["gateways"], route_class=Idempotent
 GatewayId = Annotated[UUID, Path(description="The gateway's id.")]
 
 
-@router.post("", status_code=201, responses=problems(queries.GatewayNameTaken, 422))
+@router.post(
+    "", status_code=201, responses={**problems(queries.GatewayNameTaken, 422), **answered(examples.NEW, status=201)}
+)
 async def create_gateway(  # noqa: PLR0913, PLR0917 - a route asks for what it needs
     body: GatewayIn, response: Response, tx: Tx, caller: CanAdmin, now: Now, res: Res, request_id: RequestId
 ) -> GatewayOut:
@@ -80,7 +83,7 @@ async def get_gateway(gateway_id: GatewayId, tx: Reader, _: CanRead, res: Res) -
     return shown(await queries.get_gateway(tx, gateway_id), res)
 
 
-@router.patch("/{gateway_id}", responses=problems(404, queries.GatewayNameTaken, 422))
+@router.patch("/{gateway_id}", responses={**problems(404, queries.GatewayNameTaken, 422), **answered(examples.CHANGED)})
 async def change_gateway(  # noqa: PLR0913, PLR0917 - a route asks for what it needs
     gateway_id: GatewayId, body: GatewayPatch, tx: Tx, caller: CanAdmin, now: Now, res: Res, request_id: RequestId
 ) -> GatewayOut:
@@ -148,7 +151,7 @@ async def enable_gateway(
     return shown(gateway, res)
 
 
-@router.post("/{gateway_id}/disable", responses=problems(404))
+@router.post("/{gateway_id}/disable", responses={**problems(404), **answered(examples.DISABLED)})
 async def disable_gateway(
     gateway_id: GatewayId, tx: Tx, caller: CanManage, now: Now, res: Res, request_id: RequestId
 ) -> GatewayOut:

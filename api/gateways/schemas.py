@@ -5,8 +5,10 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, ConfigDict, Field, SecretStr, StringConstraints, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints, ValidationInfo, field_validator
 
+from api.examples import shown
+from api.gateways import examples
 from api.schemas import Body, Out
 from shared.domain.balance import SHORTEST_MINUTES, USUAL_MINUTES, State
 from shared.domain.email_address import is_address
@@ -42,13 +44,7 @@ Address = Annotated[str, StringConstraints(strip_whitespace=True, max_length=254
 class BalanceCheck(Body):
     """How often the credit is asked for, and what happens below which amount, in the gateway's own unit."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"every_minutes": 60, "warn_below": "25.0000", "stop_below": "0.5000", "email": ["ops@example.com"]}
-            ]
-        }
-    )
+    model_config = shown(examples.BALANCE_CHECK)
 
     enabled: bool = True
     every_minutes: int = Field(
@@ -72,6 +68,8 @@ class BalanceCheck(Body):
 
 
 class GatewayIn(Body):
+    model_config = shown(examples.GIVEN)
+
     name: Name
     kind: str = Field(description="The dialect spoken; a wrong one is answered with those known.")
     preset: str | None = Field(
@@ -91,6 +89,8 @@ class GatewayIn(Body):
 class GatewayPatch(Body):
     """What is left out stays. Within `settings` and `secrets` too; there, null removes a key."""
 
+    model_config = shown(examples.CHANGE)
+
     name: Name = ""
     enabled: bool = True
     location_ids: LocationIds | None = None
@@ -101,6 +101,8 @@ class GatewayPatch(Body):
 
 
 class OrderIn(Body):
+    model_config = shown(examples.ORDER)
+
     ids: list[UUID] = Field(max_length=10_000, description="Every gateway once, the first choice first.")
 
 
@@ -135,6 +137,8 @@ class HealthOut(Out):
 class BalanceOut(Out):
     """The last reading, and how the asking goes."""
 
+    model_config = shown(examples.BALANCE)
+
     amount: Decimal | None = Field(description="As it was read last; null if it never was.")
     unit: str | None = Field(description="A currency code, or `credits`.", examples=["USD"])
     at: datetime | None
@@ -145,6 +149,8 @@ class BalanceOut(Out):
 
 
 class BalanceAnswerOut(BalanceOut):
+    model_config = shown(examples.BALANCE_READ)
+
     status: Literal["read", "failed", "asked"] = Field(
         description="`read`: this is fresh. `failed`: the gateway did not tell, and `failure` says why. "
         "`asked`: no answer yet; look at the gateway again in a moment."
@@ -152,12 +158,16 @@ class BalanceAnswerOut(BalanceOut):
 
 
 class ReadingOut(Out):
+    model_config = shown(examples.READING)
+
     at: datetime
     amount: Decimal
     unit: str
 
 
 class GatewayOut(Out):
+    model_config = shown(examples.GATEWAY)
+
     id: UUID
     name: str
     kind: str
@@ -180,6 +190,8 @@ class GatewayOut(Out):
 class PresetOut(Out):
     """A vendor's gateway as settings; what is wanted besides has to come with the request that makes it."""
 
+    model_config = shown(examples.PRESET)
+
     name: str
     title: str
     documentation: str = Field(description="The vendor's page.")
@@ -190,6 +202,8 @@ class PresetOut(Out):
 
 
 class OrderOut(Out):
+    model_config = shown(examples.ORDER)
+
     ids: list[UUID]
 
 

@@ -7,9 +7,10 @@ from uuid import UUID
 from fastapi import APIRouter, File, Form, Path, UploadFile
 
 from api.deps import Bell, CanManage, CanRead, Now, Page, Reader, Res, Tx
+from api.examples import answered, asked_as
 from api.exports import PAGE, CsvResponse, Line, StyleAsked, csv_answer
 from api.idempotency import IdempotentRoute
-from api.imports import queries
+from api.imports import examples, queries
 from api.imports.schemas import ImportOut
 from api.imports.upload import UploadRoute
 from api.limits import IMPORT_LIMIT
@@ -35,7 +36,8 @@ ImportId = Annotated[UUID, Path(description="The import's id.")]
     status_code=202,
     max_body_size=IMPORT_LIMIT,
     form_limits={"max_files": 1, "max_fields": 8},
-    responses=problems(413, 422),
+    openapi_extra=asked_as(examples.UPLOAD, media_type="multipart/form-data"),
+    responses={**problems(413, 422), **answered(examples.QUEUED, status=202)},
 )
 async def import_contacts(  # noqa: PLR0913, PLR0917 - what a route asks for, by name
     file: Annotated[
@@ -107,7 +109,11 @@ async def get_import(import_id: ImportId, tx: Reader, _caller: CanRead) -> Impor
     return ImportOut.model_validate(await queries.get_import(tx, import_id))
 
 
-@router.get("/imports/{import_id}/errors.csv", response_class=CsvResponse, responses=problems(404))
+@router.get(
+    "/imports/{import_id}/errors.csv",
+    response_class=CsvResponse,
+    responses={**problems(404), **answered(examples.REJECTED, media_type="text/csv")},
+)
 async def export_rejections(
     import_id: ImportId, tx: Reader, _caller: CanRead, res: Res, style: StyleAsked = "spreadsheet"
 ) -> CsvResponse:

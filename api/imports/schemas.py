@@ -6,6 +6,8 @@ from uuid import UUID
 
 from pydantic import Field
 
+from api.examples import shown
+from api.imports import examples
 from api.schemas import Out
 
 
@@ -25,6 +27,8 @@ class LayoutOut(Out):
 
 class ImportOut(Out):
     """One uploaded file. Rows that are blank count nowhere; numbers of rows count from 1, as in a spreadsheet."""
+
+    model_config = shown(examples.IMPORT)
 
     id: UUID
     status: Literal["queued", "running", "completed", "failed"]

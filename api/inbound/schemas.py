@@ -5,11 +5,28 @@ from uuid import UUID
 
 from pydantic import Field
 
+from api import example_world as world
+from api.examples import shown
 from api.schemas import Out
 from shared.domain.keywords import Keyword
 
 
 class InboundOut(Out):
+    model_config = shown(
+        {
+            "id": world.INBOUND,
+            "gateway_id": world.GATEWAY,
+            "msisdn": world.OTHER_MSISDN,
+            "to": world.OUR_NUMBER,
+            "text": "Stop",
+            "keyword": "stop",
+            "reference": world.INBOUND_REFERENCE,
+            "contact_id": world.OTHER_CONTACT,
+            "campaign_id": world.CAMPAIGN,
+            "received_at": world.DAY_AFTER,
+        }
+    )
+
     id: UUID
     gateway_id: UUID
     msisdn: str = Field(description="Who wrote.")

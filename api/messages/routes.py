@@ -8,8 +8,9 @@ from fastapi import APIRouter, Query
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.deps import Bell, CanRead, CanSend, Now, Page, Reader, Res, Tx
+from api.examples import answered
 from api.idempotency import IdempotentRoute
-from api.messages import queries
+from api.messages import examples, queries
 from api.messages.schemas import MessageDetailOut, MessageFilter, MessageIn, MessageOut
 from api.moments import find_past, find_too_far
 from api.paging import PageOut, encode_cursor
@@ -45,7 +46,10 @@ class UnknownSender(Invalid):
     "",
     status_code=202,
     response_model=MessageOut,
-    responses=problems(404, numbers.InvalidMsisdn, UnknownSender, TextTooManySegments),
+    responses={
+        **problems(404, numbers.InvalidMsisdn, UnknownSender, TextTooManySegments),
+        **answered(examples.QUEUED, status=202),
+    },
 )
 async def create_message(wanted: MessageIn, tx: Tx, caller: CanSend, now: Now, res: Res, bell: Bell) -> Any:
     """Send one message to one person. It is accepted here, and handed to a gateway within moments."""
@@ -93,7 +97,11 @@ async def get_message(message_id: UUID, tx: Reader, _caller: CanRead) -> dict[st
     }
 
 
-@router.post("/{message_id}/cancel", response_model=MessageOut, responses=problems(404, law.MessageNotCancellable))
+@router.post(
+    "/{message_id}/cancel",
+    response_model=MessageOut,
+    responses={**problems(404, law.MessageNotCancellable), **answered(examples.CANCELLING)},
+)
 async def cancel_message(message_id: UUID, tx: Tx, caller: CanSend, now: Now, bell: Bell) -> Any:
     """Call a message back that is still queued; it becomes `cancelled` within a second."""
     message = await queries.lock_message(tx, message_id)
@@ -109,7 +117,10 @@ async def cancel_message(message_id: UUID, tx: Tx, caller: CanSend, now: Now, be
     "/{message_id}/resend",
     status_code=202,
     response_model=MessageOut,
-    responses=problems(404, law.MessageNotResendable, law.MessageAlreadyResent),
+    responses={
+        **problems(404, law.MessageNotResendable, law.MessageAlreadyResent),
+        **answered(examples.RESENT, status=202),
+    },
 )
 async def resend_message(message_id: UUID, tx: Tx, caller: CanSend, now: Now, bell: Bell) -> Any:
     """Send the same text again as a new message, knowing that an unconfirmed one may have arrived."""

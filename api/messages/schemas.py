@@ -6,6 +6,8 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints, model_validator
 
+from api.examples import shown
+from api.messages import examples
 from api.schemas import Body, Out
 from shared.domain.message import Kind, SkipReason, Status
 from shared.domain.segments import Encoding
@@ -15,6 +17,8 @@ Words = Annotated[str, StringConstraints(min_length=1, max_length=1600)]
 
 class MessageIn(Body):
     """One message to one person: to a number, or to a contact."""
+
+    model_config = shown(examples.GIVEN)
 
     msisdn: str | None = Field(default=None, examples=["+12025550142"])
     contact_id: UUID | None = None
@@ -39,6 +43,8 @@ class MessageIn(Body):
 
 
 class MessageOut(Out):
+    model_config = shown(examples.DELIVERED)
+
     id: UUID
     kind: Kind
     status: Status
@@ -68,6 +74,8 @@ class MessageOut(Out):
 class AttemptOut(Out):
     """One hand-over to one gateway. Without an outcome, it is not known yet."""
 
+    model_config = shown(examples.ATTEMPT)
+
     attempt: int
     gateway_id: UUID
     started_at: datetime
@@ -88,6 +96,8 @@ class AttemptOut(Out):
 class ReceiptOut(Out):
     """What a gateway told about the message, as it came in."""
 
+    model_config = shown(examples.RECEIPT)
+
     status: Status
     code: str | None
     reference: str | None
@@ -97,6 +107,8 @@ class ReceiptOut(Out):
 
 
 class MessageDetailOut(MessageOut):
+    model_config = shown(examples.WHOLE)
+
     attempts: list[AttemptOut]
     receipts: list[ReceiptOut]
 

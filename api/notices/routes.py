@@ -8,8 +8,9 @@ from fastapi import APIRouter, Path, Query
 from sqlalchemy import Row
 
 from api.deps import CanManage, CanRead, Now, Page, Reader, RequestId, Tx
+from api.examples import answered
 from api.idempotency import IdempotentRoute
-from api.notices import queries
+from api.notices import examples, queries
 from api.notices.schemas import NoticeEmailOut, NoticeOut, NoticeSubjectOut
 from api.paging import PageOut, page_of
 from api.places import id_of
@@ -37,7 +38,7 @@ async def list_notices(
     return PageOut(items=[_shown(row, emails[row.id]) for row in shown], next_cursor=cursor)
 
 
-@router.post("/{notice_id}/acknowledge", responses=problems(404))
+@router.post("/{notice_id}/acknowledge", responses={**problems(404), **answered(examples.ACKNOWLEDGED)})
 async def acknowledge_notice(
     notice_id: Annotated[UUID, Path(description="The notice's id.")],
     tx: Tx,

@@ -4,8 +4,10 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
+from api.examples import shown
+from api.notices import examples
 from api.schemas import Out
 from shared.domain.notice import Kind, Severity
 
@@ -26,34 +28,7 @@ class NoticeEmailOut(Out):
 
 
 class NoticeOut(Out):
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "id": "0197c0de-0000-7000-8000-000000000001",
-                    "kind": "balance_low",
-                    "severity": "warning",
-                    "subject": {"kind": "gateway", "id": "0197c0de-0000-7000-8000-000000000002"},
-                    "title": "Gateway Main is low: 19.5000 USD",
-                    "text": "The gateway Main has 19.5000 USD, which is below 25.0000 USD. "
-                    "Top the account up before it runs dry.",
-                    "data": {"name": "Main", "amount": "19.5000", "unit": "USD", "warn_below": "25.0000"},
-                    "at": "2026-03-02T07:30:00Z",
-                    "acknowledged_at": None,
-                    "acknowledged_by": None,
-                    "emails": [
-                        {
-                            "address": "ops@example.com",
-                            "state": "sent",
-                            "at": "2026-03-02T07:30:04Z",
-                            "attempts": 1,
-                            "error": None,
-                        }
-                    ],
-                }
-            ]
-        }
-    )
+    model_config = shown(examples.LOW)
 
     id: UUID
     kind: Kind

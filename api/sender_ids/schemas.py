@@ -6,6 +6,8 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
+from api import example_world as world
+from api.examples import shown
 from api.schemas import Body, Out
 from shared.domain.sender_id import SenderKind
 
@@ -17,15 +19,29 @@ Value = Annotated[
 
 
 class SenderIdIn(Body):
+    model_config = shown({"gateway_id": world.GATEWAY, "value": world.SENDER})
+
     gateway_id: UUID = Field(description="The gateway it is registered with.")
     value: Value
 
 
 class SenderIdPatch(Body):
+    model_config = shown({"value": world.SENDER})
+
     value: Value
 
 
 class SenderIdOut(Out):
+    model_config = shown(
+        {
+            "id": world.SENDER_ID,
+            "gateway_id": world.GATEWAY,
+            "value": world.SENDER,
+            "kind": "alphanumeric",
+            "created_at": world.DAY_BEFORE,
+        }
+    )
+
     id: UUID
     gateway_id: UUID
     value: str

@@ -5,14 +5,16 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Response
 
+from api.contacts import examples as contact_examples
 from api.contacts.schemas import ContactOut
 from api.deps import CanManage, CanRead, Now, Page, Reader, RequestId, Res, Tx
+from api.examples import answered
 from api.exports import CsvResponse, StyleAsked, csv_answer
 from api.idempotency import IdempotentRoute
 from api.paging import PageOut, page_of
 from api.places import id_of
 from api.problems import problems
-from api.target_groups import export, queries
+from api.target_groups import examples, export, queries
 from api.target_groups.schemas import AddedOut, MembersIn, RemovedOut, TargetGroupIn, TargetGroupOut, TargetGroupPatch
 from shared.errors import Invalid
 from shared.ids import uuid7
@@ -24,7 +26,9 @@ GroupId = Annotated[UUID, Path(description="The target group's id.")]
 ContactId = Annotated[UUID, Path(description="The contact's id.")]
 
 
-@router.post("", status_code=201, responses=problems(queries.TargetGroupNameTaken, 422))
+@router.post(
+    "", status_code=201, responses={**problems(queries.TargetGroupNameTaken, 422), **answered(examples.NEW, status=201)}
+)
 async def create_target_group(body: TargetGroupIn, tx: Tx, _caller: CanManage, now: Now) -> TargetGroupOut:
     """Make an empty target group."""
     if body.kind != "static":
@@ -57,7 +61,9 @@ async def get_target_group(group_id: GroupId, tx: Reader, _caller: CanRead) -> T
     return TargetGroupOut.model_validate(await queries.get_group(tx, group_id))
 
 
-@router.patch("/{group_id}", responses=problems(404, queries.TargetGroupNameTaken, 422))
+@router.patch(
+    "/{group_id}", responses={**problems(404, queries.TargetGroupNameTaken, 422), **answered(examples.CHANGED)}
+)
 async def change_target_group(
     group_id: GroupId, body: TargetGroupPatch, tx: Tx, _caller: CanManage, now: Now
 ) -> TargetGroupOut:
@@ -125,7 +131,11 @@ async def list_members(group_id: GroupId, tx: Reader, _caller: CanRead, page: Pa
     return PageOut(items=[ContactOut.model_validate(row) for row in shown], next_cursor=cursor)
 
 
-@router.get("/{group_id}/export.csv", response_class=CsvResponse, responses=problems(404))
+@router.get(
+    "/{group_id}/export.csv",
+    response_class=CsvResponse,
+    responses={**problems(404), **answered(contact_examples.EXPORTED, media_type="text/csv")},
+)
 async def export_target_group(
     group_id: GroupId, tx: Reader, _caller: CanRead, res: Res, style: StyleAsked = "spreadsheet"
 ) -> CsvResponse:

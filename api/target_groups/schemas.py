@@ -6,7 +6,9 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
+from api.examples import shown
 from api.schemas import Body, Out
+from api.target_groups import examples
 
 MAX_MEMBERS_AT_ONCE = 10_000
 
@@ -14,6 +16,8 @@ Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 
 
 class TargetGroupIn(Body):
+    model_config = shown(examples.GIVEN)
+
     name: Name = Field(examples=["Cafe guests"])
     kind: Literal["static", "dynamic"] = Field(
         default="static", description="`static`: members are added one by one or by an import."
@@ -23,10 +27,14 @@ class TargetGroupIn(Body):
 class TargetGroupPatch(Body):
     """What is left out stays."""
 
+    model_config = shown(examples.CHANGE)
+
     name: Name = ""
 
 
 class TargetGroupOut(Out):
+    model_config = shown(examples.GROUP)
+
     id: UUID
     name: str
     kind: str
@@ -36,11 +44,15 @@ class TargetGroupOut(Out):
 
 
 class MembersIn(Body):
+    model_config = shown(examples.MEMBERS)
+
     contact_ids: list[UUID] = Field(min_length=1, max_length=MAX_MEMBERS_AT_ONCE)
 
 
 class AddedOut(Out):
     """What became of the ids; one that was given twice counts once."""
+
+    model_config = shown(examples.ADDED)
 
     added: int
     already: int = Field(description="Members before.")
@@ -48,5 +60,7 @@ class AddedOut(Out):
 
 
 class RemovedOut(Out):
+    model_config = shown(examples.REMOVED)
+
     removed: int
     absent: int = Field(description="Ids that were no members.")

@@ -1,6 +1,7 @@
 """The OpenAPI document is the contract: every route says what it does, what it takes, and how it refuses."""
 
 import base64
+import json
 import re
 from collections.abc import Iterator
 from hashlib import sha256
@@ -10,12 +11,18 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 from httpx import AsyncClient
+from pydantic import TypeAdapter
 
+from api import example_world
 from api.idempotency import IdempotentRoute
 from api.openapi import TAGS
 from api.problems import MEDIA_TYPE, document_of, known_kinds, status_of
 from shared.errors import Conflict
 
+JSON = "application/json"
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+NUMBER = re.compile(r"\+\d{8,15}")
+FICTITIOUS = re.compile(r"\+120255501\d\d")
 METHODS = ("get", "put", "post", "patch", "delete")
 # Posts that neither create nor send: asking twice changes nothing. Gateways bring callbacks without keys.
 ONLY_ASKS = ("/preview", "/estimate", "/render", "/measure", "/classify", "/verify", "/balance")
@@ -161,6 +168,78 @@ def test_every_list_is_paged_alike(document: dict[str, Any]) -> None:
         if name.startswith("PageOut"):
             assert {"limit", "cursor"} <= parameters(operation, "query"), (method, path)
             assert set(schemas[name]["properties"]) == {"items", "next_cursor"}
+
+
+def examples_of(content: dict[str, Any]) -> Iterator[Any]:
+    """Of one body or answer: each example of each of its media types."""
+    for shape in content.values():
+        if "example" in shape:
+            yield shape["example"]
+        yield from (example["value"] for example in shape.get("examples", {}).values())
+
+
+def successes(operation: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Statuses and contents of what is answered with a body; an event stream has no one example."""
+    for status, answer in operation["responses"].items():
+        content = answer.get("content", {})
+        if status.startswith("2") and content and "text/event-stream" not in content:
+            yield status, content
+
+
+def routes_of(app: FastAPI) -> Iterator[tuple[str, str, APIRoute]]:
+    for context in iter_route_contexts(app.routes):
+        if isinstance(route := context.original_route, APIRoute):
+            yield from ((context.path or "", method.lower(), route) for method in route.methods or ())
+
+
+def test_every_body_and_every_answer_has_an_example(document: dict[str, Any]) -> None:
+    for path, method, operation in operations(document):
+        contents = dict(successes(operation))
+        if "requestBody" in operation:
+            contents["body"] = operation["requestBody"]["content"]
+        for which, content in contents.items():
+            shown = list(examples_of(content))
+            assert shown, f"{method} {path}: no example of {which}; give its schema one (see api/examples.py)"
+
+
+def test_what_an_example_asks_is_understood(app: FastAPI, document: dict[str, Any]) -> None:
+    for path, method, route in routes_of(app):
+        content = document["paths"].get(path, {}).get(method, {}).get("requestBody", {}).get("content", {})
+        if JSON in content:
+            assert route.body_field is not None
+            body = TypeAdapter[Any](route.body_field.field_info.annotation or None)
+            for example in examples_of(content):
+                body.validate_json(json.dumps(example))
+
+
+@pytest.mark.parametrize("noun", ["contacts", "target-groups", "gateways", "api-keys", "opt-outs"])
+async def test_what_an_example_asks_is_done(client: AsyncClient, document: dict[str, Any], noun: str) -> None:
+    """Beyond its form: of those that name nothing else and no moment."""
+    body = document["paths"][f"/v1/{noun}"]["post"]["requestBody"]["content"]
+    for example in examples_of(body):
+        response = await client.post(f"/v1/{noun}", json=example)
+        assert response.status_code == 201, response.text
+
+
+def test_what_an_example_answers_is_whole(app: FastAPI, document: dict[str, Any]) -> None:
+    """It goes through the model and comes out the same: nothing is missing, nothing is made up."""
+    for path, method, route in routes_of(app):
+        for status, content in successes(document["paths"].get(path, {}).get(method, {"responses": {}})):
+            other = route.responses.get(int(status), {}).get("model")
+            model = TypeAdapter[Any](other or route.response_model)
+            for example in examples_of(content) if JSON in content else ():
+                told = model.dump_python(model.validate_json(json.dumps(example)), mode="json", by_alias=True)
+                assert told == example, (method, path, status)
+
+
+def test_the_examples_are_of_one_world(document: dict[str, Any]) -> None:
+    ours = set(UUID.findall(str(vars(example_world))))
+    for path, method, operation in operations(document):
+        contents = [content for _, content in successes(operation)]
+        contents.append(operation.get("requestBody", {}).get("content", {}))
+        for text in (str(example) for content in contents for example in examples_of(content)):
+            assert set(UUID.findall(text)) <= ours, f"{method} {path}: name its ids in api/example_world.py"
+            assert all(FICTITIOUS.fullmatch(number) for number in NUMBER.findall(text)), (method, path)
 
 
 async def test_docs_work(anonymous: AsyncClient) -> None:

@@ -1,0 +1,123 @@
+"""One campaign in the document's examples, from draft to report."""
+
+from typing import Any, Final
+
+from api import example_world as world
+from shared.domain.message import Status
+
+STEP_GIVEN: Final[dict[str, Any]] = {"text": world.TEMPLATE, "send_at": world.SEND_AT, "send_by": world.SEND_BY}
+GIVEN: Final[dict[str, Any]] = {
+    "name": world.CAMPAIGN_NAME,
+    "sender_id": world.SENDER,
+    "owner": "marketing",
+    "target_group_ids": [world.TARGET_GROUP],
+    "opt_in_acknowledged": True,
+    "messages": [STEP_GIVEN],
+}
+CHANGE: Final[dict[str, Any]] = {"owner": "marketing", "messages": [STEP_GIVEN]}
+
+_STEP: Final[dict[str, Any]] = {"id": world.STEP, "position": 1, **STEP_GIVEN, "status": "pending"}
+_HEAD: Final[dict[str, Any]] = {
+    "id": world.CAMPAIGN,
+    "name": world.CAMPAIGN_NAME,
+    "status": "draft",
+    "held_reason": None,
+    "sender_id": world.SENDER,
+    "owner": "marketing",
+    "created_by": world.API_KEY,
+    "recipients": None,
+    "starts_at": world.SEND_AT,
+    "started_at": None,
+    "finished_at": None,
+    "created_at": world.CREATED,
+}
+DRAFT: Final[dict[str, Any]] = _HEAD | {
+    "opt_in_acknowledged_at": world.CREATED,
+    "stopped_at": None,
+    "updated_at": world.CREATED,
+    "target_group_ids": [world.TARGET_GROUP],
+    "contact_ids": [],
+    "msisdns": [],
+    "messages": [_STEP],
+}
+SCHEDULED: Final[dict[str, Any]] = DRAFT | {"status": "scheduled", "updated_at": world.STARTED}
+STOPPED: Final[dict[str, Any]] = SCHEDULED | {
+    "status": "stopped",
+    "recipients": 2,
+    "stopped_at": world.STARTED,
+    "messages": [_STEP | {"status": "cancelled"}],
+}
+_RAN: Final[dict[str, Any]] = {
+    "status": "completed",
+    "recipients": 2,
+    "started_at": world.SEND_AT,
+    "finished_at": world.SENT,
+}
+COMPLETED: Final[dict[str, Any]] = (
+    DRAFT | _RAN | {"updated_at": world.SENT, "messages": [_STEP | {"status": "completed"}]}
+)
+ARCHIVED: Final[dict[str, Any]] = COMPLETED | {"status": "archived", "updated_at": world.DAY_AFTER}
+ROW: Final[dict[str, Any]] = _HEAD | _RAN | {"messages": 1}
+
+PREVIEWED: Final[dict[str, Any]] = {
+    "position": 1,
+    "text": world.CAMPAIGN_TEXT,
+    "encoding": "gsm7",
+    "characters": len(world.CAMPAIGN_TEXT),
+    "segments": 1,
+    "missing": [],
+}
+PREVIEW: Final[dict[str, Any]] = {"msisdn": world.MSISDN, "contact_id": world.CONTACT, "messages": [PREVIEWED]}
+RECIPIENT: Final[dict[str, Any]] = {"position": 1, "msisdn": world.MSISDN, "contact_id": world.CONTACT}
+
+_COUNTS: Final = {status.value: 0 for status in Status} | {"delivered": 1, "unconfirmed": 1}
+REPORT: Final[dict[str, Any]] = {
+    "id": world.CAMPAIGN,
+    "name": world.CAMPAIGN_NAME,
+    "status": "completed",
+    "held_reason": None,
+    "recipients": 2,
+    "counts": _COUNTS,
+    "segments": 2,
+    "messages": [
+        {
+            "id": world.STEP,
+            "position": 1,
+            "status": "completed",
+            "send_at": world.SEND_AT,
+            "counts": _COUNTS,
+            "segments": 2,
+        }
+    ],
+    "started_at": world.SEND_AT,
+    "finished_at": world.SENT,
+}
+
+
+def _event(at: str, event: str, **more: Any) -> dict[str, Any]:
+    return {"at": at, "event": event, "position": None, "counts": None, "detail": {}} | more
+
+
+TIMELINE: Final[dict[str, Any]] = {
+    "items": [
+        _event(world.CREATED, "created"),
+        _event(world.STARTED, "scheduled"),
+        _event(world.SEND_AT, "started"),
+        _event(world.SEND_AT, "message_begun", position=1, counts=_COUNTS),
+        _event(world.SENT, "message_completed", position=1),
+        _event(world.SENT, "completed", counts=_COUNTS),
+    ]
+}
+MESSAGE: Final[dict[str, Any]] = {
+    "id": world.CAMPAIGN_MESSAGE,
+    "position": 1,
+    "msisdn": world.MSISDN,
+    "contact_id": world.CONTACT,
+    "status": "delivered",
+    "skip_reason": None,
+    "failure": None,
+    "segments": 1,
+    "attempt": 1,
+    "gateway_id": world.GATEWAY,
+    "status_at": world.DELIVERED,
+}

@@ -1,0 +1,49 @@
+"""The one world of the document's examples: its ids and numbers. A page's example can be followed to the next page's.
+
+A café in Delft keeps two guests, writes to them through one Twilio account, and hears back.
+"""
+
+from typing import Final
+
+CONTACT: Final = "0197c0de-0000-7000-8000-000000000001"
+OTHER_CONTACT: Final = "0197c0de-0000-7000-8000-000000000002"
+TARGET_GROUP: Final = "0197c0de-0000-7000-8000-000000000003"
+IMPORT: Final = "0197c0de-0000-7000-8000-000000000004"
+CAMPAIGN: Final = "0197c0de-0000-7000-8000-000000000005"
+STEP: Final = "0197c0de-0000-7000-8000-000000000006"
+CAMPAIGN_MESSAGE: Final = "0197c0de-0000-7000-8000-000000000007"
+MESSAGE: Final = "0197c0de-0000-7000-8000-000000000008"
+RESENT_MESSAGE: Final = "0197c0de-0000-7000-8000-000000000009"
+GATEWAY: Final = "0197c0de-0000-7000-8000-00000000000a"
+OTHER_GATEWAY: Final = "0197c0de-0000-7000-8000-00000000000b"
+SENDER_ID: Final = "0197c0de-0000-7000-8000-00000000000c"
+OPT_OUT: Final = "0197c0de-0000-7000-8000-00000000000d"
+INBOUND: Final = "0197c0de-0000-7000-8000-00000000000e"
+NOTICE: Final = "0197c0de-0000-7000-8000-00000000000f"
+AUDIT_ENTRY: Final = "0197c0de-0000-7000-8000-000000000010"
+
+API_KEY: Final = "4fK9dQ2bX7sA"
+REQUEST: Final = "0192f0c1-3b7a-7c3e-9a51-5b1f2c9d7e10"
+
+# Of the range that is kept free for fiction.
+MSISDN: Final = "+12025550142"
+OTHER_MSISDN: Final = "+12025550143"
+OUR_NUMBER: Final = "+12025550100"
+SENDER: Final = "CAFE"
+
+CAMPAIGN_NAME: Final = "Spring offer"
+TEMPLATE: Final = 'Hi {{ name | default("there") }}, your voucher waits.'
+CAMPAIGN_TEXT: Final = "Hi Ada, your voucher waits."
+VOUCHER_TEXT: Final = "Your voucher: SPRING-25"
+# The gateway's own ids.
+REFERENCE: Final = "SM00000000000000000000000000000001"
+INBOUND_REFERENCE: Final = "SM00000000000000000000000000000002"
+
+DAY_BEFORE: Final = "2026-03-01T15:00:00Z"
+CREATED: Final = "2026-03-02T08:00:00Z"
+STARTED: Final = "2026-03-02T08:05:00Z"
+SEND_AT: Final = "2026-03-02T09:00:00Z"
+SENT: Final = "2026-03-02T09:00:01Z"
+DELIVERED: Final = "2026-03-02T09:00:04Z"
+SEND_BY: Final = "2026-03-02T18:00:00Z"
+DAY_AFTER: Final = "2026-03-03T09:00:00Z"

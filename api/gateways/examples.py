@@ -1,0 +1,105 @@
+"""Gateways in the document's examples: one Twilio account, and what is known of its credit."""
+
+from typing import Any, Final
+
+from api import example_world as world
+
+# A SID has this form; no account has this one.
+_SETTINGS: Final = {"account_sid": f"AC{'0' * 32}", "from": world.OUR_NUMBER}
+_CALLBACKS: Final = f"https://sms.example.com/callbacks/{world.GATEWAY}/token-of-the-gateway"
+_URL: Final = "https://sms.example.org/send"
+
+BALANCE_CHECK: Final[dict[str, Any]] = {
+    "enabled": True,
+    "every_minutes": 60,
+    "warn_below": "25.0000",
+    "stop_below": "0.5000",
+    "email": ["ops@example.com"],
+}
+GIVEN: Final[dict[str, Any]] = {
+    "name": "Main",
+    "kind": "twilio",
+    "settings": _SETTINGS,
+    "secrets": {"api_secret": "the-auth-token-of-the-account"},
+    "balance_check": BALANCE_CHECK,
+}
+CHANGE: Final[dict[str, Any]] = {
+    "name": "Main",
+    "settings": {"validity_period": 3600},
+    "location_ids": ["delft-centre"],
+}
+ORDER: Final[dict[str, Any]] = {"ids": [world.GATEWAY, world.OTHER_GATEWAY]}
+BALANCE: Final[dict[str, Any]] = {
+    "amount": "19.5000",
+    "unit": "USD",
+    "at": world.CREATED,
+    "state": "low",
+    "failures": 0,
+    "failure": None,
+    "next_at": world.SEND_AT,
+}
+BALANCE_READ: Final[dict[str, Any]] = BALANCE | {"status": "read"}
+BALANCE_ASKED: Final[dict[str, Any]] = BALANCE | {"status": "asked"}
+READING: Final[dict[str, Any]] = {"at": world.CREATED, "amount": "19.5000", "unit": "USD"}
+GATEWAY: Final[dict[str, Any]] = {
+    "id": world.GATEWAY,
+    "name": "Main",
+    "kind": "twilio",
+    "enabled": True,
+    "priority": 1,
+    "location_ids": None,
+    "settings": _SETTINGS,
+    "secrets": {"api_secret": "…ount"},
+    "pace": None,
+    "balance_check": BALANCE_CHECK,
+    "callback_urls": {"status": f"{_CALLBACKS}/status", "inbound": f"{_CALLBACKS}/inbound"},
+    "capabilities": {
+        "largest_batch": 1,
+        "receipts": True,
+        "client_reference": True,
+        "lookup": True,
+        "attachments": False,
+        "balance": True,
+        "alphanumeric_senders": True,
+    },
+    "warnings": [],
+    "health": {"state": "ok", "reason": None, "at": world.DAY_BEFORE},
+    "balance": BALANCE,
+    "created_at": world.DAY_BEFORE,
+    "updated_at": world.DAY_BEFORE,
+}
+NEW: Final[dict[str, Any]] = GATEWAY | {"balance": None}
+CHANGED: Final[dict[str, Any]] = GATEWAY | {
+    "settings": _SETTINGS | {"validity_period": 3600},
+    "location_ids": ["delft-centre"],
+    "updated_at": world.CREATED,
+}
+DISABLED: Final[dict[str, Any]] = GATEWAY | {"enabled": False, "updated_at": world.CREATED}
+PRESET: Final[dict[str, Any]] = {
+    "name": "example",
+    "title": "Example SMS",
+    "documentation": "https://sms.example.org/docs",
+    "kind": "custom",
+    "settings": {"url": _URL, "method": "POST", "payload": "key=%SECRET:api_key%&to=%TO%&text=%MESSAGE%"},
+    "settings_wanted": {"sender_id": "Who sends where a message does not say."},
+    "secrets": {"api_key": "The account's API key"},
+}
+CLASSIFY: Final[dict[str, Any]] = {
+    "gateway_id": world.GATEWAY,
+    "answer": {
+        "status": 400,
+        "headers": {"Content-Type": "application/json"},
+        "body": '{"code": 21211, "message": "Invalid \'To\' Phone Number", "status": 400}',
+    },
+}
+CLASSIFIED: Final[dict[str, Any]] = {
+    "outcome": "refused",
+    "handed_over_again": False,
+    "then": "The message fails; no other gateway is asked.",
+    "fault": "message",
+    "code": "21211",
+    "detail": "Invalid 'To' Phone Number",
+    "reference": None,
+    "segments": None,
+    "retry_after": None,
+}
