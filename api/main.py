@@ -37,7 +37,10 @@ from api.parameters import only_known_parameters
 from api.resources import Resources, open_resources
 from api.security import KeyCheck
 from api.sender_ids import routes as sender_ids
+from api.tags import routes as tags
 from api.target_groups import routes as target_groups
+from api.templates import routes as templates
+from api.texts import routes as texts
 from shared import log
 from shared.metrics import http_metrics
 from shared.settings import Settings
@@ -50,6 +53,9 @@ _V1: Final = (
     contacts.router,
     imports.router,
     target_groups.router,
+    templates.router,
+    tags.router,
+    texts.router,
     campaigns.router,
     campaign_commands.router,
     messages.router,

@@ -29,6 +29,10 @@ TAGS: Final = (
     ("contacts", "Stored people: a number, a name, fields of your own."),
     ("imports", "CSV files on their way into contacts; a bad row never stops the file."),
     ("target groups", "Whom to reach: a list by hand, or conditions."),
+    (
+        "templates",
+        "Texts with tags that are kept to be used again, what a text may hold, and what it costs on the air.",
+    ),
     ("campaigns", "One sending to target groups, contacts and loose numbers."),
     ("messages", "Every SMS, of every kind: send one, look it up, cancel it."),
     ("gateways", "The accounts that messages are handed to, and in which order."),

@@ -9,14 +9,13 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.campaigns import queries
-from api.campaigns.schemas import StepIn
+from api.campaigns.wording import Worded
 from api.moments import find_past, find_too_far
 from api.regions import region_of
+from api.texts.checks import find_unfit
 from shared.domain import msisdn as numbers
 from shared.domain.campaign import StepStatus
-from shared.domain.message import MAX_SEGMENTS
-from shared.domain.segments import measure
-from shared.domain.template import CAMPAIGN_TAGS, Template, compile_template
+from shared.domain.template import CAMPAIGN_TAGS, compile_template
 from shared.errors import FieldError, Invalid
 from shared.ids import uuid7
 from shared.queries.sender_ids import find_sender
@@ -35,45 +34,41 @@ class Targets:
     msisdns: Sequence[str] | None
 
 
-def check_steps(steps: Sequence[StepIn], *, now: datetime) -> list[FieldError]:
+def check_steps(steps: Sequence[Worded], *, now: datetime) -> list[FieldError]:
     """What is wrong with the sequence of messages."""
+    return [error for step in steps for error in (*_check_words(step), *_check_times(step, now=now))]
+
+
+def _check_words(step: Worded) -> list[FieldError]:
+    try:
+        unfit = find_unfit(compile_template(step.text, known=CAMPAIGN_TAGS))
+    except Invalid as error:
+        unfit = error.detail
+    return [FieldError(f"/messages/{step.place}/{step.named}", unfit)] if unfit else []
+
+
+def _check_times(step: Worded, *, now: datetime) -> list[FieldError]:
+    at = f"/messages/{step.place}"
     errors: list[FieldError] = []
-    for place, step in enumerate(steps):
-        at = f"/messages/{place}"
-        try:
-            template = compile_template(step.text, known=CAMPAIGN_TAGS)
-        except Invalid as error:
-            errors.append(FieldError(f"{at}/text", error.detail))
-        else:
-            errors += _too_long(template, at)
-        if told := find_past("send_at", step.send_at, now=now):
-            errors.append(FieldError(f"{at}/send_at", told))
-        for field, moment in (("send_at", step.send_at), ("send_by", step.send_by)):
-            if told := find_too_far(field, moment, now=now):
-                errors.append(FieldError(f"{at}/{field}", told))
-        if step.send_by and step.send_by <= (step.send_at or now):
-            errors.append(FieldError(f"{at}/send_by", "send_by must be later than send_at, and ahead of now."))
+    if told := find_past("send_at", step.send_at, now=now):
+        errors.append(FieldError(f"{at}/send_at", told))
+    for field, moment in (("send_at", step.send_at), ("send_by", step.send_by)):
+        if told := find_too_far(field, moment, now=now):
+            errors.append(FieldError(f"{at}/{field}", told))
+    if step.send_by and step.send_by <= (step.send_at or now):
+        errors.append(FieldError(f"{at}/send_by", "send_by must be later than send_at, and ahead of now."))
     return errors
 
 
-def _too_long(template: Template, at: str) -> list[FieldError]:
-    """A text that is the same for everybody can be measured now; others are when they are filled."""
-    segments = measure(template.fill({}).text).segments if template.is_plain else 1
-    if template.is_plain and not template.fill({}).text.strip():
-        return [FieldError(f"{at}/text", "The text is empty; write what to send.")]
-    if segments > MAX_SEGMENTS:
-        told = f"The text takes {segments} segments, and a message may have {MAX_SEGMENTS}; shorten it."
-        return [FieldError(f"{at}/text", told)]
-    return []
-
-
-def step_rows(campaign_id: UUID, steps: Sequence[StepIn]) -> list[dict[str, Any]]:
+def step_rows(campaign_id: UUID, steps: Sequence[Worded]) -> list[dict[str, Any]]:
     return [
         {
             "id": uuid7(),
             "campaign_id": campaign_id,
             "position": place,
             "text": step.text,
+            "template_id": step.template_id,
+            "template_version": step.template_version,
             "send_at": step.send_at,
             "send_by": step.send_by,
             "status": StepStatus.PENDING,

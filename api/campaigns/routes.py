@@ -22,6 +22,7 @@ from api.campaigns.schemas import (
     ReportOut,
     TimelineOut,
 )
+from api.campaigns.wording import word_steps
 from api.deps import CanManage, CanRead, Now, Page, Reader, Res, Tx
 from api.examples import answered
 from api.idempotency import IdempotentRoute
@@ -45,7 +46,8 @@ class CampaignNameTaken(Conflict):
 @router.post("", status_code=201, responses=problems(CampaignNameTaken, InvalidCampaign))
 async def create_campaign(wanted: CampaignIn, tx: Tx, caller: CanManage, now: Now, res: Res) -> CampaignOut:
     """Make a campaign as a draft; nothing is sent before it is started."""
-    errors = content.check_steps(wanted.messages, now=now)
+    steps, errors = await word_steps(tx, wanted.messages)
+    errors += content.check_steps(steps, now=now)
     targets, more = await content.check_targets(
         tx,
         Targets(wanted.target_group_ids, wanted.contact_ids, wanted.msisdns),
@@ -64,13 +66,13 @@ async def create_campaign(wanted: CampaignIn, tx: Tx, caller: CanManage, now: No
             "sender_id": sender_id,
             "owner": wanted.owner,
             "created_by": caller.id,
-            "starts_at": content.starts_at(wanted.messages),
+            "starts_at": content.starts_at(steps),
             "created_at": now,
             "updated_at": now,
             **_acknowledged(wanted.opt_in_acknowledged, caller.id, now),
         },
     )
-    await queries.replace_steps(tx, campaign_id, content.step_rows(campaign_id, wanted.messages))
+    await queries.replace_steps(tx, campaign_id, content.step_rows(campaign_id, steps))
     await content.store_targets(tx, campaign_id, targets)
     return await views.whole(tx, await queries.get_campaign(tx, campaign_id))
 
@@ -126,7 +128,8 @@ async def change_campaign(
     campaign = await queries.lock_campaign(tx, campaign_id)
     law.check_editable(campaign.status)
     given = wanted.model_fields_set
-    errors = content.check_steps(wanted.messages or (), now=now)
+    steps, errors = await word_steps(tx, wanted.messages or ())
+    errors += content.check_steps(steps, now=now)
     targets, more = await content.check_targets(
         tx,
         Targets(wanted.target_group_ids, wanted.contact_ids, wanted.msisdns),
@@ -145,8 +148,8 @@ async def change_campaign(
     if wanted.opt_in_acknowledged is not None:
         values |= _acknowledged(wanted.opt_in_acknowledged, caller.id, now)
     if wanted.messages is not None:
-        await queries.replace_steps(tx, campaign_id, content.step_rows(campaign_id, wanted.messages))
-        values["starts_at"] = content.starts_at(wanted.messages)
+        await queries.replace_steps(tx, campaign_id, content.step_rows(campaign_id, steps))
+        values["starts_at"] = content.starts_at(steps)
     await content.store_targets(tx, campaign_id, targets)
     await queries.update_campaign(tx, campaign_id, values)
     changed = await queries.get_campaign(tx, campaign_id)

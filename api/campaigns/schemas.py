@@ -28,7 +28,14 @@ class StepIn(Body):
 
     model_config = shown(examples.STEP_GIVEN)
 
-    text: Words = Field(examples=['Hi {{ name | default("there") }}, your voucher waits.'])
+    text: Words | None = Field(
+        default=None,
+        description="With tags (`GET /v1/tags`). Either this or `template_id`.",
+        examples=['Hi {{ name | default("there") }}, your voucher waits.'],
+    )
+    template_id: UUID | None = Field(
+        default=None, description="A template whose newest wording is copied; later versions change nothing here."
+    )
     send_at: AwareDatetime | None = None
     send_by: AwareDatetime | None = Field(
         default=None, description="What is not sent by then expires instead of coming late."
@@ -75,6 +82,8 @@ class StepOut(Out):
     id: UUID
     position: int
     text: str
+    template_id: UUID | None = Field(description="What the text was copied from.")
+    template_version: int | None
     send_at: datetime | None
     send_by: datetime | None
     status: StepStatus

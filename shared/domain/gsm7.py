@@ -23,10 +23,10 @@ EXTENSION: Final = "\f^{}\\[~]|€"  # escape and code: two septets each
 
 # What stands for a character outside the alphabet, with its code points: `201C-201F` is a range.
 # After the replacement map of Twilio's message segment calculator, but for U+2039 and U+203A, which
-# are swapped there.
+# are swapped there; with the dashes, primes and invisible marks that it leaves out.
 _LOOK_ALIKES: Final[Mapping[str, str]] = {
-    '"': "00AB 00BB 02BA 02EE 201C-201F 275D 275E 301D 301E FF02",
-    "'": ("0060 00B4 02B9 02BB-02BD 02C8 02CA 02CB 0313 0314 2018 2019 201B 275B 275C FE10 FE11 FF07"),
+    '"': "00AB 00BB 02BA 02EE 201C-201F 2033 275D 275E 301D 301E FF02",
+    "'": ("0060 00B4 02B9 02BB-02BD 02C8 02CA 02CB 0313 0314 2018 2019 201B 2032 275B 275C FE10 FE11 FF07"),
     "/": "00F7 0337 0338 2044 2215 29F8 FF0F",
     "1/4": "00BC",
     "1/2": "00BD",
@@ -34,7 +34,7 @@ _LOOK_ALIKES: Final[Mapping[str, str]] = {
     "\\": "20E5 29F5 29F9 FE68 FF3C",
     "_": "0332 2017 FF3F",
     "|": "20D2 20D3 2223 239C 239F 23B8 23B9 23D0 FF5C",
-    "-": "2010 2013-2015 2022 2043 23BC 23BD FE63 FF0D",
+    "-": "2010-2015 2022 2043 2212 23BC 23BD FE63 FF0D",
     "@": "FE6B FF20",
     "$": "FE69 FF04",
     "!": "01C3 FE15 FE57 FF01",
@@ -60,7 +60,7 @@ _LOOK_ALIKES: Final[Mapping[str, str]] = {
     "]": "FF3D",
     "~": "02DC 02F7 0303 0330 0334 223C FF5E",
     " ": ("0009 0080 008D 0090 009B 009F 00A0 2000-200A 2028 2029 202F 205F 3000"),
-    "": "0000 0003 0004 0010-0014 0017 0019 200B 2060 FEFF",
+    "": "0000 0003 0004 0010-0014 0017 0019 00AD 200B-200F 202A-202E 2060 2066-2069 FEFF",
     "!!": "203C",
     "...": "2026",
 }
@@ -91,3 +91,11 @@ def _look_alikes() -> Iterator[tuple[str, str]]:
 
 
 LOOK_ALIKES: Final[Mapping[str, str]] = dict(_look_alikes())
+
+# Letters of other alphabets that nobody can tell from a Latin one. They are strangers in a Latin word only: in a
+# word of their own they are that language.
+_CYRILLIC: Final = ("АВЕЅІЈКМНОРСТХаеорсухѕіј", "ABESIJKMHOPCTXaeopcyxsij")  # noqa: RUF001 - they are the point
+_GREEK: Final = ("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABEZHIKMNOPTYXo")  # noqa: RUF001 - they are the point
+HOMOGLYPHS: Final[Mapping[str, str]] = {
+    theirs: latin for alphabet in (_CYRILLIC, _GREEK) for theirs, latin in zip(*alphabet, strict=True)
+}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from shared.domain.gsm7 import BASIC, EXTENSION, LOOK_ALIKES
+from shared.domain.gsm7 import BASIC, EXTENSION, HOMOGLYPHS, LOOK_ALIKES
 
 
 class Encoding(StrEnum):
@@ -59,6 +59,7 @@ _SINGLE_SEPTETS = re.compile(f"[{re.escape(BASIC)}]*")
 _SEPTETS = re.compile(f"[{re.escape(BASIC + EXTENSION)}]*")
 _EXTENDED = re.compile(f"[{re.escape(EXTENSION)}]")
 _FORCES_UCS2 = re.compile(f"[^{re.escape(BASIC + EXTENSION)}]")
+_WORD = re.compile(r"[^\W\d_]+")
 _ESCAPED = "\x1b."  # what an extension character becomes on the air; the second half is not looked at
 
 
@@ -99,14 +100,31 @@ def suggestions(text: str) -> Suggestions:
     """The characters that force UCS-2 although GSM-7 has one like them."""
     items: list[Suggestion] = []
     unreplaceable: dict[str, None] = {}
+    strangers = _strangers(text)
+    replaced: list[str] = []
+    end = 0
     for found in _FORCES_UCS2.finditer(text):
         character = found.group()
-        replacement = LOOK_ALIKES.get(character)
+        replacement = LOOK_ALIKES.get(character, strangers.get(found.start()))
         if replacement is None:
             unreplaceable[character] = None
-        else:
-            items.append(Suggestion(found.start(), character, replacement))
-    replaced = text
-    if items:
-        replaced = _FORCES_UCS2.sub(lambda found: LOOK_ALIKES.get(found[0], found[0]), text)
-    return Suggestions(tuple(items), replaced, measure(text), measure(replaced), tuple(unreplaceable))
+            continue
+        items.append(Suggestion(found.start(), character, replacement))
+        replaced += (text[end : found.start()], replacement)
+        end = found.end()
+    whole = "".join((*replaced, text[end:]))
+    return Suggestions(tuple(items), whole, measure(text), measure(whole), tuple(unreplaceable))
+
+
+def _strangers(text: str) -> dict[int, str]:
+    """The places of letters of another alphabet in Latin words, and the Latin letters they look like."""
+    places: dict[int, str] = {}
+    for word in _WORD.finditer(text):
+        others = {at: letter for at, letter in enumerate(word[0], start=word.start()) if not _is_latin(letter)}
+        if 0 < len(others) < len(word[0]) and all(letter in HOMOGLYPHS for letter in others.values()):
+            places |= {at: HOMOGLYPHS[letter] for at, letter in others.items()}
+    return places
+
+
+def _is_latin(letter: str) -> bool:
+    return letter.isascii() or (letter in BASIC and letter not in "ΔΦΓΛΩΠΨΣΘΞ")  # which GSM-7 has of the Greek ones

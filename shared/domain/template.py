@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from shared.domain.template_parse import MAX_VALUE_CHARACTERS, InvalidTemplate, Tag, UnknownTag, parse
-from shared.domain.template_tags import CAMPAIGN_TAGS, CONTACT_TAGS, Known
+from shared.domain.template_tags import CAMPAIGN_TAGS, CONTACT_TAGS, TEMPLATE_TAGS, VOUCHER_TAGS, Known
 from shared.domain.template_values import text_of
 from shared.errors import Invalid
 
@@ -18,6 +18,8 @@ __all__ = [
     "CONTACT_TAGS",
     "MAX_TEXT_CHARACTERS",
     "MAX_VALUE_CHARACTERS",
+    "TEMPLATE_TAGS",
+    "VOUCHER_TAGS",
     "Filled",
     "InvalidTemplate",
     "Known",

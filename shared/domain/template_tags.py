@@ -49,3 +49,6 @@ CONTACT_TAGS: Final = Known.of(
     *_CONTACT_COLUMNS, open_roots=("fields",), aliases={f"contact.{column}": column for column in _CONTACT_COLUMNS}
 )
 CAMPAIGN_TAGS: Final = CONTACT_TAGS | Known.of("campaign.name")
+VOUCHER_TAGS: Final = Known.of("voucher.code", "voucher.plan", "voucher.validity", "voucher.location")
+# What a stored template may hold: where it is used decides which of them have a value there.
+TEMPLATE_TAGS: Final = CAMPAIGN_TAGS | VOUCHER_TAGS | Known.of(open_roots=("variables",))

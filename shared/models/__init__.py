@@ -7,6 +7,7 @@ from shared.models.messages import Attempt, InboundRow, Message, ReceiptRow
 from shared.models.notices import NoticeEmail, NoticeRow
 from shared.models.people import Contact, Import, ImportChunk, ImportRejection, OptOut, TargetGroup, TargetGroupMember
 from shared.models.platform import ApiKey, AuditEntry, IdempotencyKey, Installation
+from shared.models.templates import TemplateRow, TemplateVersion
 
 __all__ = [
     "ApiKey",
@@ -35,4 +36,6 @@ __all__ = [
     "Tally",
     "TargetGroup",
     "TargetGroupMember",
+    "TemplateRow",
+    "TemplateVersion",
 ]

@@ -70,6 +70,8 @@ class CampaignMessage(Base):
     campaign_id: Mapped[UUID] = mapped_column(ForeignKey("campaigns.id", ondelete="CASCADE"))
     position: Mapped[int] = small()
     text: Mapped[str]
+    template_id: Mapped[UUID | None]  # what the text was copied from, for the record: it may be gone
+    template_version: Mapped[int | None]
     send_at: Mapped[datetime | None]
     send_by: Mapped[datetime | None]
     status: Mapped[campaign.StepStatus]

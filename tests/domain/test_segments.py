@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.gsm7 import BASIC, EXTENSION, LOOK_ALIKES
+from shared.domain.gsm7 import BASIC, EXTENSION, HOMOGLYPHS, LOOK_ALIKES
 from shared.domain.segments import Encoding, Measured, measure, per_160, suggestions
 
 GSM7, UCS2 = Encoding.GSM7, Encoding.UCS2
@@ -167,6 +167,13 @@ def test_per_160(text: str, blocks: int) -> None:
         pytest.param("no\u200bbreak\ufeff", "nobreak", id="what nobody sees goes"),
         pytest.param("\uff21\uff42\uff10", "A\uff420", id="wide capitals and digits"),
         pytest.param("\u1d00\u0299\u1d22", "ABZ", id="small capitals"),
+        pytest.param("1\u20112 \u2212 3\u2032\u2033", "1-2 - 3'\"", id="dashes and primes"),
+        pytest.param("so\u00adft \u202aleft\u202c", "soft left", id="hyphens and directions that nobody sees"),
+        pytest.param("P\u0430yP\u0430l C\u039fDE", "PayPal CODE", id="letters of another alphabet in a Latin word"),
+        pytest.param(
+            "\u0441 \u0434\u043e\u043c\u0430", "\u0441 \u0434\u043e\u043c\u0430", id="which in their own words stay"
+        ),
+        pytest.param("\u0434\u0430y", "\u0434\u0430y", id="and where one of them has no look-alike"),
         pytest.param("\u00bd \u203c", "1/2 !!", id="one for several"),
         pytest.param("plain", "plain", id="nothing to do"),
     ],
@@ -200,6 +207,6 @@ def test_gsm7_text_needs_no_suggestions() -> None:
 
 def test_look_alikes_lead_from_outside_the_alphabet_into_it() -> None:
     alphabet = set(BASIC + EXTENSION)
-    assert len(LOOK_ALIKES) == 270
-    assert not set(LOOK_ALIKES) & alphabet
-    assert set("".join(LOOK_ALIKES.values())) <= alphabet
+    assert (len(LOOK_ALIKES), len(HOMOGLYPHS)) == (289, 39)
+    assert not (set(LOOK_ALIKES) | set(HOMOGLYPHS)) & alphabet
+    assert set("".join((*LOOK_ALIKES.values(), *HOMOGLYPHS.values()))) <= alphabet

@@ -1,0 +1,1 @@
+"""The tags that texts may hold."""

@@ -1,0 +1,1 @@
+"""Templates: texts with tags that are kept to be used again."""

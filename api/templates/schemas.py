@@ -1,0 +1,118 @@
+"""The shapes of templates as clients send and see them."""
+
+from datetime import datetime
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from pydantic import ConfigDict, Field, StringConstraints
+
+from api.schemas import Body, Out
+from api.texts.schemas import MeasuredOut
+from shared.domain.contact import Scalar
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Words = Annotated[str, StringConstraints(min_length=1, max_length=1600)]
+Variables = dict[str, Scalar | dict[str, Scalar | None] | None]
+
+TEXT: Final = 'Hi {{ name | default("there") }}, your voucher {{ voucher.code }} waits.'
+_TEMPLATE: Final[dict[str, Any]] = {
+    "id": "0197c0de-0000-7000-8000-000000000031",
+    "name": "Voucher",
+    "text": TEXT,
+    "version": 2,
+    "tags": ["name", "voucher.code"],
+    "created_by": "admin",
+    "created_at": "2026-03-02T07:30:00Z",
+    "updated_at": "2026-03-03T09:00:00Z",
+}
+VARIABLES: Final = (
+    "Values told with this message: found under `variables.<key>`, and in place of the tag of the same name "
+    '(`{"name": "Ann", "voucher": {"code": "SPRING-25"}}`).'
+)
+
+
+class TemplateIn(Body):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Voucher", "text": TEXT}]})
+
+    name: Name
+    text: Words = Field(description="With tags (`GET /v1/tags`); one that is not known is refused.")
+
+
+class TemplatePatch(Body):
+    """What is left out stays."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"text": "Dear {{ name }}, your voucher is {{ voucher.code }}."}]}
+    )
+
+    name: Name = ""
+    text: Words = Field(default="", description="Another text is a new version; the same one changes nothing.")
+
+
+class TemplateOut(Out):
+    model_config = ConfigDict(json_schema_extra={"examples": [_TEMPLATE]})
+
+    id: UUID
+    name: str
+    text: str
+    version: int = Field(description="Counts the wordings, from 1.")
+    tags: list[str] = Field(description="The tags in the text, each once.")
+    created_by: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class TemplateVersionOut(Out):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"version": 2, "text": TEXT, "created_by": "admin", "created_at": "2026-03-03T09:00:00Z"}]
+        }
+    )
+
+    version: int
+    text: str
+    created_by: str | None
+    created_at: datetime
+
+
+class RenderIn(Body):
+    """For whom: a contact, values of your own, or both; neither shows what is missing."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"contact_id": "0197c0de-0000-7000-8000-000000000021", "variables": {"voucher": {"code": "SPRING-25"}}}
+            ]
+        }
+    )
+
+    contact_id: UUID | None = None
+    variables: Variables = Field(default_factory=dict, description=VARIABLES)
+    version: int | None = Field(default=None, ge=1, description="An older wording; the newest, unless told.")
+
+
+class RenderedOut(MeasuredOut):
+    """The text as it would be sent; its size is of this text, not of the template's."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "text": "Hi there, your voucher SPRING-25 waits.",
+                    "missing": [],
+                    "version": 2,
+                    "encoding": "gsm7",
+                    "characters": 39,
+                    "units": 39,
+                    "segments": 1,
+                    "suggestions": [],
+                    "unreplaceable": [],
+                    "replaced": None,
+                }
+            ]
+        }
+    )
+
+    text: str
+    missing: list[str] = Field(description="Tags without a value or a default; they are left out of the text.")
+    version: int

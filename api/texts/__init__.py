@@ -1,0 +1,1 @@
+"""Texts measured before they are sent anywhere."""
