@@ -16,7 +16,14 @@ GIVEN: Final[dict[str, Any]] = {
 }
 CHANGE: Final[dict[str, Any]] = {"owner": "marketing", "messages": [STEP_GIVEN]}
 
-_STEP: Final[dict[str, Any]] = {"id": world.STEP, "position": 1, **STEP_GIVEN, "status": "pending"}
+_STEP: Final[dict[str, Any]] = {
+    "id": world.STEP,
+    "position": 1,
+    **STEP_GIVEN,
+    "template_id": world.STORED_TEMPLATE,
+    "template_version": 1,
+    "status": "pending",
+}
 _HEAD: Final[dict[str, Any]] = {
     "id": world.CAMPAIGN,
     "name": world.CAMPAIGN_NAME,

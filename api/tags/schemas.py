@@ -1,7 +1,8 @@
 """Tags as clients see them."""
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
+from api.examples import shown
 from api.schemas import Out
 from shared.domain.tags import Source, Use
 
@@ -17,29 +18,25 @@ class TagOut(Out):
 class TagsOut(Out):
     """Every tag. `filters` may follow a tag after `|`."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
+    model_config = shown(
+        {
+            "items": [
                 {
-                    "items": [
-                        {
-                            "tag": "name",
-                            "source": "contact",
-                            "description": "The contact's name.",
-                            "example": "Amara Okafor",
-                            "uses": ["campaign", "template"],
-                        },
-                        {
-                            "tag": "fields.city",
-                            "source": "field",
-                            "description": "The contact's field `city`.",
-                            "example": "Delft",
-                            "uses": ["campaign", "template"],
-                        },
-                    ],
-                    "filters": ["default", "truncate", "upper"],
-                }
-            ]
+                    "tag": "name",
+                    "source": "contact",
+                    "description": "The contact's name.",
+                    "example": "Amara Okafor",
+                    "uses": ["campaign", "template"],
+                },
+                {
+                    "tag": "fields.city",
+                    "source": "field",
+                    "description": "The contact's field `city`.",
+                    "example": "Delft",
+                    "uses": ["campaign", "template"],
+                },
+            ],
+            "filters": ["default", "truncate", "upper", "lower", "capitalize", "title", "trim", "first_word"],
         }
     )
 

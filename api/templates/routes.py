@@ -6,11 +6,12 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query, Response
 
 from api.deps import CanManage, CanRead, Now, Page, Reader, RequestId, Tx
+from api.examples import answered
 from api.idempotency import AskingRoute, IdempotentRoute
 from api.paging import PageAsked, PageOut, bad_cursor, page_of
 from api.places import id_of
 from api.problems import problems
-from api.templates import queries
+from api.templates import examples, queries
 from api.templates.schemas import RenderedOut, RenderIn, TemplateIn, TemplateOut, TemplatePatch, TemplateVersionOut
 from api.texts.checks import find_unfit
 from api.texts.schemas import measured
@@ -27,7 +28,7 @@ TemplateId = Annotated[UUID, Path(description="The template's id.")]
 _REFUSED = (queries.TemplateNameTaken, InvalidTemplate, TextTooLong)
 
 
-@router.post("", status_code=201, responses=problems(*_REFUSED))
+@router.post("", status_code=201, responses={**problems(*_REFUSED), **answered(examples.NEW, status=201)})
 async def create_template(body: TemplateIn, tx: Tx, caller: CanManage, now: Now, request_id: RequestId) -> TemplateOut:
     """Keep a text to be used again. It may hold any tag; where it is used decides which have a value there."""
     _check(body.text)

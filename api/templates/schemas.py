@@ -1,12 +1,14 @@
 """The shapes of templates as clients send and see them."""
 
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
+from api.examples import shown
 from api.schemas import Body, Out
+from api.templates import examples
 from api.texts.schemas import MeasuredOut
 from shared.domain.contact import Scalar
 
@@ -14,17 +16,6 @@ Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 Words = Annotated[str, StringConstraints(min_length=1, max_length=1600)]
 Variables = dict[str, Scalar | dict[str, Scalar | None] | None]
 
-TEXT: Final = 'Hi {{ name | default("there") }}, your voucher {{ voucher.code }} waits.'
-_TEMPLATE: Final[dict[str, Any]] = {
-    "id": "0197c0de-0000-7000-8000-000000000031",
-    "name": "Voucher",
-    "text": TEXT,
-    "version": 2,
-    "tags": ["name", "voucher.code"],
-    "created_by": "admin",
-    "created_at": "2026-03-02T07:30:00Z",
-    "updated_at": "2026-03-03T09:00:00Z",
-}
 VARIABLES: Final = (
     "Values told with this message: found under `variables.<key>`, and in place of the tag of the same name "
     '(`{"name": "Ann", "voucher": {"code": "SPRING-25"}}`).'
@@ -32,7 +23,7 @@ VARIABLES: Final = (
 
 
 class TemplateIn(Body):
-    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Voucher", "text": TEXT}]})
+    model_config = shown(examples.GIVEN)
 
     name: Name
     text: Words = Field(description="With tags (`GET /v1/tags`); one that is not known is refused.")
@@ -41,16 +32,14 @@ class TemplateIn(Body):
 class TemplatePatch(Body):
     """What is left out stays."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"text": "Dear {{ name }}, your voucher is {{ voucher.code }}."}]}
-    )
+    model_config = shown(examples.CHANGE)
 
     name: Name = ""
     text: Words = Field(default="", description="Another text is a new version; the same one changes nothing.")
 
 
 class TemplateOut(Out):
-    model_config = ConfigDict(json_schema_extra={"examples": [_TEMPLATE]})
+    model_config = shown(examples.TEMPLATE)
 
     id: UUID
     name: str
@@ -63,11 +52,7 @@ class TemplateOut(Out):
 
 
 class TemplateVersionOut(Out):
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"version": 2, "text": TEXT, "created_by": "admin", "created_at": "2026-03-03T09:00:00Z"}]
-        }
-    )
+    model_config = shown(examples.VERSION)
 
     version: int
     text: str
@@ -78,13 +63,7 @@ class TemplateVersionOut(Out):
 class RenderIn(Body):
     """For whom: a contact, values of your own, or both; neither shows what is missing."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"contact_id": "0197c0de-0000-7000-8000-000000000021", "variables": {"voucher": {"code": "SPRING-25"}}}
-            ]
-        }
-    )
+    model_config = shown(examples.RENDERED_FOR)
 
     contact_id: UUID | None = None
     variables: Variables = Field(default_factory=dict, description=VARIABLES)
@@ -94,24 +73,7 @@ class RenderIn(Body):
 class RenderedOut(MeasuredOut):
     """The text as it would be sent; its size is of this text, not of the template's."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "text": "Hi there, your voucher SPRING-25 waits.",
-                    "missing": [],
-                    "version": 2,
-                    "encoding": "gsm7",
-                    "characters": 39,
-                    "units": 39,
-                    "segments": 1,
-                    "suggestions": [],
-                    "unreplaceable": [],
-                    "replaced": None,
-                }
-            ]
-        }
-    )
+    model_config = shown(examples.RENDERED)
 
     text: str
     missing: list[str] = Field(description="Tags without a value or a default; they are left out of the text.")

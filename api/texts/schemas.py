@@ -3,18 +3,21 @@
 from typing import Annotated, Any, Final
 from unicodedata import name
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
+from api.examples import shown
 from api.schemas import Body, Out
 from shared.domain.segments import Encoding, Suggestions, measure, suggestions
 
 LONGEST_TEXT: Final = 5_000  # longer than any message: to see by how much one is too long
 _MOST_TOLD: Final = 200
 
-MEASURED_EXAMPLE: Final[dict[str, Any]] = {
+_DEAR: Final = "It\u2019s your last day: the spring offer ends tonight. Reply STOP to end it."
+_CHEAP: Final = _DEAR.replace("\u2019", "'")
+_MEASURED: Final[dict[str, Any]] = {
     "encoding": "ucs2",
-    "characters": 71,
-    "units": 71,
+    "characters": len(_DEAR),
+    "units": len(_DEAR),
     "segments": 2,
     "suggestions": [
         {
@@ -26,22 +29,12 @@ MEASURED_EXAMPLE: Final[dict[str, Any]] = {
         }
     ],
     "unreplaceable": [],
-    "replaced": {
-        "text": "It's your last day: the spring offer ends tonight. Reply STOP to end it.",
-        "encoding": "gsm7",
-        "characters": 71,
-        "segments": 1,
-        "segments_saved": 1,
-    },
+    "replaced": {"text": _CHEAP, "encoding": "gsm7", "characters": len(_CHEAP), "segments": 1, "segments_saved": 1},
 }
 
 
 class TextIn(Body):
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"text": "It\u2019s your last day: the spring offer ends tonight. Reply STOP to end it."}]
-        }
-    )
+    model_config = shown({"text": _DEAR})
 
     text: Annotated[str, StringConstraints(max_length=LONGEST_TEXT)] = Field(description="As it would be sent.")
 
@@ -73,7 +66,7 @@ class ReplacedOut(Out):
 
 
 class MeasuredOut(Out):
-    model_config = ConfigDict(json_schema_extra={"examples": [MEASURED_EXAMPLE]})
+    model_config = shown(_MEASURED)
 
     encoding: Encoding = Field(description="One character outside GSM-7 makes the whole text UCS-2.")
     characters: int = Field(description="Code points.")
