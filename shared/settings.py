@@ -11,6 +11,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from shared.domain.msisdn import UnknownRegion, parse_region
+
 
 def _split(value: object) -> object:
     if isinstance(value, str):
@@ -25,9 +27,21 @@ def _networks(value: object) -> object:
     return parts
 
 
+def _region(value: object) -> object:
+    """In capitals; a wrong one stops the process here, or every number without a country code would be refused."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse_region(value) if value.strip() else None
+    except UnknownRegion:
+        raise ValueError(f"{value} is not a known country; give its two-letter code, such as ZA or GB") from None
+
+
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
+
+Region = Annotated[str | None, BeforeValidator(_region)]
 
 
 class Settings(BaseSettings):
@@ -45,7 +59,7 @@ class Settings(BaseSettings):
     public_url: str = ""
     state_dir: Path = Path(".lapwing")
     allowed_networks: Networks = ()
-    default_region: str | None = None
+    default_region: Region = None
 
     gateway_http_engine: Literal["pyreqwest", "httpx"] = "pyreqwest"
     gateway_deadline_seconds: float = Field(default=10, gt=0, le=120)
@@ -73,6 +87,6 @@ class Settings(BaseSettings):
         except ValidationError as error:
             for problem in error.errors(include_input=False, include_url=False):
                 name = "LAPWING_" + "_".join(str(part) for part in problem["loc"][:1]).upper()
-                reason = "is not set" if problem["type"] == "missing" else problem["msg"]
+                reason = "is not set" if problem["type"] == "missing" else problem["msg"].removeprefix("Value error, ")
                 sys.stderr.write(f"{name}: {reason}. See deploy/env.example.\n")
             raise SystemExit(2) from None
