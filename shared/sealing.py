@@ -6,6 +6,7 @@ associated data, so that it opens nowhere else. The first key seals, every key o
 
 import base64
 import binascii
+import hmac
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -61,6 +62,18 @@ class Sealer:
                 except (InvalidTag, ValueError):  # the latter for one that was cut short
                     continue
         raise SealBroken(f"the sealed value of {place} cannot be opened with the keys given")
+
+    @property
+    def pepper_version(self) -> str:
+        """Which pepper new one-time codes are derived with: the first key's."""
+        return _id_of(self.keys[0]).hex()
+
+    def code_pepper(self, version: str) -> bytes | None:
+        """The pepper of that version, derived from its key; None once the key is not in the list any more."""
+        for key in self.keys:
+            if _id_of(key).hex() == version:
+                return hmac.digest(key, b"lapwing one-time codes", sha256)
+        return None
 
 
 def new_key() -> str:

@@ -97,3 +97,18 @@ def test_hash_stands_for_a_number_under_one_pepper() -> None:
     assert hash_msisdn(b"pepper", "+12025550142") != hash_msisdn(b"pepper", "+12025550143")
     assert hash_msisdn(b"pepper", "+12025550142") != hash_msisdn(b"another", "+12025550142")
     assert len(hash_msisdn(b"pepper", "+12025550142")) == 16
+
+
+def test_codes_of_the_old_key_outlive_a_rotation() -> None:
+    before, rotated, after = Sealer.from_texts([OLD]), Sealer.from_texts([NEW, OLD]), Sealer.from_texts([NEW])
+    assert rotated.pepper_version == after.pepper_version != before.pepper_version
+    assert rotated.code_pepper(before.pepper_version) == before.code_pepper(before.pepper_version)
+    assert rotated.code_pepper(rotated.pepper_version) != before.code_pepper(before.pepper_version)
+    assert after.code_pepper(before.pepper_version) is None
+
+
+def test_the_pepper_of_codes_is_not_the_key() -> None:
+    sealer = Sealer.from_texts([NEW])
+    pepper = sealer.code_pepper(sealer.pepper_version)
+    assert pepper is not None
+    assert pepper not in sealer.keys

@@ -70,6 +70,8 @@ _FICTIONAL: Final = (
     (re.compile(r"3363998[0-9]{4}"), Place("FR", Kind.MOBILE)),
     (re.compile(r"3532091[0-9]{5}"), Place("IE", Kind.MOBILE)),
 )
+# Part of a plan, and given to nobody: 555-0100 to 555-0199 of every American area.
+_RESERVED: Final = re.compile(r"1[2-9][0-9]{2}55501[0-9]{2}")
 _OF_NO_COUNTRY: Final = "001"
 _LENGTHS_OF_A_COUNTRY_CODE: Final = (1, 2, 3)
 
@@ -95,6 +97,11 @@ def locate(country_code: str, national: str) -> Place | None:
             if place or plan.leading_digits:
                 return place or _fictional(country_code + national)
     return _fictional(country_code + national)
+
+
+def is_fictional(digits: str) -> bool:
+    """Whether international digits are set aside for fiction, so that nobody has the number."""
+    return _fictional(digits) is not None or _RESERVED.fullmatch(digits) is not None
 
 
 def may_hold_trunk(country_code: str, national: str) -> bool:
