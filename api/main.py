@@ -34,6 +34,7 @@ from api.notices import routes as notices
 from api.openapi import describe
 from api.opt_outs import routes as opt_outs
 from api.parameters import only_known_parameters
+from api.policy import routes as policy
 from api.resources import Resources, open_resources
 from api.security import KeyCheck
 from api.sender_ids import routes as sender_ids
@@ -67,6 +68,7 @@ _V1: Final = (
     opt_outs.router,
     inbound.router,
     notices.router,
+    policy.router,
     api_keys.router,
     audit.router,
 )

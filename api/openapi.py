@@ -40,6 +40,7 @@ TAGS: Final = (
     ("opt-outs", "People's standing no."),
     ("inbound", "What handsets wrote to us."),
     ("notices", "What you should know without asking: low balances, withdrawn gateways."),
+    ("policy", "The operator's sending rules: times, lengths, senders, countries, what is switched on."),
     ("api keys", "Who may call, and how far."),
     ("audit", "Who did what."),
     ("callbacks", "Where gateways bring receipts and inbound messages."),

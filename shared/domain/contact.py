@@ -55,13 +55,14 @@ def read_time_zone(value: str) -> str | None:
     zone = value.strip()
     if not zone:
         return None
-    if len(zone) > MAX_KEY_CHARACTERS or not _is_zone(zone):
+    if len(zone) > MAX_KEY_CHARACTERS or not is_zone(zone):
         raise InvalidContact("time_zone is not in the IANA database; write a name such as Africa/Johannesburg.")
     return zone
 
 
 @lru_cache(maxsize=2048)
-def _is_zone(zone: str) -> bool:
+def is_zone(zone: str) -> bool:
+    """Whether a name is that of a zone in the IANA database."""
     if not _ZONE.fullmatch(zone) or zone.startswith(_NO_ZONES):
         return False
     try:

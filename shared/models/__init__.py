@@ -7,6 +7,7 @@ from shared.models.messages import Attempt, InboundRow, Message, ReceiptRow
 from shared.models.notices import NoticeEmail, NoticeRow
 from shared.models.people import Contact, Import, ImportChunk, ImportRejection, OptOut, TargetGroup, TargetGroupMember
 from shared.models.platform import ApiKey, AuditEntry, IdempotencyKey, Installation
+from shared.models.policy import PolicyRow
 from shared.models.templates import TemplateRow, TemplateVersion
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "NoticeEmail",
     "NoticeRow",
     "OptOut",
+    "PolicyRow",
     "ReceiptRow",
     "SenderIdRow",
     "Tally",

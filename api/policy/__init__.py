@@ -1,0 +1,1 @@
+"""The operator's sending rules, to read and to set."""
