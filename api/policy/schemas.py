@@ -98,7 +98,7 @@ class Rules(Body):
     )
     quiet_hours: list[QuietWindowIn] = Field(default_factory=list, max_length=MAX_WINDOWS)
     quiet_hours_kinds: list[Literal["campaign", "personal", "voucher"]] = Field(
-        default_factory=lambda: ["campaign"], description="Which messages wait. One-time passwords never do."
+        default=["campaign"], description="Which messages wait. One-time passwords never do."
     )
     time_zone: str | None = Field(
         default=None, description="IANA zone of recipients that tell none by contact, location or number; else UTC."
