@@ -1,6 +1,9 @@
-"""The country that numbers without a country code belong to: the request's, else the deployment's."""
+"""The country of numbers without a country code: the request's, else the policy's, else the deployment's."""
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.domain.msisdn import UnknownRegion, parse_region
+from shared.queries.policy import get_policy
 
 
 def region_of(asked: str | None, setting: str | None) -> str | None:
@@ -9,3 +12,8 @@ def region_of(asked: str | None, setting: str | None) -> str | None:
         return parse_region(asked) if asked else setting
     except UnknownRegion as refusal:
         raise refusal.at("/default_region") from None
+
+
+async def usual_region(tx: AsyncConnection, setting: str | None) -> str | None:
+    """The region where a request names none: the policy's, else the deployment's setting."""
+    return (await get_policy(tx)).default_region or setting

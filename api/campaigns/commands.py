@@ -1,7 +1,8 @@
 """What owners tell a campaign to do: start, wait, stop, go to the archive. Each leaves an audit entry."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -15,23 +16,33 @@ from api.examples import answered
 from api.idempotency import IdempotentRoute
 from api.problems import problems
 from shared.domain import campaign as law
+from shared.domain import policy as rules
+from shared.domain.policy import Policy
 from shared.queries import audit
+from shared.queries.policy import get_policy
+
+NOT_STARTED: Final = (
+    law.CampaignNotStartable,
+    law.OptInNotAcknowledged,
+    rules.NotActivated,
+    rules.NotScheduledByPolicy,
+    rules.SenderNotAllowed,
+)
 
 router = APIRouter(prefix="/campaigns", tags=["campaigns"], route_class=IdempotentRoute)
 
 
-@router.post(
-    "/{campaign_id}/start",
-    responses={**problems(404, law.CampaignNotStartable, law.OptInNotAcknowledged), **answered(examples.SCHEDULED)},
-)
+@router.post("/{campaign_id}/start", responses={**problems(404, *NOT_STARTED), **answered(examples.SCHEDULED)})
 async def start_campaign(campaign_id: UUID, tx: Tx, caller: CanManage, now: Now, bell: Bell) -> CampaignOut:
     """Let a draft go: at its first `send_at` if that is ahead, otherwise now."""
     campaign = await queries.lock_campaign(tx, campaign_id)
     steps = await queries.list_steps(tx, campaign_id)
+    policy = await get_policy(tx)
+    _check_policy(policy, campaign, steps, now=now)
     status = law.start(
         campaign.status,
         has_recipients=await queries.has_audience(tx, campaign_id),
-        opt_in_acknowledged=campaign.opt_in_acknowledged_at is not None,
+        opt_in_acknowledged=campaign.opt_in_acknowledged_at is not None or not policy.require_opt_in_acknowledgement,
         send_ats=[step.send_at for step in steps],
         now=now,
     )
@@ -49,11 +60,18 @@ async def unschedule_campaign(campaign_id: UUID, tx: Tx, caller: CanManage, now:
     return await views.whole(tx, await queries.get_campaign(tx, campaign_id))
 
 
-@router.post("/{campaign_id}/stop", responses={**problems(404, law.CampaignNotStoppable), **answered(examples.STOPPED)})
+@router.post(
+    "/{campaign_id}/stop",
+    responses={
+        **problems(404, law.CampaignNotStoppable, rules.CampaignNotStoppableByPolicy),
+        **answered(examples.STOPPED),
+    },
+)
 async def stop_campaign(campaign_id: UUID, tx: Tx, caller: CanManage, now: Now, bell: Bell) -> CampaignOut:
     """Call back everything that is not sent yet. Within a second no hand-over starts any more."""
     campaign = await queries.lock_campaign(tx, campaign_id)
     status = law.stop(campaign.status)
+    rules.check_stoppable(await get_policy(tx), running=campaign.status is law.Status.RUNNING)
     changes = {"status": status, "stopped_at": now, **await _settled(tx, campaign, now)}
     await _command(tx, campaign_id, caller.id, "campaign.stopped", changes, now)
     bell.ring("bulk")
@@ -92,3 +110,12 @@ async def _command(
         detail={"status": changes["status"]},
         now=now,
     )
+
+
+def _check_policy(policy: Policy, campaign: AnyRow, steps: Sequence[AnyRow], *, now: datetime) -> None:
+    """What the policy says to a start, whatever it said when the campaign was written."""
+    rules.check_activated(policy, rules.Feature.CAMPAIGNS)
+    if campaign.status is law.Status.DRAFT:
+        rules.check_schedule(policy, [step.send_at for step in steps], now=now)
+        if told := rules.find_sender_refused(policy, campaign.sender_id):
+            raise rules.SenderNotAllowed(told, pointer="/sender_id")

@@ -14,7 +14,9 @@ from api.moments import find_past, find_too_far
 from api.regions import region_of
 from api.texts.checks import find_unfit
 from shared.domain import msisdn as numbers
+from shared.domain import policy as rules
 from shared.domain.campaign import StepStatus
+from shared.domain.policy import Policy
 from shared.domain.template import CAMPAIGN_TAGS, compile_template
 from shared.errors import FieldError, Invalid
 from shared.ids import uuid7
@@ -34,30 +36,37 @@ class Targets:
     msisdns: Sequence[str] | None
 
 
-def check_steps(steps: Sequence[Worded], *, now: datetime) -> list[FieldError]:
+def check_steps(steps: Sequence[Worded], *, policy: Policy, now: datetime) -> list[FieldError]:
     """What is wrong with the sequence of messages."""
-    return [error for step in steps for error in (*_check_words(step), *_check_times(step, now=now))]
+    return [error for step in steps for error in (*_check_words(step, policy), *_check_times(step, policy, now=now))]
 
 
-def _check_words(step: Worded) -> list[FieldError]:
+def _check_words(step: Worded, policy: Policy) -> list[FieldError]:
     try:
-        unfit = find_unfit(compile_template(step.text, known=CAMPAIGN_TAGS))
+        unfit = find_unfit(compile_template(step.text, known=CAMPAIGN_TAGS), policy)
     except Invalid as error:
         unfit = error.detail
     return [FieldError(f"/messages/{step.place}/{step.named}", unfit)] if unfit else []
 
 
-def _check_times(step: Worded, *, now: datetime) -> list[FieldError]:
+def _check_times(step: Worded, policy: Policy, *, now: datetime) -> list[FieldError]:
     at = f"/messages/{step.place}"
     errors: list[FieldError] = []
-    if told := find_past("send_at", step.send_at, now=now):
+    if told := _badly_timed(policy, step.send_at, now=now):
         errors.append(FieldError(f"{at}/send_at", told))
-    for field, moment in (("send_at", step.send_at), ("send_by", step.send_by)):
-        if told := find_too_far(field, moment, now=now):
-            errors.append(FieldError(f"{at}/{field}", told))
+    if told := find_too_far("send_by", step.send_by, now=now):
+        errors.append(FieldError(f"{at}/send_by", told))
     if step.send_by and step.send_by <= (step.send_at or now):
         errors.append(FieldError(f"{at}/send_by", "send_by must be later than send_at, and ahead of now."))
     return errors
+
+
+def _badly_timed(policy: Policy, send_at: datetime | None, *, now: datetime) -> str | None:
+    """What is wrong with a message's time. With a lead of nothing, a moment ago is still now."""
+    if told := find_past("send_at", send_at, now=now):
+        return told
+    moment = send_at if policy.schedule_min_lead_minutes or send_at is None else max(send_at, now)
+    return rules.find_badly_timed(policy, "send_at", moment, now=now)
 
 
 def step_rows(campaign_id: UUID, steps: Sequence[Worded]) -> list[dict[str, Any]]:
@@ -84,7 +93,7 @@ def starts_at(steps: Sequence[Any]) -> datetime | None:
 
 
 async def check_targets(
-    tx: AsyncConnection, wanted: Targets, *, region: tuple[str | None, str | None]
+    tx: AsyncConnection, wanted: Targets, *, region: tuple[str | None, str | None], policy: Policy
 ) -> tuple[Targets, list[FieldError]]:
     """The targets as they will be stored, and what is wrong with them; `region` as asked for, and as set."""
     errors: list[FieldError] = []
@@ -94,16 +103,19 @@ async def check_targets(
     if wanted.contact_ids:
         known = await queries.list_known_contacts(tx, wanted.contact_ids)
         errors += _unknown("contact_ids", wanted.contact_ids, known, "contact")
-    msisdns, more = (None, []) if wanted.msisdns is None else _read_msisdns(wanted.msisdns, *region)
+    msisdns, more = (None, []) if wanted.msisdns is None else _read_msisdns(wanted.msisdns, region, policy)
     return Targets(wanted.target_group_ids, wanted.contact_ids, msisdns), [*errors, *more]
 
 
-def _read_msisdns(raws: Sequence[str], asked: str | None, setting: str | None) -> tuple[list[str], list[FieldError]]:
+def _read_msisdns(
+    raws: Sequence[str], region: tuple[str | None, str | None], policy: Policy
+) -> tuple[list[str], list[FieldError]]:
     """The numbers in E.164. A region that cannot be used is told once, not at every number."""
+    asked, setting = region
     msisdns: list[str] = []
     errors: list[FieldError] = []
     try:
-        default_region = region_of(asked, setting) if raws or asked else None
+        default_region = region_of(asked, policy.default_region or setting) if raws or asked else None
     except Invalid as error:
         return [], [FieldError("/default_region", error.detail)]
     for place, raw in enumerate(raws):
@@ -111,6 +123,9 @@ def _read_msisdns(raws: Sequence[str], asked: str | None, setting: str | None) -
             msisdns.append(numbers.parse(raw, default_region=default_region))
         except Invalid as error:
             errors.append(FieldError(f"/msisdns/{place}", error.detail))
+        else:
+            if told := rules.find_country_refused(policy, msisdns[-1]):
+                errors.append(FieldError(f"/msisdns/{place}", told))
     return msisdns, errors
 
 
@@ -135,7 +150,9 @@ async def store_targets(tx: AsyncConnection, campaign_id: UUID, targets: Targets
             await queries.replace_targets(tx, campaign_id, column, rows)
 
 
-async def check_sender(tx: AsyncConnection, wanted: str | None) -> tuple[str | None, list[FieldError]]:
+async def check_sender(
+    tx: AsyncConnection, wanted: str | None, *, policy: Policy
+) -> tuple[str | None, list[FieldError]]:
     """The sender as the handset will show it, named by its value or by its id."""
     if wanted is None:
         return None, []
@@ -146,6 +163,8 @@ async def check_sender(tx: AsyncConnection, wanted: str | None) -> tuple[str | N
                 "/sender_id", f"There is no sender {wanted!r}; register it under /v1/sender-ids, or leave it out."
             )
         ]
+    if told := rules.find_sender_refused(policy, found):
+        return None, [FieldError("/sender_id", told)]
     return found, []
 
 

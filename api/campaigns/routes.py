@@ -30,11 +30,13 @@ from api.paging import PageAsked, PageOut, bad_cursor, encode_cursor
 from api.places import id_of
 from api.problems import problems
 from shared.domain import campaign as law
+from shared.domain import policy as rules
 from shared.domain.campaign import Status
 from shared.domain.message import Status as MessageStatus
 from shared.errors import Conflict, NotFound
 from shared.ids import uuid7
 from shared.queries import audit
+from shared.queries.policy import get_policy
 
 router = APIRouter(prefix="/campaigns", tags=["campaigns"], route_class=IdempotentRoute)
 
@@ -43,17 +45,20 @@ class CampaignNameTaken(Conflict):
     """Another campaign has this name."""
 
 
-@router.post("", status_code=201, responses=problems(CampaignNameTaken, InvalidCampaign))
+@router.post("", status_code=201, responses=problems(CampaignNameTaken, InvalidCampaign, rules.NotActivated))
 async def create_campaign(wanted: CampaignIn, tx: Tx, caller: CanManage, now: Now, res: Res) -> CampaignOut:
     """Make a campaign as a draft; nothing is sent before it is started."""
+    policy = await get_policy(tx)
+    rules.check_activated(policy, rules.Feature.CAMPAIGNS)
     steps, errors = await word_steps(tx, wanted.messages)
-    errors += content.check_steps(steps, now=now)
+    errors += content.check_steps(steps, policy=policy, now=now)
     targets, more = await content.check_targets(
         tx,
         Targets(wanted.target_group_ids, wanted.contact_ids, wanted.msisdns),
         region=(wanted.default_region, res.default_region),
+        policy=policy,
     )
-    sender_id, yet_more = await content.check_sender(tx, wanted.sender_id)
+    sender_id, yet_more = await content.check_sender(tx, wanted.sender_id, policy=policy)
     content.refuse([*errors, *more, *yet_more])
     await _refuse_taken_name(tx, wanted.name)
     campaign_id = uuid7(now)
@@ -115,6 +120,7 @@ async def get_campaign(campaign_id: UUID, tx: Reader, _caller: CanRead) -> Campa
     responses=problems(
         404,
         law.CampaignNotEditable,
+        rules.CampaignDetailsLocked,
         law.CampaignNotStartable,
         law.OptInNotAcknowledged,
         CampaignNameTaken,
@@ -127,15 +133,18 @@ async def change_campaign(
     """Change a draft or a scheduled campaign; what is not named stays as it is. A scheduled one stays fit to start."""
     campaign = await queries.lock_campaign(tx, campaign_id)
     law.check_editable(campaign.status)
+    policy = await get_policy(tx)
+    rules.check_editable(policy, scheduled=campaign.status is Status.SCHEDULED)
     given = wanted.model_fields_set
     steps, errors = await word_steps(tx, wanted.messages or ())
-    errors += content.check_steps(steps, now=now)
+    errors += content.check_steps(steps, policy=policy, now=now)
     targets, more = await content.check_targets(
         tx,
         Targets(wanted.target_group_ids, wanted.contact_ids, wanted.msisdns),
         region=(wanted.default_region, res.default_region),
+        policy=policy,
     )
-    sender_id, yet_more = await content.check_sender(tx, wanted.sender_id)
+    sender_id, yet_more = await content.check_sender(tx, wanted.sender_id, policy=policy)
     content.refuse([*errors, *more, *yet_more])
     values: dict[str, Any] = {"updated_at": now}
     if wanted.name is not None and wanted.name != campaign.name:
@@ -156,7 +165,7 @@ async def change_campaign(
     law.check_still_startable(
         changed.status,
         has_recipients=await queries.has_audience(tx, campaign_id),
-        opt_in_acknowledged=changed.opt_in_acknowledged_at is not None,
+        opt_in_acknowledged=changed.opt_in_acknowledged_at is not None or not policy.require_opt_in_acknowledgement,
     )
     return await views.whole(tx, changed)
 

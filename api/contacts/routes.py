@@ -14,6 +14,7 @@ from api.idempotency import IdempotentRoute
 from api.paging import PageOut, page_of
 from api.places import id_of
 from api.problems import problems
+from api.regions import usual_region
 from shared.domain.contact import InvalidContact
 from shared.errors import Invalid
 from shared.ids import uuid7
@@ -28,7 +29,7 @@ Text = Annotated[str | None, Query(min_length=1, max_length=200)]
 @router.post("", status_code=201, responses=problems(queries.ContactExists, InvalidContact))
 async def create_contact(body: ContactIn, tx: Tx, _caller: CanManage, now: Now, res: Res) -> ContactOut:
     """Store a person. A number has one contact: a second is refused, and the refusal names the first."""
-    values = values_of(body, default_region=res.default_region, fields={}, now=now)
+    values = values_of(body, default_region=await usual_region(tx, res.default_region), fields={}, now=now)
     row = await queries.insert_contact(tx, {"id": uuid7(now), **values, "created_at": now, "updated_at": now})
     return ContactOut.model_validate(row)
 
@@ -46,7 +47,7 @@ async def list_contacts(  # noqa: PLR0913, PLR0917 - what a route asks for, by n
 ) -> PageOut[ContactOut]:
     """Contacts, the newest first."""
     wanted = queries.Filter(
-        msisdn=None if msisdn is None else _msisdn_of(msisdn, region=res.default_region),
+        msisdn=None if msisdn is None else _msisdn_of(msisdn, region=await usual_region(tx, res.default_region)),
         q=q,
         external_id=external_id,
         target_group_id=target_group_id,
@@ -70,7 +71,7 @@ async def change_contact(
 ) -> ContactOut:
     """Change what is given; `fields` are merged, and null deletes a key."""
     row = await queries.lock_contact(tx, contact_id)
-    values = values_of(body, default_region=res.default_region, fields=row.fields, now=now)
+    values = values_of(body, default_region=await usual_region(tx, res.default_region), fields=row.fields, now=now)
     if values:
         row = await queries.update_contact(tx, contact_id, {**values, "updated_at": now})
     return ContactOut.model_validate(row)

@@ -17,6 +17,7 @@ from api.limits import IMPORT_LIMIT
 from api.paging import PageOut, page_of
 from api.places import id_of
 from api.problems import problems
+from api.regions import usual_region
 from api.resources import Resources
 from shared.db import reading
 from shared.domain.msisdn import parse_region
@@ -79,7 +80,7 @@ async def import_contacts(  # noqa: PLR0913, PLR0917 - what a route asks for, by
             "file_name": _name_of(file),
             "size_bytes": file.size,
             "target_group_id": target_group_id,
-            "default_region": _region(default_region or res.default_region),
+            "default_region": _region(default_region or await usual_region(tx, res.default_region)),
             "created_by": caller.id,
             "created_at": now,
         },

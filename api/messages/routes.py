@@ -20,11 +20,14 @@ from api.regions import region_of
 from api.security import Caller
 from shared.domain import message as law
 from shared.domain import msisdn as numbers
-from shared.domain.message import MAX_SEGMENTS, PRIORITY_OF, Kind, Status
+from shared.domain import policy as rules
+from shared.domain.message import PRIORITY_OF, Kind, Status
+from shared.domain.policy import Policy
 from shared.domain.segments import measure
 from shared.errors import Invalid, NotFound
 from shared.ids import uuid7
 from shared.queries import audit
+from shared.queries.policy import get_policy
 from shared.queries.sender_ids import find_sender
 from shared.sealing import hash_msisdn
 
@@ -32,10 +35,11 @@ router = APIRouter(prefix="/messages", tags=["messages"], route_class=Idempotent
 
 DEFAULT_LIFE: Final = timedelta(hours=24)
 READ: Final = "read"
+BY_POLICY: Final = (rules.NotActivated, rules.CountryNotAllowed, rules.SenderNotAllowed)
 
 
 class TextTooManySegments(Invalid):
-    """The text takes more segments than one message may have."""
+    """The text is longer than one message may be, in segments or in characters."""
 
 
 class UnknownSender(Invalid):
@@ -47,20 +51,24 @@ class UnknownSender(Invalid):
     status_code=202,
     response_model=MessageOut,
     responses={
-        **problems(404, numbers.InvalidMsisdn, UnknownSender, TextTooManySegments),
+        **problems(404, numbers.InvalidMsisdn, UnknownSender, TextTooManySegments, *BY_POLICY),
         **answered(examples.QUEUED, status=202),
     },
 )
 async def create_message(wanted: MessageIn, tx: Tx, caller: CanSend, now: Now, res: Res, bell: Bell) -> Any:
     """Send one message to one person. It is accepted here, and handed to a gateway within moments."""
-    contact, msisdn = await _recipient(tx, wanted, res.default_region)
-    sender_id = await _sender(tx, wanted.sender_id)
+    policy = await get_policy(tx)
+    rules.check_activated(policy, rules.Feature.PERSONAL)
+    contact, msisdn = await _recipient(tx, wanted, policy.default_region or res.default_region)
+    if told := rules.find_country_refused(policy, msisdn):
+        raise rules.CountryNotAllowed(told, pointer="/msisdn" if wanted.contact_id is None else "/contact_id")
+    sender_id = await _sender(tx, wanted.sender_id, policy)
     not_before, expires_at = _times(wanted, now)
     row = await queries.insert_message(
         tx,
         {
             **_fresh(Kind(wanted.kind), caller.id, now),
-            **_measured(wanted.text),
+            **_measured(wanted.text, policy),
             "msisdn": msisdn,
             "msisdn_hash": hash_msisdn(res.pepper, msisdn),
             "sender_id": sender_id,
@@ -178,15 +186,12 @@ def _fresh(kind: Kind, caller: str, now: datetime) -> dict[str, Any]:
     }
 
 
-def _measured(text: str) -> dict[str, Any]:
+def _measured(text: str, policy: Policy) -> dict[str, Any]:
     if not text.strip():
         raise Invalid("The text is empty; write what to send.", pointer="/text")
     measured = measure(text)
-    if measured.segments > MAX_SEGMENTS:
-        raise TextTooManySegments(
-            f"The text takes {measured.segments} segments, and a message may have {MAX_SEGMENTS}; shorten it.",
-            pointer="/text",
-        )
+    if told := rules.find_too_long(policy, characters=measured.characters, segments=measured.segments):
+        raise TextTooManySegments(told, pointer="/text")
     return {"text": text, "encoding": measured.encoding.value, "segments": measured.segments}
 
 
@@ -204,7 +209,7 @@ def _times(wanted: MessageIn, now: datetime) -> tuple[datetime, datetime]:
     return not_before, expires_at
 
 
-async def _sender(tx: AsyncConnection, wanted: str | None) -> str | None:
+async def _sender(tx: AsyncConnection, wanted: str | None, policy: Policy) -> str | None:
     if wanted is None:
         return None
     found = await find_sender(tx, wanted)
@@ -212,6 +217,8 @@ async def _sender(tx: AsyncConnection, wanted: str | None) -> str | None:
         raise UnknownSender(
             f"There is no sender {wanted!r}; register it under /v1/sender-ids, or leave it out.", pointer="/sender_id"
         )
+    if told := rules.find_sender_refused(policy, found):
+        raise rules.SenderNotAllowed(told, pointer="/sender_id")
     return found
 
 

@@ -11,6 +11,7 @@ from api.opt_outs import queries
 from api.opt_outs.schemas import Msisdn, OptOutIn, OptOutOut
 from api.paging import PageOut, bad_cursor, page_of
 from api.problems import problems
+from api.regions import usual_region
 from shared.domain.msisdn import InvalidMsisdn, UnknownRegion, parse
 from shared.queries import audit
 from shared.queries.opt_outs import NewOptOut, insert_opt_outs
@@ -26,7 +27,7 @@ async def add_opt_out(  # noqa: PLR0913, PLR0917 - a route asks for what it need
     body: OptOutIn, response: Response, tx: Tx, caller: CanManage, now: Now, res: Res, request_id: RequestId
 ) -> OptOutOut:
     """Keep a person's no. Who has opted out before stays as they were."""
-    msisdn = _parsed(body.msisdn, body.default_region or res.default_region, pointer="/msisdn")
+    msisdn = _parsed(body.msisdn, body.default_region or await usual_region(tx, res.default_region), pointer="/msisdn")
     said = NewOptOut(msisdn, hash_msisdn(res.pepper, msisdn), "api")
     added = await insert_opt_outs(tx, [said], now=now)
     row = await queries.get_opt_out_of(tx, said.msisdn_hash)
@@ -56,7 +57,7 @@ async def list_opt_outs(
     """All opt-outs, the latest first."""
     asked = None
     if msisdn is not None:
-        number = _parsed(msisdn, res.default_region, pointer="?msisdn")
+        number = _parsed(msisdn, await usual_region(tx, res.default_region), pointer="?msisdn")
         asked = hash_msisdn(res.pepper, number)
     rows = await queries.list_opt_outs(tx, msisdn_hash=asked, before=_place(page.after), limit=page.limit + 1)
     shown, cursor = page_of(rows, page, place=lambda row: {"id": row.id})

@@ -3,8 +3,10 @@
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from api import example_world as world
+from api.examples import shown
 from api.schemas import Body, Out
 from shared.domain import policy as law
 from shared.domain.contact import read_time_zone
@@ -71,7 +73,7 @@ class ActivatedIn(Body):
 class Rules(Body):
     """Every rule. What is not named takes its default."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
+    model_config = shown(EXAMPLE)
 
     schedule_min_lead_minutes: int = Field(
         default=0,
@@ -195,9 +197,7 @@ class ActivatedOut(Out):
 class PolicyOut(Out):
     """The rules in force, those that nobody set included."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{**EXAMPLE, "updated_at": "2026-03-02T07:30:00Z", "updated_by": "admin"}]}
-    )
+    model_config = shown({**EXAMPLE, "updated_at": world.CREATED, "updated_by": world.API_KEY})
 
     schedule_min_lead_minutes: int
     schedule_max_ahead_days: int

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Response
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.deps import CanManage, CanRead, Now, Page, Reader, RequestId, Tx
 from api.examples import answered
@@ -20,6 +21,7 @@ from shared.domain.template import TEMPLATE_TAGS, InvalidTemplate, TextTooLong, 
 from shared.errors import Invalid
 from shared.ids import uuid7
 from shared.queries import audit
+from shared.queries.policy import get_policy
 
 router = APIRouter(prefix="/templates", tags=["templates"], route_class=IdempotentRoute)
 asking = APIRouter(route_class=AskingRoute)
@@ -31,7 +33,7 @@ _REFUSED = (queries.TemplateNameTaken, InvalidTemplate, TextTooLong)
 @router.post("", status_code=201, responses={**problems(*_REFUSED), **answered(examples.NEW, status=201)})
 async def create_template(body: TemplateIn, tx: Tx, caller: CanManage, now: Now, request_id: RequestId) -> TemplateOut:
     """Keep a text to be used again. It may hold any tag; where it is used decides which have a value there."""
-    _check(body.text)
+    await _check(tx, body.text)
     template_id = uuid7(now)
     await queries.insert_template(
         tx,
@@ -78,7 +80,7 @@ async def change_template(
     if body.name and body.name != template.name:
         values["name"] = body.name
     if body.text and body.text != template.text:
-        _check(body.text)
+        await _check(tx, body.text)
         values |= {"text": body.text, "version": template.version + 1}
     if values:
         await queries.update_template(tx, template_id, {**values, "updated_at": now}, caller=caller.id)
@@ -126,10 +128,10 @@ async def render_template(template_id: TemplateId, body: RenderIn, tx: Reader, _
 router.include_router(asking)
 
 
-def _check(text: str) -> None:
+async def _check(tx: AsyncConnection, text: str) -> None:
     """Refuse a text that could not be sent to anybody."""
     try:
-        unfit = find_unfit(compile_template(text, known=TEMPLATE_TAGS))
+        unfit = find_unfit(compile_template(text, known=TEMPLATE_TAGS), await get_policy(tx))
     except Invalid as refusal:
         raise refusal.at("/text") from None
     if unfit:

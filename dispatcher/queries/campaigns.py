@@ -44,7 +44,9 @@ class Recipient(NamedTuple):
 
 _START = text("""
     UPDATE campaigns SET status = 'running', started_at = coalesce(started_at, now()), updated_at = now()
-    WHERE status = 'scheduled' AND (starts_at IS NULL OR starts_at <= now()) AND opt_in_acknowledged_at IS NOT NULL
+    WHERE status = 'scheduled' AND (starts_at IS NULL OR starts_at <= now())
+      AND (opt_in_acknowledged_at IS NOT NULL
+           OR EXISTS (SELECT FROM policy p WHERE p.rules -> 'require_opt_in_acknowledgement' = 'false'))
 """)
 
 # A million recipients take longer than a statement usually may.

@@ -144,6 +144,7 @@ async def test_unknown_contact(client: AsyncClient) -> None:
 async def test_sender_by_its_value_or_its_id(client: AsyncClient, engine: AsyncEngine, sealer: Sealer, by: str) -> None:
     async with begin(engine) as tx:
         sender = await make_sender_id(tx, await make_gateway(tx, sealer), "LAPWING")
+    await client.put("/v1/policy", json={"alphanumeric_senders": True})
     shown = await send(client, sender_id="LAPWING" if by == "value" else str(sender))
     assert shown["sender_id"] == "LAPWING"
 
