@@ -5,10 +5,10 @@ happen after the commit is asked of `Bell`. Keys are looked up on a connection o
 before `Tx` takes one: a request never holds one connection while it waits for another.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import BackgroundTasks, Depends, Query
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -20,6 +20,7 @@ from api.resources import Resources
 from api.security import Caller, KeyCheck, Scope, require
 from shared.clock import utc_now
 from shared.db import begin, reading
+from shared.queries import audit
 
 
 async def current_time() -> datetime:
@@ -42,12 +43,25 @@ Res = Annotated[Resources, Depends(_resources)]
 RequestId = Annotated[str, Depends(_request_id)]
 
 
-async def identify(request: Request, background: BackgroundTasks, now: Now) -> Caller | None:
-    """The caller, or None; whether that matters is the route's to say."""
+async def recognise(request: Request, *, now: datetime) -> Caller | None:
+    """Whose key a request carries; it counts for nothing yet."""
     check: KeyCheck = request.app.state.key_check
-    caller = await check.identify(request.headers.get("authorization"), now=now)
+    address = request.client.host if request.client else None
+    return await check.identify(request.headers.get("authorization"), address=address, now=now)
+
+
+async def identify(request: Request, background: BackgroundTasks, now: Now, resources: Res) -> Caller | None:
+    """The caller, or None without a key; whether that matters is the route's to say. A bad key is refused here."""
+    check: KeyCheck = request.app.state.key_check
+    caller = await recognise(request, now=now)
     request.state.caller = caller
-    if caller is not None and check.use_is_worth_writing(caller, now=now):
+    if caller is None:
+        return None
+    allowance = await resources.rate_limits.take(caller.id, caller.rate_limit)
+    if allowance is not None:
+        request.state.allowance = allowance
+        allowance.check()
+    if check.use_is_worth_writing(caller, now=now):
         background.add_task(check.write_use, caller, now=now)
     return caller
 
@@ -90,22 +104,61 @@ Reader = Annotated[AsyncConnection, Depends(_reading, scope="function")]
 _key_scheme = HTTPBearer(
     scheme_name="ApiKey",
     bearerFormat="lw_<id>_<secret>_<checksum>",
-    description="An API key with the scope that the route needs: `read`, `send` (includes read), "
-    "`manage` (includes send), `admin` (includes all).",
+    description="An API key with the scope that the route needs: `send` hands messages in and reads nothing, "
+    "`read` reads everything, `manage` does both and runs campaigns, `admin` does all.",
     auto_error=False,
 )
 
 
-def _having(scope: Scope) -> Callable[..., Awaitable[Caller]]:
+@dataclass(frozen=True, slots=True)
+class DeedsOf:
+    """The audit trail as a route writes it: who and when is known, what was done is said."""
+
+    tx: AsyncConnection
+    caller: str
+    now: datetime
+    request_id: str
+
+    async def write(self, action: str, subject: tuple[str, object], detail: Mapping[str, Any]) -> None:
+        """Write down one deed, in the transaction that does it. `detail` holds no secret, no text and no number."""
+        kind, id_ = subject
+        await audit.record(
+            self.tx,
+            caller=self.caller,
+            action=action,
+            subject=(kind, None if id_ is None else str(id_)),
+            detail=detail,
+            now=self.now,
+            request_id=self.request_id,
+        )
+
+    async def write_difference(
+        self, action: str, subject: tuple[str, object], before: Mapping[str, Any], after: Mapping[str, Any]
+    ) -> None:
+        """Write down what changed; nothing is written when nothing did."""
+        changes = audit.difference(before, after)
+        if changes:
+            await self.write(action, subject, changes)
+
+
+async def _deeds(tx: Tx, caller: Identified, now: Now, request_id: RequestId) -> DeedsOf:
+    return DeedsOf(tx=tx, caller=caller.id if caller else "", now=now, request_id=request_id)
+
+
+Deeds = Annotated[DeedsOf, Depends(_deeds)]
+
+
+def _having(scope: Scope | None) -> Callable[..., Awaitable[Caller]]:
     async def check(
         caller: Identified, _documented: Annotated[HTTPAuthorizationCredentials | None, Depends(_key_scheme)]
     ) -> Caller:
         return require(caller, scope)
 
-    check.__name__ = f"can_{scope}"
+    check.__name__ = f"can_{scope or 'call'}"
     return check
 
 
+CanCall = Annotated[Caller, Depends(_having(None))]
 CanRead = Annotated[Caller, Depends(_having("read"))]
 CanSend = Annotated[Caller, Depends(_having("send"))]
 CanManage = Annotated[Caller, Depends(_having("manage"))]

@@ -31,6 +31,8 @@ _HEADERS: Final[Mapping[str, str]] = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
 }
@@ -102,6 +104,9 @@ class Frontdoor:
         if scope["app"].state.resources.public_url.startswith("https://"):
             headers["Strict-Transport-Security"] = "max-age=31536000"
         headers["X-Request-Id"] = passage.request_id
+        allowance = scope["state"].get("allowance")
+        if allowance is not None:
+            headers.update(allowance.headers)
         await send({**message, "headers": headers.raw})
 
     async def _refuse_size(self, passage: _Passage, scope: Scope, receive: Receive, send: Send) -> None:

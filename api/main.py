@@ -5,10 +5,11 @@ import signal
 import tomllib
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 from fastapi import Depends, FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 
 from api import health, metrics, problem_pages
 from api.api_keys import routes as api_keys
@@ -20,6 +21,7 @@ from api.campaigns import routes as campaigns
 from api.contacts import routes as contacts
 from api.docs import add_docs
 from api.frontdoor import Frontdoor
+from api.gate import LARGEST_HEAD, LONGEST_TARGET, Gate
 from api.gateways import balances
 from api.gateways import classify as gateway_answers
 from api.gateways import presets as gateway_presets
@@ -28,6 +30,7 @@ from api.handlers import add_handlers
 from api.imports import routes as imports
 from api.inbound import routes as inbound
 from api.limits import CALLBACK_LIMIT, JSON_LIMIT
+from api.me import routes as me
 from api.messages import routes as messages
 from api.metrics import QueueMetrics
 from api.notices import routes as notices
@@ -47,6 +50,20 @@ from shared.metrics import http_metrics
 from shared.settings import Settings
 
 _GRACE_SECONDS: Final = 20
+# For pages of an origin that the operator has named. A key in a page is everybody's: give it the scope `send` at most.
+_CORS: Final[dict[str, Any]] = {
+    "allow_methods": ["GET", "POST", "PUT", "PATCH", "DELETE"],
+    "allow_headers": ["Authorization", "Content-Type", "Idempotency-Key", "X-Request-Id"],
+    "expose_headers": [
+        "Idempotent-Replayed",
+        "Location",
+        "RateLimit",
+        "RateLimit-Policy",
+        "Retry-After",
+        "X-Request-Id",
+    ],
+    "max_age": 600,
+}
 
 
 # In the order in which a reader meets them in /docs.
@@ -69,6 +86,7 @@ _V1: Final = (
     inbound.router,
     notices.router,
     policy.router,
+    me.router,
     api_keys.router,
     audit.router,
 )
@@ -98,6 +116,9 @@ def create_app(resources: Resources) -> FastAPI:
     add_docs(app)
     describe(app)
     app.add_middleware(Shortcut)
+    if resources.cors_origins:
+        app.add_middleware(CORSMiddleware, allow_origins=resources.cors_origins, **_CORS)
+    app.add_middleware(Gate)
     app.add_middleware(Frontdoor)
     return app
 
@@ -123,6 +144,10 @@ async def serve(settings: Settings) -> None:
             lifespan="off",
             timeout_graceful_shutdown=_GRACE_SECONDS,
             timeout_keep_alive=30,
+            # Whom X-Forwarded-For is believed from: nobody, unless told.
+            forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
+            # Above what the gate takes, so that its answer is the one that is heard.
+            h11_max_incomplete_event_size=4 * (LARGEST_HEAD + LONGEST_TARGET),
         )
         await uvicorn.Server(config).serve()
 

@@ -7,15 +7,18 @@ from fastapi.openapi.utils import get_openapi
 
 from api.examples import add_examples, unpack_examples
 from api.problems import IdempotencyKeyBusy, IdempotencyKeyReused, Problem, problems
-from api.security import MissingScope
+from api.rate_limits import RateLimitReached
+from api.security import AddressNotAllowed, KeyExpired, KeyRevoked, MalformedKey, MissingScope
 
 TITLE: Final = "Lapwing"
 SUMMARY: Final = "An open SMS service: campaigns, one-time passwords, personal and voucher messages."
 DESCRIPTION: Final = """\
 **It loses nothing, it never silently sends twice, and it says what it does not know.**
 
-* **Keys.** Every request under `/v1` carries `Authorization: Bearer lw_...`. A key has scopes: `read`, `send`
-  (includes read), `manage` (includes send) and `admin` (includes all). `POST /v1/api-keys` makes them.
+* **Keys.** Every request under `/v1` carries `Authorization: Bearer lw_...`. A key has scopes: `send` hands
+  messages in and reads nothing, `read` reads everything, `manage` does both and runs campaigns, `admin` does all.
+  `POST /v1/api-keys` makes them, `GET /v1/me` tells what yours may do.
+* **Limits.** A key may make so many requests a minute; `RateLimit` says how many are left, and a 429 when to come back.
 * **Problems.** A refusal is an RFC 9457 problem (`application/problem+json`). Its `type` is a path here that
   explains it, `errors[].pointer` names the fields, `request_id` finds it in the log.
 * **Repeating.** Every `POST` that creates or sends takes an `Idempotency-Key`. Repeat a request whose answer you did
@@ -41,6 +44,7 @@ TAGS: Final = (
     ("inbound", "What handsets wrote to us."),
     ("notices", "What you should know without asking: low balances, withdrawn gateways."),
     ("policy", "The operator's sending rules: times, lengths, senders, countries, what is switched on."),
+    ("me", "Who this key is, and what it may do."),
     ("api keys", "Who may call, and how far."),
     ("audit", "Who did what."),
     ("callbacks", "Where gateways bring receipts and inbound messages."),
@@ -48,8 +52,10 @@ TAGS: Final = (
     ("operation", "For the machines that watch this one."),
 )
 _METHODS: Final = ("get", "put", "post", "delete", "patch")
-_SHARED: Final = problems(401, MissingScope, 422, 500, 503)
-_OF_BODIES: Final = problems(400, 413, 415)
+_SHARED: Final = problems(
+    401, MalformedKey, KeyExpired, KeyRevoked, MissingScope, AddressNotAllowed, 422, RateLimitReached, 431, 500, 503
+)
+_OF_BODIES: Final = problems(400, 408, 413, 415)
 _OF_KEYS: Final = problems(IdempotencyKeyBusy, IdempotencyKeyReused)
 
 

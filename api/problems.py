@@ -35,6 +35,14 @@ class ContentTooLarge(ServiceError):
     """The body is larger than this path takes."""
 
 
+class RequestTimeout(ServiceError):
+    """The request came too slowly: its body stopped on the way. Send it again."""
+
+
+class HeadersTooLarge(ServiceError):
+    """The headers or the address of the request are larger than any that are meant. Leave out what is not needed."""
+
+
 class UnsupportedMediaType(ServiceError):
     """The body is not in the form that this path reads."""
 
@@ -61,11 +69,13 @@ STATUS_OF: Final[Mapping[type[ServiceError], int]] = {
     errors.Forbidden: 403,
     errors.NotFound: 404,
     MethodNotAllowed: 405,
+    RequestTimeout: 408,
     errors.Conflict: 409,
     ContentTooLarge: 413,
     UnsupportedMediaType: 415,
     errors.Invalid: 422,
     errors.LimitReached: 429,
+    HeadersTooLarge: 431,
     InternalError: 500,
     errors.Unavailable: 503,
     ServiceError: 422,

@@ -8,10 +8,11 @@ from ipaddress import IPv4Network, IPv6Network
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.rate_limits import RateLimits
 from shared.api_keys import digest_of
 from shared.clock import utc_now
 from shared.db import begin, build_engine
-from shared.doorbell import Doorbell
+from shared.doorbell import Doorbell, redis_of
 from shared.queries.installation import open_pepper
 from shared.queries.revision import find_revision
 from shared.scripts.scripts import Scripts
@@ -31,6 +32,8 @@ class Resources:
     default_region: str | None = None
     admin_key_digest: bytes | None = field(default=None, repr=False)
     allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    cors_origins: tuple[str, ...] = ()
+    rate_limits: RateLimits = field(default_factory=RateLimits)
     scripts: Scripts = field(default_factory=Scripts)  # to try owners' scripts when they are saved
 
 
@@ -41,6 +44,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     admin_key_digest = _admin_key_digest(settings)
     engine = build_engine(settings.database_url, application_name="lapwing-api", pool_size=settings.database_pool)
     doorbell = Doorbell(settings.redis_url)
+    rate_limits = RateLimits(redis_of(settings.redis_url), usual=settings.rate_limit)
     scripts = Scripts(workers=1)
     try:
         async with begin(engine) as tx:
@@ -56,10 +60,13 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             default_region=settings.default_region,
             admin_key_digest=admin_key_digest,
             allowed_networks=settings.allowed_networks,
+            cors_origins=settings.cors_origins,
+            rate_limits=rate_limits,
             scripts=scripts,
         )
     finally:
         await scripts.close()
+        await rate_limits.close()
         await doorbell.close()
         await engine.dispose()
 

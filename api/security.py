@@ -1,18 +1,21 @@
-"""Who calls, and how far their key reaches.
+"""Who calls, from where, and how far their key reaches.
 
-A key that is unknown, revoked, expired or misspelt looks the same from outside, and takes the same comparison.
+Only who holds the secret of a key is told what is wrong with it: that it is revoked, expired or of no use from there.
+A key that is unknown and one with another's id look the same from outside, and take the same comparison.
 """
 
 import hmac
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final, Literal
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.api_keys import queries
+from api.api_keys.queries import HeldKey
 from shared import api_keys
 from shared.errors import Forbidden, Unauthenticated
 
@@ -35,6 +38,30 @@ _NO_DIGEST: Final = bytes(32)
 _LONGEST_HEADER: Final = 512
 
 
+class MalformedKey(Unauthenticated):
+    """What was sent as an API key cannot be one: it is cut short, or a character of it is wrong. Copy it again."""
+
+
+class KeyRevoked(Unauthenticated):
+    """The key was revoked. Take its successor, or ask an administrator for a new one."""
+
+
+class KeyExpired(Unauthenticated):
+    """The key has reached its end. Take its successor, or ask an administrator for a new one."""
+
+
+class AddressNotAllowed(Forbidden):
+    """The key is in order, but not from this address. Call from one of its networks, or have its `networks` changed."""
+
+
+class MissingScope(Forbidden):
+    """The key is known, but it lacks the scope that this needs."""
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__(f"This needs a key with the scope `{scope}`.")
+        self.scope = scope
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """`id` is the key's public id, or "admin" for the bootstrap key; `scopes` are all those the key reaches."""
@@ -42,6 +69,7 @@ class Caller:
     id: str
     name: str
     scopes: frozenset[str]
+    rate_limit: int | None = None  # requests a minute; the deployment's without it
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +85,8 @@ class KeyCheck:
         """The same pool without transactions: a look-up is one statement, and one trip."""
         return self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
-    async def identify(self, authorization: str | None, *, now: datetime) -> Caller | None:
-        """The caller of a request, or None when it carries no good key."""
+    async def identify(self, authorization: str | None, *, address: str | None, now: datetime) -> Caller | None:
+        """The caller of a request, or None when it carries no key; raises when the key is of no use."""
         token = _bearer(authorization)
         if token is None:
             return None
@@ -66,14 +94,19 @@ class KeyCheck:
             return Caller(id=ADMIN, name="bootstrap", scopes=REACH["admin"])
         parsed = api_keys.parse(token)
         if parsed is None:
-            return None
+            raise MalformedKey(_what_is_wrong_with(token))
         public_id, digest = parsed
         async with self._plain.connect() as connection:
-            row = await queries.find_live_key(connection, public_id, now=now)
-        if not hmac.compare_digest(digest, row.digest if row else _NO_DIGEST) or row is None:
-            return None
-        scopes = frozenset().union(*(REACH.get(scope, frozenset()) for scope in row.scopes))
-        return Caller(id=public_id, name=row.name, scopes=scopes)
+            key = await queries.find_key(connection, public_id)
+        if not hmac.compare_digest(digest, key.digest if key else _NO_DIGEST) or key is None:
+            raise Unauthenticated(
+                "This API key is not known here; it may be of another deployment. Ask an administrator for one of "
+                "this deployment."
+            )
+        _check_live(public_id, key, now)
+        _check_address(key.networks, address)
+        scopes = frozenset().union(*(REACH.get(scope, frozenset()) for scope in key.scopes))
+        return Caller(id=public_id, name=key.name, scopes=scopes, rate_limit=key.rate_limit)
 
     def use_is_worth_writing(self, caller: Caller, *, now: datetime) -> bool:
         """At most once a minute for each key, in each process."""
@@ -99,24 +132,13 @@ class KeyCheck:
         return hmac.compare_digest(api_keys.digest_of(token), self.admin_key_digest)
 
 
-def require(caller: Caller | None, scope: Scope) -> Caller:
-    """The caller, if the key reaches that far."""
+def require(caller: Caller | None, scope: Scope | None) -> Caller:
+    """The caller, if the key reaches that far; any key does without a scope."""
     if caller is None:
-        raise Unauthenticated(
-            "Send a valid API key: `Authorization: Bearer lw_...`. Unknown, expired and revoked keys "
-            "are answered alike."
-        )
-    if scope not in caller.scopes:
+        raise Unauthenticated("Send an API key: `Authorization: Bearer lw_...`.")
+    if scope is not None and scope not in caller.scopes:
         raise MissingScope(scope)
     return caller
-
-
-class MissingScope(Forbidden):
-    """The key is known, but it lacks the scope that this needs."""
-
-    def __init__(self, scope: Scope) -> None:
-        super().__init__(f"This needs a key with the scope `{scope}`.")
-        self.scope = scope
 
 
 def _bearer(authorization: str | None) -> str | None:
@@ -125,3 +147,43 @@ def _bearer(authorization: str | None) -> str | None:
     scheme, _, token = authorization.partition(" ")
     token = token.strip()
     return token if scheme.lower() == "bearer" and token else None
+
+
+def _what_is_wrong_with(token: str) -> str:
+    """In words that tell nothing but what who sent it can see."""
+    if not token.startswith("lw_") or len(token) != api_keys.LENGTH:
+        return (
+            f"This is no whole API key: it has {len(token)} characters, and a key has {api_keys.LENGTH} and begins "
+            "with `lw_`. Copy all of it."
+        )
+    return (
+        "A character of this API key is not as it was issued: its checksum does not fit. Copy it again from where "
+        "it is kept."
+    )
+
+
+def _check_live(public_id: str, key: HeldKey, now: datetime) -> None:
+    if key.revoked_at is not None:
+        raise KeyRevoked(f"The key {public_id} was revoked at {key.revoked_at:%Y-%m-%dT%H:%M:%SZ}. Take another one.")
+    if key.expires_at is not None and key.expires_at <= now:
+        raise KeyExpired(f"The key {public_id} expired at {key.expires_at:%Y-%m-%dT%H:%M:%SZ}. Take another one.")
+
+
+def _check_address(networks: Sequence[str], address: str | None) -> None:
+    if not networks:
+        return
+    caller = _plain_address(address)
+    if caller is None or not any(caller in ip_network(network) for network in networks):
+        raise AddressNotAllowed(
+            f"This key may not be used from {caller or 'an unknown address'}. Call from one of its networks, or have "
+            "the key's `networks` changed."
+        )
+
+
+def _plain_address(text: str | None) -> IPv4Address | IPv6Address | None:
+    """An IPv4 address that came through an IPv6 socket is itself."""
+    try:
+        address = ip_address(text or "")
+    except ValueError:
+        return None
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address

@@ -16,6 +16,7 @@ _ALPHABET: Final = string.digits + string.ascii_uppercase + string.ascii_lowerca
 _PUBLIC_ID_LENGTH: Final = 12
 _SECRET_LENGTH: Final = 32
 _CHECKSUM_LENGTH: Final = 6
+LENGTH: Final = len("lw___") + _PUBLIC_ID_LENGTH + _SECRET_LENGTH + _CHECKSUM_LENGTH
 _SHAPE: Final = re.compile(r"(lw_([0-9A-Za-z]{12})_[0-9A-Za-z]{32})_([0-9A-Za-z]{6})")
 
 

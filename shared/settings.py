@@ -3,6 +3,7 @@
 A missing one stops the process with its name; a secret has no default.
 """
 
+import re
 import sys
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -37,7 +38,17 @@ def _region(value: object) -> object:
         raise ValueError(f"{value} is not a known country; give its two-letter code, such as ZA or GB") from None
 
 
+def _origins(value: object) -> object:
+    parts = _split(value)
+    if isinstance(parts, tuple | list):
+        for part in parts:
+            if not re.fullmatch(r"https?://[^/*\s?#@]+", str(part)):
+                raise ValueError(f"{part!r} is no origin; name each as https://host or https://host:port")
+    return parts
+
+
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
 
@@ -60,6 +71,9 @@ class Settings(BaseSettings):
     state_dir: Path = Path(".lapwing")
     allowed_networks: Networks = ()
     default_region: Region = None
+    rate_limit: int = Field(default=60_000, ge=0)
+    trusted_proxies: Networks = ()
+    cors_origins: Origins = ()
 
     gateway_http_engine: Literal["pyreqwest", "httpx"] = "pyreqwest"
     gateway_deadline_seconds: float = Field(default=10, gt=0, le=120)

@@ -1,12 +1,12 @@
 """Keys in Postgres: found by their public id, never by their secret."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import Executable, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.errors import NotFound
@@ -15,10 +15,16 @@ from shared.models import ApiKey
 
 
 @dataclass(frozen=True, slots=True)
-class LiveKey:
+class HeldKey:
+    """A key as its check needs it, whether or not it still works."""
+
     name: str
     digest: bytes = field(repr=False)
     scopes: Sequence[str]
+    networks: Sequence[str]
+    rate_limit: int | None
+    expires_at: datetime | None
+    revoked_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,9 @@ class KeyRow:
     id: str
     name: str
     scopes: Sequence[str]
+    networks: Sequence[str]
+    rate_limit: int | None
+    successor_of: str | None
     created_by: str | None
     created_at: datetime
     expires_at: datetime | None
@@ -41,6 +50,9 @@ _SHOWN = (
     ApiKey.public_id,
     ApiKey.name,
     ApiKey.scopes,
+    ApiKey.networks,
+    ApiKey.rate_limit,
+    ApiKey.successor_of,
     ApiKey.created_by,
     ApiKey.created_at,
     ApiKey.expires_at,
@@ -55,20 +67,27 @@ class KeyToInsert:
     digest: bytes = field(repr=False)
     name: str
     scopes: Sequence[str]
+    networks: Sequence[str]
+    rate_limit: int | None
     created_by: str
     expires_at: datetime | None
+    successor_of: str | None = None
 
 
-async def find_live_key(tx: AsyncConnection, public_id: str, *, now: datetime) -> LiveKey | None:
+async def find_key(tx: AsyncConnection, public_id: str) -> HeldKey | None:
     found = await tx.execute(
-        select(ApiKey.name, ApiKey.digest, ApiKey.scopes).where(
-            ApiKey.public_id == public_id,
-            ApiKey.revoked_at.is_(None),
-            or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now),
-        )
+        select(
+            ApiKey.name,
+            ApiKey.digest,
+            ApiKey.scopes,
+            ApiKey.networks,
+            ApiKey.rate_limit,
+            ApiKey.expires_at,
+            ApiKey.revoked_at,
+        ).where(ApiKey.public_id == public_id)
     )
     row = found.one_or_none()
-    return None if row is None else LiveKey(*row)
+    return None if row is None else HeldKey(*row)
 
 
 async def touch_key(tx: AsyncConnection, public_id: str, *, now: datetime, since: datetime) -> None:
@@ -88,9 +107,12 @@ async def insert_key(tx: AsyncConnection, key: KeyToInsert, *, now: datetime) ->
             digest=key.digest,
             name=key.name,
             scopes=list(key.scopes),
+            networks=list(key.networks),
+            rate_limit=key.rate_limit,
             created_by=key.created_by,
             created_at=now,
             expires_at=key.expires_at,
+            successor_of=key.successor_of,
         )
         .returning(*_SHOWN)
     )
@@ -98,11 +120,22 @@ async def insert_key(tx: AsyncConnection, key: KeyToInsert, *, now: datetime) ->
 
 
 async def get_key(tx: AsyncConnection, public_id: str) -> KeyRow:
-    found = await tx.execute(select(*_SHOWN).where(ApiKey.public_id == public_id))
-    row = found.one_or_none()
-    if row is None:
-        raise NotFound(f"There is no API key {public_id!r}.")
-    return _row(row)
+    return await _get(tx, select(*_SHOWN).where(ApiKey.public_id == public_id), public_id)
+
+
+async def lock_key(tx: AsyncConnection, public_id: str) -> KeyRow:
+    return await _get(tx, select(*_SHOWN).where(ApiKey.public_id == public_id).with_for_update(), public_id)
+
+
+async def find_successor(tx: AsyncConnection, public_id: str) -> str | None:
+    """The public id of the key that replaces this one."""
+    found: str | None = await tx.scalar(select(ApiKey.public_id).where(ApiKey.successor_of == public_id))
+    return found
+
+
+async def update_key(tx: AsyncConnection, public_id: str, changes: Mapping[str, Any]) -> KeyRow:
+    changed = await tx.execute(update(ApiKey).where(ApiKey.public_id == public_id).values(**changes).returning(*_SHOWN))
+    return _row(changed.one())
 
 
 async def list_keys(tx: AsyncConnection, *, after: UUID | None, limit: int) -> Sequence[KeyRow]:
@@ -119,6 +152,13 @@ async def revoke_key(tx: AsyncConnection, public_id: str, *, now: datetime) -> b
         update(ApiKey).where(ApiKey.public_id == public_id, ApiKey.revoked_at.is_(None)).values(revoked_at=now)
     )
     return gone.rowcount > 0
+
+
+async def _get(tx: AsyncConnection, question: Executable, public_id: str) -> KeyRow:
+    row = (await tx.execute(question)).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no API key {public_id!r}.")
+    return _row(row)
 
 
 def _row(row: Any) -> KeyRow:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Response
 from api.contacts import examples, queries
 from api.contacts.schemas import ContactIn, ContactOut, ContactPatch
 from api.contacts.values import read_msisdn, values_of
-from api.deps import CanManage, CanRead, Now, Page, Reader, RequestId, Res, Tx
+from api.deps import CanManage, CanRead, Deeds, Now, Page, Reader, Res, Tx
 from api.examples import answered
 from api.idempotency import IdempotentRoute
 from api.paging import PageOut, page_of
@@ -18,7 +18,6 @@ from api.regions import usual_region
 from shared.domain.contact import InvalidContact
 from shared.errors import Invalid
 from shared.ids import uuid7
-from shared.queries import audit
 
 router = APIRouter(prefix="/contacts", tags=["contacts"], route_class=IdempotentRoute)
 
@@ -27,10 +26,11 @@ Text = Annotated[str | None, Query(min_length=1, max_length=200)]
 
 
 @router.post("", status_code=201, responses=problems(queries.ContactExists, InvalidContact))
-async def create_contact(body: ContactIn, tx: Tx, _caller: CanManage, now: Now, res: Res) -> ContactOut:
+async def create_contact(body: ContactIn, tx: Tx, _caller: CanManage, now: Now, res: Res, deeds: Deeds) -> ContactOut:
     """Store a person. A number has one contact: a second is refused, and the refusal names the first."""
     values = values_of(body, default_region=await usual_region(tx, res.default_region), fields={}, now=now)
     row = await queries.insert_contact(tx, {"id": uuid7(now), **values, "created_at": now, "updated_at": now})
+    await deeds.write("contact.created", ("contact", row.id), {})
     return ContactOut.model_validate(row)
 
 
@@ -67,30 +67,27 @@ async def get_contact(contact_id: ContactId, tx: Reader, _caller: CanRead) -> Co
     "/{contact_id}", responses={**problems(404, queries.ContactExists, InvalidContact), **answered(examples.CHANGED)}
 )
 async def change_contact(
-    contact_id: ContactId, body: ContactPatch, tx: Tx, _caller: CanManage, now: Now, res: Res
+    contact_id: ContactId, body: ContactPatch, tx: Tx, _caller: CanManage, now: Now, res: Res, deeds: Deeds
 ) -> ContactOut:
     """Change what is given; `fields` are merged, and null deletes a key."""
     row = await queries.lock_contact(tx, contact_id)
     values = values_of(body, default_region=await usual_region(tx, res.default_region), fields=row.fields, now=now)
     if values:
-        row = await queries.update_contact(tx, contact_id, {**values, "updated_at": now})
+        changed = await queries.update_contact(tx, contact_id, {**values, "updated_at": now})
+        # Which, not what: the trail outlives the person's own record.
+        names = sorted(name for name in values if getattr(row, name) != getattr(changed, name))
+        if names:
+            await deeds.write("contact.changed", ("contact", contact_id), {"changed": names})
+        row = changed
     return ContactOut.model_validate(row)
 
 
 @router.delete("/{contact_id}", status_code=204, responses=problems(404))
-async def delete_contact(contact_id: ContactId, tx: Tx, caller: CanManage, now: Now, request_id: RequestId) -> Response:
+async def delete_contact(contact_id: ContactId, tx: Tx, _caller: CanManage, deeds: Deeds) -> Response:
     """Forget a contact. Messages to the number stay in the log, and so does its opt-out."""
     await queries.lock_contact(tx, contact_id)
     await queries.delete_contact(tx, contact_id)
-    await audit.record(
-        tx,
-        caller=caller.id,
-        action="contact.delete",
-        subject=("contact", str(contact_id)),
-        detail={},
-        now=now,
-        request_id=request_id,
-    )
+    await deeds.write("contact.delete", ("contact", contact_id), {})
     return Response(status_code=204)
 
 

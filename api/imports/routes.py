@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, File, Form, Path, UploadFile
 
-from api.deps import Bell, CanManage, CanRead, Now, Page, Reader, Res, Tx
+from api.deps import Bell, CanManage, CanRead, Deeds, Now, Page, Reader, Res, Tx
 from api.examples import answered, asked_as
 from api.exports import PAGE, CsvResponse, Line, StyleAsked, csv_answer
 from api.idempotency import IdempotentRoute
@@ -53,6 +53,7 @@ async def import_contacts(  # noqa: PLR0913, PLR0917 - what a route asks for, by
     now: Now,
     res: Res,
     bell: Bell,
+    deeds: Deeds,
     target_group_id: Annotated[UUID | None, Form(description="A static group that takes the contacts in.")] = None,
     default_region: Annotated[
         str | None, Form(description="ISO country (ZA) of numbers without a country code.")
@@ -89,6 +90,8 @@ async def import_contacts(  # noqa: PLR0913, PLR0917 - what a route asks for, by
     while data := await file.read(CHUNK_BYTES):
         await queries.insert_chunk(tx, import_id, position=position, data=data)
         position += 1
+    group = None if target_group_id is None else str(target_group_id)
+    await deeds.write("import.created", ("import", import_id), {"size_bytes": file.size, "target_group_id": group})
     bell.ring("bulk")
     return ImportOut.model_validate(await queries.get_import(tx, import_id))
 

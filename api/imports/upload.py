@@ -9,8 +9,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.deps import recognise
 from api.idempotency import IdempotentRoute
-from api.security import KeyCheck, require
+from api.security import require
 from shared.clock import utc_now
 
 
@@ -21,9 +22,7 @@ class UploadRoute(IdempotentRoute):
         handle = super().get_route_handler()
 
         async def answer(request: Request) -> Response:
-            check: KeyCheck = request.app.state.key_check
-            caller = await check.identify(request.headers.get("authorization"), now=utc_now())
-            require(caller, "manage")
+            require(await recognise(request, now=utc_now()), "manage")
             return await handle(request)
 
         return answer

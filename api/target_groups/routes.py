@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query, Response
 
 from api.contacts import examples as contact_examples
 from api.contacts.schemas import ContactOut
-from api.deps import CanManage, CanRead, Now, Page, Reader, RequestId, Res, Tx
+from api.deps import CanManage, CanRead, Deeds, Now, Page, Reader, Res, Tx
 from api.examples import answered
 from api.exports import CsvResponse, StyleAsked, csv_answer
 from api.idempotency import IdempotentRoute
@@ -18,7 +18,6 @@ from api.target_groups import examples, export, queries
 from api.target_groups.schemas import AddedOut, MembersIn, RemovedOut, TargetGroupIn, TargetGroupOut, TargetGroupPatch
 from shared.errors import Invalid
 from shared.ids import uuid7
-from shared.queries import audit
 
 router = APIRouter(prefix="/target-groups", tags=["target groups"], route_class=IdempotentRoute)
 
@@ -29,7 +28,9 @@ ContactId = Annotated[UUID, Path(description="The contact's id.")]
 @router.post(
     "", status_code=201, responses={**problems(queries.TargetGroupNameTaken, 422), **answered(examples.NEW, status=201)}
 )
-async def create_target_group(body: TargetGroupIn, tx: Tx, _caller: CanManage, now: Now) -> TargetGroupOut:
+async def create_target_group(
+    body: TargetGroupIn, tx: Tx, _caller: CanManage, now: Now, deeds: Deeds
+) -> TargetGroupOut:
     """Make an empty target group."""
     if body.kind != "static":
         raise Invalid(
@@ -39,6 +40,7 @@ async def create_target_group(body: TargetGroupIn, tx: Tx, _caller: CanManage, n
     await queries.insert_group(
         tx, {"id": group_id, "name": body.name, "kind": body.kind, "created_at": now, "updated_at": now}
     )
+    await deeds.write("target_group.created", ("target_group", group_id), {"name": body.name, "kind": body.kind})
     return TargetGroupOut.model_validate(await queries.get_group(tx, group_id))
 
 
@@ -65,60 +67,58 @@ async def get_target_group(group_id: GroupId, tx: Reader, _caller: CanRead) -> T
     "/{group_id}", responses={**problems(404, queries.TargetGroupNameTaken, 422), **answered(examples.CHANGED)}
 )
 async def change_target_group(
-    group_id: GroupId, body: TargetGroupPatch, tx: Tx, _caller: CanManage, now: Now
+    group_id: GroupId, body: TargetGroupPatch, tx: Tx, _caller: CanManage, now: Now, deeds: Deeds
 ) -> TargetGroupOut:
     """Give a target group another name."""
-    await queries.lock_group(tx, group_id)
+    group = await queries.lock_group(tx, group_id)
     if body.name:
+        subject = ("target_group", group_id)
+        await deeds.write_difference("target_group.changed", subject, {"name": group.name}, {"name": body.name})
         await queries.rename_group(tx, group_id, name=body.name, now=now)
     return TargetGroupOut.model_validate(await queries.get_group(tx, group_id))
 
 
 @router.delete("/{group_id}", status_code=204, responses=problems(404, queries.TargetGroupInUse))
-async def delete_target_group(
-    group_id: GroupId, tx: Tx, caller: CanManage, now: Now, request_id: RequestId
-) -> Response:
+async def delete_target_group(group_id: GroupId, tx: Tx, _caller: CanManage, deeds: Deeds) -> Response:
     """Take a target group away; its members stay contacts. Refused while a campaign waits for it."""
     group = await queries.lock_group(tx, group_id)
     await queries.check_unused(tx, group_id)
     await queries.delete_group(tx, group_id)
-    await audit.record(
-        tx,
-        caller=caller.id,
-        action="target_group.delete",
-        subject=("target_group", str(group_id)),
-        detail={"name": group.name},
-        now=now,
-        request_id=request_id,
-    )
+    await deeds.write("target_group.delete", ("target_group", group_id), {"name": group.name})
     return Response(status_code=204)
 
 
 @router.post("/{group_id}/members", responses=problems(404, 422))
-async def add_members(group_id: GroupId, body: MembersIn, tx: Tx, _caller: CanManage, now: Now) -> AddedOut:
+async def add_members(
+    group_id: GroupId, body: MembersIn, tx: Tx, _caller: CanManage, now: Now, deeds: Deeds
+) -> AddedOut:
     """Add contacts to the group, up to 10,000 at once."""
     await queries.hold_group(tx, group_id)
     wanted = set(body.contact_ids)
     known = await queries.add_members(tx, group_id, wanted, now=now)
     added = sum(known.values())
     unknown = sorted(wanted - known.keys())
+    await deeds.write("target_group.members_added", ("target_group", group_id), {"added": added})
     return AddedOut(added=added, already=len(known) - added, unknown=unknown)
 
 
 @router.delete("/{group_id}/members", responses=problems(404, 422))
-async def remove_members(group_id: GroupId, body: MembersIn, tx: Tx, _caller: CanManage) -> RemovedOut:
+async def remove_members(group_id: GroupId, body: MembersIn, tx: Tx, _caller: CanManage, deeds: Deeds) -> RemovedOut:
     """Take contacts out of the group, up to 10,000 at once; they stay contacts."""
     await queries.hold_group(tx, group_id)
     wanted = set(body.contact_ids)
     removed = await queries.remove_members(tx, group_id, wanted)
+    await deeds.write("target_group.members_removed", ("target_group", group_id), {"removed": removed})
     return RemovedOut(removed=removed, absent=len(wanted) - removed)
 
 
 @router.delete("/{group_id}/members/{contact_id}", status_code=204, responses=problems(404))
-async def remove_member(group_id: GroupId, contact_id: ContactId, tx: Tx, _caller: CanManage) -> Response:
+async def remove_member(group_id: GroupId, contact_id: ContactId, tx: Tx, _caller: CanManage, deeds: Deeds) -> Response:
     """Take one contact out of the group; nothing happens if it is not in it."""
     await queries.hold_group(tx, group_id)
-    await queries.remove_members(tx, group_id, {contact_id})
+    removed = await queries.remove_members(tx, group_id, {contact_id})
+    detail = {"removed": removed, "contact_id": str(contact_id)}
+    await deeds.write("target_group.members_removed", ("target_group", group_id), detail)
     return Response(status_code=204)
 
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, Index, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -15,13 +15,16 @@ class ApiKey(Base):
     """The secret part is kept only as a digest; it has enough entropy to need no slow hash."""
 
     __tablename__ = "api_keys"
-    __table_args__ = (UniqueConstraint("public_id"),)
+    __table_args__ = (UniqueConstraint("public_id"), UniqueConstraint("successor_of"))
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     public_id: Mapped[str]
     digest: Mapped[bytes]
     name: Mapped[str]
     scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    networks: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))  # none: from anywhere
+    rate_limit: Mapped[int | None]  # requests a minute; the deployment's without it
+    successor_of: Mapped[str | None]  # the public id of the key that this one was made to replace
     created_by: Mapped[str | None]
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]

@@ -35,3 +35,8 @@ async def record(  # noqa: PLR0913 - all of an entry, each by its name
             request_id=request_id,
         )
     )
+
+
+def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What changed, as `{name: {"from": ..., "to": ...}}`; neither side may hold a secret, a text or a number."""
+    return {name: {"from": before.get(name), "to": value} for name, value in after.items() if before.get(name) != value}

@@ -35,6 +35,7 @@ PLAIN: dict[str, Any] = {
     "messages": [{"text": "Your table waits."}],
     "opt_in_acknowledged": True,
 }
+MADE = ("campaign.created", "campaign.changed")  # what comes before the command that is looked at
 
 
 async def create(client: AsyncClient, **over: Any) -> dict[str, Any]:
@@ -377,7 +378,7 @@ async def test_only_a_draft_is_deleted(client: AsyncClient, engine: AsyncEngine,
     for table in (Campaign, CampaignMessage, CampaignTarget):
         assert await rows(engine, table, campaign["id"]) == []
     async with begin(engine) as tx:
-        entry = (await tx.execute(select(AuditEntry))).one()
+        entry = (await tx.execute(select(AuditEntry).where(AuditEntry.action.not_in(MADE)))).one()
     assert (entry.action, entry.subject_id, entry.caller) == ("campaign.deleted", campaign["id"], "admin")
 
 
@@ -391,7 +392,7 @@ async def test_start_at_once(client: AsyncClient, engine: AsyncEngine) -> None:
     (row,) = await rows(engine, Campaign, campaign["id"])
     assert row.status is Status.RUNNING
     async with begin(engine) as tx:
-        entry = (await tx.execute(select(AuditEntry))).one()
+        entry = (await tx.execute(select(AuditEntry).where(AuditEntry.action.not_in(MADE)))).one()
     assert (entry.action, entry.detail) == ("campaign.started", {"status": "running"})
 
 
@@ -476,7 +477,7 @@ async def test_archive(client: AsyncClient, engine: AsyncEngine, status: Status)
     assert (await client.get("/v1/campaigns")).json()["items"] == []
     assert len((await client.get("/v1/campaigns", params={"status": "archived"})).json()["items"]) == 1
     async with begin(engine) as tx:
-        entry = (await tx.execute(select(AuditEntry))).one()
+        entry = (await tx.execute(select(AuditEntry).where(AuditEntry.action.not_in(MADE)))).one()
     assert (entry.action, entry.detail) == ("campaign.archived", {"status": "archived"})
 
 

@@ -67,6 +67,7 @@ def test_every_noun_is_there(document: dict[str, Any]) -> None:
         "inbound",
         "notices",
         "api-keys",
+        "me",
         "audit",
     } <= nouns
 

@@ -1,10 +1,13 @@
-"""Keys and scopes: who is let in, how far, and that all strangers look alike."""
+"""Keys and scopes: who is let in, how far and from where, and what those are told who are not."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
-from httpx import AsyncClient
+from fastapi import FastAPI
+from httpx import ASGITransport, AsyncClient
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -47,36 +50,119 @@ def test_keys_do_not_repeat() -> None:
 
 
 async def test_strangers_look_alike(anonymous: AsyncClient, engine: AsyncEngine, now: datetime) -> None:
+    """Who does not hold the secret learns nothing: neither whether the id is known nor whether the key still works."""
     async with begin(engine) as tx:
-        live = await make_api_key(tx, "admin")
-        revoked = await make_api_key(tx, "admin", revoked_at=now - timedelta(seconds=1))
-        expired = await make_api_key(tx, "admin", expires_at=now)
         forged = await make_api_key(tx, "admin", digest=new_key().digest)
-    headers = [
-        {},
-        {"Authorization": ""},
-        {"Authorization": "Bearer"},
-        {"Authorization": "Basic YTpi"},
-        {"Authorization": live.text},
-        bearer("lw_"),
-        bearer("x" * 5000),
-        bearer(live.text[:-1] + ("A" if live.text[-1] != "A" else "B")),
-        bearer(new_key().text),
-        bearer(revoked.text),
-        bearer(expired.text),
-        bearer(forged.text),
-        bearer(ADMIN_KEY + "x"),
-    ]
+        ended = await make_api_key(tx, "admin", digest=new_key().digest, revoked_at=now, networks=["192.0.2.1/32"])
     answers = []
-    for each in headers:
-        response = await anonymous.get("/v1/api-keys", headers=each)
-        assert response.status_code == 401, each
-        assert response.headers["www-authenticate"] == 'Bearer realm="lapwing"'
+    for text in (new_key().text, forged.text, ended.text):
+        response = await anonymous.get("/v1/api-keys", headers=bearer(text))
+        assert response.status_code == 401
         problem = response.json()
         del problem["request_id"]
         answers.append((problem, sorted(set(response.headers) - {"x-request-id"})))
     assert all(answer == answers[0] for answer in answers)
-    assert (await anonymous.get("/v1/api-keys", headers=bearer(live.text))).status_code == 200
+    assert "not known here" in answers[0][0]["detail"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": ""},
+        {"Authorization": "Bearer"},
+        {"Authorization": "Basic YTpi"},
+        {"Authorization": new_key().text},
+        bearer("x" * 5000),
+    ],
+)
+async def test_no_key_at_all(anonymous: AsyncClient, headers: dict[str, str]) -> None:
+    response = await anonymous.get("/v1/api-keys", headers=headers)
+    assert response.status_code == 401
+    assert response.json()["type"] == "/problems/unauthenticated"
+    assert response.headers["www-authenticate"] == 'Bearer realm="lapwing"'
+
+
+@pytest.mark.parametrize(
+    ("spoil", "slug", "told"),
+    [
+        pytest.param(lambda text: text[:-1], "malformed-key", "has 54 characters, and a key has 55", id="cut short"),
+        pytest.param(lambda text: text[4:], "malformed-key", "begins with `lw_`", id="its beginning is gone"),
+        pytest.param(lambda text: text + "x", "malformed-key", "has 56 characters", id="one too many"),
+        pytest.param(lambda _: "lw_", "malformed-key", "has 3 characters", id="its prefix alone"),
+        pytest.param(
+            lambda text: text[:20] + ("A" if text[20] != "A" else "B") + text[21:],
+            "malformed-key",
+            "checksum does not fit",
+            id="one character changed",
+        ),
+        pytest.param(lambda text: text.swapcase(), "malformed-key", "begins with `lw_`", id="in the other case"),
+        pytest.param(lambda _: ADMIN_KEY + "x", "malformed-key", "has 32 characters", id="nearly the bootstrap key"),
+    ],
+)
+async def test_a_key_copied_badly_is_told_how(
+    anonymous: AsyncClient, engine: AsyncEngine, spoil: Callable[[str], str], slug: str, told: str
+) -> None:
+    async with begin(engine) as tx:
+        key = await make_api_key(tx, "admin")
+    response = await anonymous.get("/v1/api-keys", headers=bearer(spoil(key.text)))
+    assert response.status_code == 401
+    assert response.json()["type"] == f"/problems/{slug}"
+    assert told in response.json()["detail"]
+    assert key.public_id not in response.text
+    assert (await anonymous.get("/v1/api-keys", headers=bearer(key.text))).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("over", "status", "slug", "told"),
+    [
+        pytest.param({"expires_at": timedelta()}, 401, "key-expired", "expired at", id="expired"),
+        pytest.param({"revoked_at": timedelta(days=-1)}, 401, "key-revoked", "was revoked at", id="revoked"),
+        pytest.param(
+            {"revoked_at": timedelta(), "expires_at": timedelta()}, 401, "key-revoked", "was revoked at", id="both"
+        ),
+        pytest.param({"networks": ["192.0.2.0/24"]}, 403, "address-not-allowed", "127.0.0.1", id="from elsewhere"),
+    ],
+)
+async def test_a_key_of_no_use_is_told_why(
+    anonymous: AsyncClient, engine: AsyncEngine, now: datetime, over: dict[str, Any], status: int, slug: str, told: str
+) -> None:
+    over = {name: now + value if isinstance(value, timedelta) else value for name, value in over.items()}
+    async with begin(engine) as tx:
+        key = await make_api_key(tx, "admin", **over)
+    response = await anonymous.get("/v1/api-keys", headers=bearer(key.text))
+    assert response.status_code == status
+    assert response.json()["type"] == f"/problems/{slug}"
+    assert told in response.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("networks", "address", "allowed"),
+    [
+        ([], "203.0.113.9", True),
+        (["203.0.113.9/32"], "203.0.113.9", True),
+        (["203.0.113.9/32"], "203.0.113.8", False),
+        (["198.51.100.0/24", "203.0.113.0/24"], "203.0.113.9", True),
+        (["203.0.113.0/24"], "::ffff:203.0.113.9", True),
+        (["2001:db8::/32"], "2001:db8:1::7", True),
+        (["2001:db8::/32"], "2001:db9::7", False),
+        (["2001:db8::/32"], "203.0.113.9", False),
+        (["0.0.0.0/0"], "2001:db8::1", False),
+        (["0.0.0.0/0"], "not an address", False),
+    ],
+)
+async def test_a_key_s_networks(
+    app: FastAPI, engine: AsyncEngine, networks: list[str], address: str, allowed: bool
+) -> None:
+    async with begin(engine) as tx:
+        key = await make_api_key(tx, "read", networks=networks)
+    transport = ASGITransport(app, client=(address, 4711))
+    async with AsyncClient(transport=transport, base_url="https://sms.example.com") as client:
+        response = await client.get("/v1/me", headers=bearer(key.text))
+        assert response.status_code == (200 if allowed else 403)
+        # The word of the caller counts for nothing.
+        forwarded = bearer(key.text) | {"X-Forwarded-For": "203.0.113.9", "X-Real-IP": "203.0.113.9"}
+        assert (await client.get("/v1/me", headers=forwarded)).status_code == response.status_code
 
 
 async def test_a_key_ends_at_its_moment(anonymous: AsyncClient, engine: AsyncEngine, clock: Clock) -> None:

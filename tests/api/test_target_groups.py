@@ -253,7 +253,7 @@ async def test_a_deleted_group_leaves_its_contacts_and_a_trace(
     assert await count(engine, Contact) == 2
     assert await count(engine, TargetGroupMember) == 0
     async with begin(engine) as tx:
-        (entry,) = (await tx.execute(select(AuditEntry))).all()
+        (entry,) = (await tx.execute(select(AuditEntry).where(AuditEntry.action == "target_group.delete"))).all()
     assert (entry.action, entry.subject_id, entry.detail) == ("target_group.delete", group, {"name": "Guests"})
 
 

@@ -1,0 +1,1 @@
+"""Who calls: what a key may do, told to whoever holds it."""

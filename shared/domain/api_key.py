@@ -1,0 +1,41 @@
+"""What may be done with an API key, and until when the old one lives beside its successor."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from shared.errors import Conflict, Invalid
+
+OVERLAP: Final = timedelta(days=1)
+LONGEST_OVERLAP: Final = timedelta(days=90)
+
+
+class KeyNotLive(Conflict):
+    """The key was revoked or has expired; nothing can be made of it. Make a new one."""
+
+
+class KeyRotated(Conflict):
+    """The key has a successor already: two keys live at a time, not three. Rotate the successor, or revoke it first."""
+
+
+def check_live(*, expires_at: datetime | None, revoked_at: datetime | None, now: datetime) -> None:
+    if revoked_at is not None:
+        raise KeyNotLive("The key is revoked, for good; make a new one.")
+    if expires_at is not None and expires_at <= now:
+        raise KeyNotLive("The key has expired; make a new one, or give it a later `expires_at`.")
+
+
+def check_ahead(moment: datetime | None, *, pointer: str, now: datetime) -> None:
+    if moment is not None and moment <= now:
+        raise Invalid("Give a time that is ahead.", pointer=pointer)
+
+
+def end_of_old(wanted: datetime | None, *, expires_at: datetime | None, now: datetime) -> datetime:
+    """Until when the old key works: as wanted, for a day otherwise, and never longer than it would have anyway."""
+    check_ahead(wanted, pointer="/old_until", now=now)
+    if wanted is not None and wanted - now > LONGEST_OVERLAP:
+        raise Invalid(
+            f"The old key may live on for {LONGEST_OVERLAP.days} days at most; name an earlier time.",
+            pointer="/old_until",
+        )
+    end = wanted or now + OVERLAP
+    return end if expires_at is None else min(end, expires_at)
