@@ -17,7 +17,9 @@ from api.audit import routes as audit
 from api.callbacks import routes as callbacks
 from api.callbacks.shortcut import Shortcut
 from api.campaigns import commands as campaign_commands
+from api.campaigns import copies as campaign_copies
 from api.campaigns import routes as campaigns
+from api.campaigns import schedule as campaign_schedule
 from api.contacts import routes as contacts
 from api.docs import add_docs
 from api.frontdoor import Frontdoor
@@ -76,6 +78,8 @@ _V1: Final = (
     texts.router,
     campaigns.router,
     campaign_commands.router,
+    campaign_schedule.router,
+    campaign_copies.router,
     messages.router,
     gateway_answers.router,  # before the paths that hold a gateway's id
     gateways.router,

@@ -4,7 +4,7 @@ Before: the api confirmed and scheduled them. After: expand.py.
 """
 
 from dispatcher import failpoints
-from dispatcher.queries import campaigns
+from dispatcher.queries import campaigns, resends
 from dispatcher.worker import Worker
 
 
@@ -14,9 +14,13 @@ async def due(worker: Worker) -> int:
         await campaigns.start_due(tx)
     while not worker.stopping.is_set():
         async with worker.transaction() as tx:
-            recipients = await campaigns.freeze_one(tx)
+            found = await campaigns.lock_unfrozen(tx)
+            if found is not None and found.resend is not None:
+                await resends.freeze(tx, found.id, found.resend)
+            elif found is not None:
+                await campaigns.freeze(tx, found.id)
             failpoints.hit("before_freeze_commit")
-        if recipients is None:
+        if found is None:
             break
         failpoints.hit("after_freeze_commit")
     async with worker.transaction() as tx:

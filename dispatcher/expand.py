@@ -7,20 +7,21 @@ instead of doubling; memory is one slice, however large the audience.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Any, Final, TypeVar
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher import failpoints
-from dispatcher.queries import campaigns
+from dispatcher.queries import campaigns, resends
 from dispatcher.queries.campaigns import Recipient, Step
 from dispatcher.queries.tallies import Moves, write_tallies
 from dispatcher.worker import Worker
-from shared.domain.message import MAX_SEGMENTS, PRIORITY_OF, Kind, Status
+from shared.domain.message import MAX_SEGMENTS, PRIORITY_OF, Kind, SkipReason, Status
 from shared.domain.segments import Measured, measure
 from shared.domain.template import CAMPAIGN_TAGS, Template, TextTooLong, compile_template
 from shared.ids import derived_uuid7
@@ -71,7 +72,7 @@ async def expand(worker: Worker) -> int:
                 return 0
             now = ahead if ahead is not None and ahead.fits(step) else await _make(worker, tx, step, step.expanded)
             following = await beside.enter_async_context(_begun(_make_next(worker, step, now.upto)))
-            await campaigns.copy_messages(tx, now.records)
+            await campaigns.copy_messages(tx, now.records, resent=step.resend_of is not None)
             await campaigns.move_cursor(tx, step, expanded=now.upto)
             await write_tallies(tx, now.moves, writer=worker.writer * 8 + 4)
             failpoints.hit("before_expand_commit")
@@ -95,7 +96,7 @@ async def _begun(coroutine: Coroutine[Any, Any, _T]) -> AsyncIterator[asyncio.Ta
 
 async def _make_next(worker: Worker, step: Step, after: int) -> Slice | None:
     """The slice after this one; none, where there is none or it could not be read: it will be made in its turn."""
-    if after >= step.recipients:
+    if after >= step.recipients or step.resend_of is not None:  # who needs one once more is found out in its turn
         return None
     try:
         async with worker.transaction() as tx:
@@ -109,11 +110,15 @@ async def _make(worker: Worker, tx: AsyncConnection, step: Step, after: int) -> 
     made_at = monotonic()
     upto = min(after + worker.limits.expand_slice, step.recipients)
     recipients = await campaigns.list_recipients(tx, step, after=after, upto=upto)
-    records, moves = await _render(worker, step, recipients)
+    resend = None if step.resend_of is None else await resends.find_originals(tx, step, recipients)
+    records, moves = await _render(worker, step, recipients, resend)
     return Slice(step, after, upto, records, moves, made_at)
 
 
-async def _render(worker: Worker, step: Step, recipients: Sequence[Recipient]) -> tuple[list[tuple[Any, ...]], Moves]:
+async def _render(
+    worker: Worker, step: Step, recipients: Sequence[Recipient], resend: Mapping[str, UUID | None] | None
+) -> tuple[list[tuple[Any, ...]], Moves]:
+    """Rows for COPY. `resend` names whom to send it once more, and the message in whose place; others are skipped."""
     template = compile_template(step.text, known=CAMPAIGN_TAGS)
     columns = _Columns(worker, step)
     records: list[tuple[Any, ...]] = []
@@ -126,7 +131,11 @@ async def _render(worker: Worker, step: Step, recipients: Sequence[Recipient]) -
         measured = measure(text)
         if measured.segments > MAX_SEGMENTS:
             status, failure = Status.FAILED, TOO_LONG
-        records.append(columns.row(recipient, status, failure, text, measured))
+        reason: SkipReason | None = None
+        if resend is not None and recipient.msisdn not in resend:
+            status, failure, reason = Status.SKIPPED, None, SkipReason.DUPLICATE
+        row = columns.row(recipient, status, failure, text, measured)
+        records.append(row if resend is None else (*row, reason, resend.get(recipient.msisdn)))
         made[status] += 1
         segments[status] += measured.segments
     moves = Moves()

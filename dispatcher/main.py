@@ -36,6 +36,7 @@ from dispatcher.pump import Pump
 from dispatcher.receipts import receipts
 from dispatcher.reconcile import reconcile
 from dispatcher.rescue import rescue
+from dispatcher.revive import revive
 from dispatcher.ticks import tick
 from dispatcher.transport import Transport
 from dispatcher.worker import Limits, Worker, keep_book
@@ -71,6 +72,7 @@ class Stage:
 STAGES: Final = (
     Stage("due", due, 0.5, belled=True),
     Stage("expand", expand, 1.0, belled=True),
+    Stage("revive", revive, 1.0, belled=True),
     Stage("receipts", receipts, 0.25, belled=True),
     Stage("finish", finish, 0.5),
     Stage("empty_stopped", empty_stopped, 1.0, belled=True),

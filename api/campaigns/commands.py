@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.campaigns import examples, queries, views
+from api.campaigns.orders import carry_out
 from api.campaigns.queries import AnyRow
 from api.campaigns.schemas import CampaignOut
 from api.deps import Bell, CanManage, Now, Tx
@@ -18,7 +19,6 @@ from api.problems import problems
 from shared.domain import campaign as law
 from shared.domain import policy as rules
 from shared.domain.policy import Policy
-from shared.queries import audit
 from shared.queries.policy import get_policy
 
 NOT_STARTED: Final = (
@@ -46,7 +46,7 @@ async def start_campaign(campaign_id: UUID, tx: Tx, caller: CanManage, now: Now,
         send_ats=[step.send_at for step in steps],
         now=now,
     )
-    await _command(tx, campaign_id, caller.id, "campaign.started", {"status": status}, now)
+    await carry_out(tx, campaign_id, caller.id, "campaign.started", {"status": status, "released_at": now}, now)
     bell.ring("bulk")
     return await views.whole(tx, await queries.get_campaign(tx, campaign_id))
 
@@ -56,7 +56,7 @@ async def unschedule_campaign(campaign_id: UUID, tx: Tx, caller: CanManage, now:
     """Make a scheduled campaign a draft again, before its time has come."""
     campaign = await queries.lock_campaign(tx, campaign_id)
     status = law.unschedule(campaign.status)
-    await _command(tx, campaign_id, caller.id, "campaign.unscheduled", {"status": status}, now)
+    await carry_out(tx, campaign_id, caller.id, "campaign.unscheduled", {"status": status}, now)
     return await views.whole(tx, await queries.get_campaign(tx, campaign_id))
 
 
@@ -73,7 +73,7 @@ async def stop_campaign(campaign_id: UUID, tx: Tx, caller: CanManage, now: Now, 
     status = law.stop(campaign.status)
     rules.check_stoppable(await get_policy(tx), running=campaign.status is law.Status.RUNNING)
     changes = {"status": status, "stopped_at": now, **await _settled(tx, campaign, now)}
-    await _command(tx, campaign_id, caller.id, "campaign.stopped", changes, now)
+    await carry_out(tx, campaign_id, caller.id, "campaign.stopped", changes, now)
     bell.ring("bulk")
     return await views.whole(tx, await queries.get_campaign(tx, campaign_id))
 
@@ -85,7 +85,24 @@ async def archive_campaign(campaign_id: UUID, tx: Tx, caller: CanManage, now: No
     """Put away a draft, a stopped or a completed campaign: lists hide it unless asked for `status=archived`."""
     campaign = await queries.lock_campaign(tx, campaign_id)
     changes = {"status": law.archive(campaign.status), **await _settled(tx, campaign, now)}
-    await _command(tx, campaign_id, caller.id, "campaign.archived", changes, now)
+    await carry_out(tx, campaign_id, caller.id, "campaign.archived", changes, now)
+    return await views.whole(tx, await queries.get_campaign(tx, campaign_id))
+
+
+@router.post(
+    "/{campaign_id}/unarchive", responses={**problems(404, law.CampaignNotArchived), **answered(examples.COMPLETED)}
+)
+async def unarchive_campaign(campaign_id: UUID, tx: Tx, caller: CanManage, now: Now) -> CampaignOut:
+    """Take a campaign out of the archive: it is again the draft, the stopped or the completed one that it was."""
+    campaign = await queries.lock_campaign(tx, campaign_id)
+    status = law.unarchive(
+        campaign.status, stopped=campaign.stopped_at is not None, completed=campaign.finished_at is not None
+    )
+    changes: dict[str, Any] = {"status": status}
+    if status is law.Status.DRAFT:
+        await queries.renew_cancelled_steps(tx, campaign_id)
+        changes["recipients"] = None
+    await carry_out(tx, campaign_id, caller.id, "campaign.unarchived", changes, now)
     return await views.whole(tx, await queries.get_campaign(tx, campaign_id))
 
 
@@ -95,21 +112,6 @@ async def _settled(tx: AsyncConnection, campaign: AnyRow, now: datetime) -> dict
         return {}
     await queries.cancel_pending_steps(tx, campaign.id, now)
     return {"recipients": await queries.count_audience(tx, campaign.id)}
-
-
-async def _command(
-    tx: AsyncConnection, campaign_id: UUID, caller: str, action: str, changes: dict[str, Any], now: datetime
-) -> None:
-    """Carry out an owner's command and write down whose it was."""
-    await queries.update_campaign(tx, campaign_id, {**changes, "updated_at": now})
-    await audit.record(
-        tx,
-        caller=caller,
-        action=action,
-        subject=("campaign", str(campaign_id)),
-        detail={"status": changes["status"]},
-        now=now,
-    )
 
 
 def _check_policy(policy: Policy, campaign: AnyRow, steps: Sequence[AnyRow], *, now: datetime) -> None:

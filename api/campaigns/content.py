@@ -9,8 +9,8 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.campaigns import queries
+from api.campaigns.times import Times, check_times
 from api.campaigns.wording import Worded
-from api.moments import find_past, find_too_far
 from api.regions import region_of
 from api.texts.checks import find_unfit
 from shared.domain import msisdn as numbers
@@ -38,7 +38,9 @@ class Targets:
 
 def check_steps(steps: Sequence[Worded], *, policy: Policy, now: datetime) -> list[FieldError]:
     """What is wrong with the sequence of messages."""
-    return [error for step in steps for error in (*_check_words(step, policy), *_check_times(step, policy, now=now))]
+    errors = [error for step in steps for error in _check_words(step, policy)]
+    sequence = [Times(f"/messages/{step.place}", step.send_at, step.send_by) for step in steps]
+    return [*errors, *check_times(sequence, policy=policy, now=now)]
 
 
 def _check_words(step: Worded, policy: Policy) -> list[FieldError]:
@@ -47,26 +49,6 @@ def _check_words(step: Worded, policy: Policy) -> list[FieldError]:
     except Invalid as error:
         unfit = error.detail
     return [FieldError(f"/messages/{step.place}/{step.named}", unfit)] if unfit else []
-
-
-def _check_times(step: Worded, policy: Policy, *, now: datetime) -> list[FieldError]:
-    at = f"/messages/{step.place}"
-    errors: list[FieldError] = []
-    if told := _badly_timed(policy, step.send_at, now=now):
-        errors.append(FieldError(f"{at}/send_at", told))
-    if told := find_too_far("send_by", step.send_by, now=now):
-        errors.append(FieldError(f"{at}/send_by", told))
-    if step.send_by and step.send_by <= (step.send_at or now):
-        errors.append(FieldError(f"{at}/send_by", "send_by must be later than send_at, and ahead of now."))
-    return errors
-
-
-def _badly_timed(policy: Policy, send_at: datetime | None, *, now: datetime) -> str | None:
-    """What is wrong with a message's time. With a lead of nothing, a moment ago is still now."""
-    if told := find_past("send_at", send_at, now=now):
-        return told
-    moment = send_at if policy.schedule_min_lead_minutes or send_at is None else max(send_at, now)
-    return rules.find_badly_timed(policy, "send_at", moment, now=now)
 
 
 def step_rows(campaign_id: UUID, steps: Sequence[Worded]) -> list[dict[str, Any]]:

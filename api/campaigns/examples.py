@@ -14,6 +14,7 @@ GIVEN: Final[dict[str, Any]] = {
     "opt_in_acknowledged": True,
     "messages": [STEP_GIVEN],
 }
+STEP_TIME: Final[dict[str, Any]] = {"id": world.STEP, "send_at": world.DAY_AFTER}
 CHANGE: Final[dict[str, Any]] = {"owner": "marketing", "messages": [STEP_GIVEN]}
 
 _STEP: Final[dict[str, Any]] = {
@@ -23,6 +24,7 @@ _STEP: Final[dict[str, Any]] = {
     "template_id": world.STORED_TEMPLATE,
     "template_version": 1,
     "status": "pending",
+    "resend_of": None,
 }
 _HEAD: Final[dict[str, Any]] = {
     "id": world.CAMPAIGN,
@@ -41,13 +43,20 @@ _HEAD: Final[dict[str, Any]] = {
 DRAFT: Final[dict[str, Any]] = _HEAD | {
     "opt_in_acknowledged_at": world.CREATED,
     "stopped_at": None,
+    "released_at": None,
+    "resend_of": None,
+    "resend_which": None,
     "updated_at": world.CREATED,
     "target_group_ids": [world.TARGET_GROUP],
     "contact_ids": [],
     "msisdns": [],
     "messages": [_STEP],
 }
-SCHEDULED: Final[dict[str, Any]] = DRAFT | {"status": "scheduled", "updated_at": world.STARTED}
+SCHEDULED: Final[dict[str, Any]] = DRAFT | {
+    "status": "scheduled",
+    "released_at": world.STARTED,
+    "updated_at": world.STARTED,
+}
 STOPPED: Final[dict[str, Any]] = SCHEDULED | {
     "status": "stopped",
     "recipients": 2,
@@ -64,6 +73,25 @@ COMPLETED: Final[dict[str, Any]] = (
     DRAFT | _RAN | {"updated_at": world.SENT, "messages": [_STEP | {"status": "completed"}]}
 )
 ARCHIVED: Final[dict[str, Any]] = COMPLETED | {"status": "archived", "updated_at": world.DAY_AFTER}
+COPY: Final[dict[str, Any]] = DRAFT | {
+    "id": world.OTHER_CAMPAIGN,
+    "name": "Summer offer",
+    "opt_in_acknowledged_at": None,
+    "created_at": world.DAY_AFTER,
+    "updated_at": world.DAY_AFTER,
+    "starts_at": None,
+    "messages": [_STEP | {"id": world.OTHER_STEP, "send_at": None, "send_by": None}],
+}
+RESENT: Final[dict[str, Any]] = COPY | {
+    "name": f"{world.CAMPAIGN_NAME} (failed)",
+    "status": "running",
+    "opt_in_acknowledged_at": world.CREATED,
+    "released_at": world.DAY_AFTER,
+    "resend_of": world.CAMPAIGN,
+    "resend_which": "failed",
+    "target_group_ids": [],
+    "messages": [_STEP | {"id": world.OTHER_STEP, "send_at": None, "send_by": None, "resend_of": world.STEP}],
+}
 ROW: Final[dict[str, Any]] = _HEAD | _RAN | {"messages": 1}
 
 PREVIEWED: Final[dict[str, Any]] = {

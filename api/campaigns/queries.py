@@ -1,12 +1,13 @@
 """What campaigns ask of the database."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, delete, func, insert, or_, select, union_all, update
+from sqlalchemy import Select, Uuid, and_, case, delete, func, insert, literal, or_, select, union_all, update
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
@@ -28,6 +29,8 @@ from shared.models import (
 )
 
 AnyRow = Row[*tuple[Any, ...]]
+
+NIL = UUID(int=0)  # below every id
 
 # What a list may be sorted by: the column, and whether it may be empty.
 SORTS: dict[str, ColumnElement[Any]] = {
@@ -100,10 +103,48 @@ async def cancel_pending_steps(tx: AsyncConnection, campaign_id: UUID, now: date
     )
 
 
+async def renew_cancelled_steps(tx: AsyncConnection, campaign_id: UUID) -> None:
+    """Undo `cancel_pending_steps`."""
+    await tx.execute(
+        update(CampaignMessage)
+        .where(CampaignMessage.campaign_id == campaign_id, CampaignMessage.status == StepStatus.CANCELLED)
+        .values(status=StepStatus.PENDING, finished_at=None)
+    )
+
+
+async def renew_step(tx: AsyncConnection, step_id: UUID, times: dict[str, Any]) -> None:
+    """Let a cancelled step wait for its time again; what was made of it and cancelled will be put into the queue."""
+    made = case((CampaignMessage.expanded > 0, NIL), else_=None)
+    await tx.execute(
+        update(CampaignMessage)
+        .where(CampaignMessage.id == step_id, CampaignMessage.status == StepStatus.CANCELLED)
+        .values(status=StepStatus.PENDING, finished_at=None, reviving_after=made, **times)
+    )
+
+
+async def update_step(tx: AsyncConnection, step_id: UUID, values: dict[str, Any]) -> None:
+    await tx.execute(update(CampaignMessage).where(CampaignMessage.id == step_id).values(**values))
+
+
+async def lock_step(tx: AsyncConnection, campaign_id: UUID, step_id: UUID) -> AnyRow:
+    """One message of the sequence, held so that it does not begin meanwhile."""
+    question = select(CampaignMessage).where(CampaignMessage.id == step_id, CampaignMessage.campaign_id == campaign_id)
+    row: AnyRow | None = (await tx.execute(question.with_for_update())).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no message {step_id} in the campaign {campaign_id}.")
+    return row
+
+
 async def list_commands(tx: AsyncConnection, campaign_id: UUID) -> Sequence[AnyRow]:
     """What owners told the campaign to do, from the audit log: at, action and the status it led to."""
     rows = await tx.execute(
-        select(AuditEntry.at, AuditEntry.action, AuditEntry.detail["status"].astext.label("status"))
+        select(
+            AuditEntry.at,
+            AuditEntry.action,
+            AuditEntry.caller,
+            AuditEntry.detail,
+            AuditEntry.detail["status"].astext.label("status"),
+        )
         .where(AuditEntry.subject_kind == "campaign", AuditEntry.subject_id == str(campaign_id))
         .order_by(AuditEntry.id)
     )
@@ -256,6 +297,30 @@ async def list_tallies(tx: AsyncConnection, campaign_id: UUID) -> Sequence[AnyRo
         .group_by(Tally.campaign_message_id, Tally.status)
     )
     return rows.all()
+
+
+async def count_resendable(
+    tx: AsyncConnection, campaign: AnyRow, *, statuses: Collection[MessageStatus], unmade: bool
+) -> list[tuple[AnyRow, int]]:
+    """How many messages of each step are in these statuses; those never made of a cancelled step, if they count too."""
+    counted: Counter[UUID] = Counter()
+    for row in await list_tallies(tx, campaign.id):
+        if row.status in statuses:
+            counted[row.campaign_message_id] += int(row.messages)
+    steps = await list_steps(tx, campaign.id)
+    for step in steps:
+        if unmade and step.status is StepStatus.CANCELLED and campaign.frozen_at is not None:
+            counted[step.id] += (campaign.recipients or 0) - step.expanded
+    return [(step, counted[step.id]) for step in steps]
+
+
+async def copy_targets(tx: AsyncConnection, campaign_id: UUID, made: UUID) -> None:
+    """Give one campaign the targets of another."""
+    columns = (CampaignTarget.target_group_id, CampaignTarget.contact_id, CampaignTarget.msisdn)
+    mine = select(func.gen_random_uuid(), literal(made, Uuid), *columns).where(
+        CampaignTarget.campaign_id == campaign_id
+    )
+    await tx.execute(insert(CampaignTarget).from_select(["id", "campaign_id", *(c.key for c in columns)], mine))
 
 
 async def recount(tx: AsyncConnection, campaign_id: UUID) -> dict[tuple[UUID, str], int]:

@@ -6,10 +6,11 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
+from api import example_world as world
 from api.campaigns import examples
 from api.examples import shown
 from api.schemas import Body, Out
-from shared.domain.campaign import HeldReason, Status, StepStatus
+from shared.domain.campaign import HeldReason, Status, StepStatus, Which
 from shared.domain.message import SkipReason
 from shared.domain.message import Status as MessageStatus
 from shared.domain.segments import Encoding
@@ -78,6 +79,45 @@ class CampaignPatch(Body):
     opt_in_acknowledged: bool | None = None
 
 
+class StepTimesIn(Body):
+    """Another time for a message of the sequence; what is not named stays as it is."""
+
+    model_config = shown({"send_at": world.DAY_AFTER})
+
+    send_at: AwareDatetime | None = Field(default=None, description="null: as soon as the campaign runs.")
+    send_by: AwareDatetime | None = Field(default=None, description="null: however late.")
+
+
+class StepTimeIn(StepTimesIn):
+    model_config = shown(examples.STEP_TIME)
+
+    id: UUID = Field(description="A cancelled message of the campaign.")
+
+
+class RestartIn(Body):
+    """The rebuilt schedule of a stopped campaign."""
+
+    model_config = shown({"messages": [examples.STEP_TIME]})
+
+    messages: list[StepTimeIn] = Field(default_factory=list, max_length=MAX_STEPS)
+
+
+class DuplicateIn(Body):
+    model_config = shown({"name": "Summer offer"})
+
+    name: Name | None = Field(default=None, description="By default the original's, with `(copy)` behind it.")
+
+
+class ResendIn(Body):
+    model_config = shown({"which": "failed"})
+
+    which: Which = Field(
+        description="`failed`: refused, or given up by the network; `unsent`: expired or cancelled; "
+        "`unconfirmed`: a gateway may have it, so some people may get it twice."
+    )
+    name: Name | None = Field(default=None, description="By default the original's, with what is resent behind it.")
+
+
 class StepOut(Out):
     id: UUID
     position: int
@@ -87,6 +127,7 @@ class StepOut(Out):
     send_at: datetime | None
     send_by: datetime | None
     status: StepStatus
+    resend_of: UUID | None = Field(description="The campaign message whose messages it sends once more.")
 
 
 class CampaignOut(Out):
@@ -107,6 +148,9 @@ class CampaignOut(Out):
     started_at: datetime | None
     finished_at: datetime | None
     stopped_at: datetime | None
+    released_at: datetime | None = Field(description="When its owner last started, restarted or resumed it.")
+    resend_of: UUID | None = Field(description="The campaign of which it sends some messages once more.")
+    resend_which: Which | None
     created_at: datetime
     updated_at: datetime
     target_group_ids: list[UUID]

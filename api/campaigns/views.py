@@ -25,11 +25,19 @@ from shared.domain.report import Counted
 from shared.domain.segments import measure
 from shared.domain.template import CAMPAIGN_TAGS, compile_template
 
-# Commands that leave no moment in the campaign's row, as the audit log has them: the action, and what it led to.
+# Deeds that leave no moment in the campaign's row, or only that of the last one, as the audit log has them: the
+# action, and the status it led to where that matters.
 TOLD_BY_AUDIT = {
     ("campaign.started", Status.SCHEDULED): "scheduled",
-    ("campaign.unscheduled", Status.DRAFT): "unscheduled",
-    ("campaign.archived", Status.ARCHIVED): "archived",
+    ("campaign.unscheduled", None): "unscheduled",
+    ("campaign.stopped", None): "stopped",
+    ("campaign.restarted", None): "restarted",
+    ("campaign.held", None): "held",
+    ("campaign.resumed", None): "resumed",
+    ("campaign.resent", None): "resent",
+    ("campaign.duplicated", None): "duplicated",
+    ("campaign.archived", None): "archived",
+    ("campaign.unarchived", None): "unarchived",
 }
 
 BEFORE_FREEZE = frozenset({Status.DRAFT, Status.SCHEDULED, Status.RUNNING, Status.HELD})
@@ -93,18 +101,13 @@ async def timeline(tx: AsyncConnection, campaign: AnyRow) -> TimelineOut:
     told = await report(tx, campaign)
     events = [
         EventOut(at=at, event=event)
-        for at, event in (
-            (campaign.created_at, "created"),
-            (campaign.started_at, "started"),
-            (campaign.stopped_at, "stopped"),
-        )
+        for at, event in ((campaign.created_at, "created"), (campaign.started_at, "started"))
         if at is not None
     ]
-    events += [
-        EventOut(at=one.at, event=TOLD_BY_AUDIT[one.action, one.status])
-        for one in await queries.list_commands(tx, campaign.id)
-        if (one.action, one.status) in TOLD_BY_AUDIT
-    ]
+    for deed in await queries.list_commands(tx, campaign.id):
+        event = TOLD_BY_AUDIT.get((deed.action, deed.status)) or TOLD_BY_AUDIT.get((deed.action, None))
+        if event is not None:
+            events.append(EventOut(at=deed.at, event=event, detail=_detail(deed)))
     for step, out in zip(await queries.list_steps(tx, campaign.id), told.messages, strict=True):
         at = step.expanding_at or step.send_at
         if at is not None and (step.expanding_at or step.status is not StepStatus.CANCELLED):
@@ -115,6 +118,12 @@ async def timeline(tx: AsyncConnection, campaign: AnyRow) -> TimelineOut:
     if campaign.finished_at is not None and campaign.status is Status.COMPLETED:
         events.append(EventOut(at=campaign.finished_at, event="completed", counts=told.counts))
     return TimelineOut(items=sorted(events, key=lambda event: event.at))
+
+
+def _detail(deed: AnyRow) -> dict[str, Any]:
+    """By whom, and what came of it: the reason of a hold, the campaign that was made."""
+    told = {name: value for name, value in deed.detail.items() if name in {"reason", "as"}}
+    return {"by": deed.caller, **told}
 
 
 def preview(campaign: AnyRow, steps: Sequence[AnyRow], *, msisdn: str, contact: AnyRow | None) -> PreviewOut:

@@ -10,6 +10,14 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.queries.tallies import Moves
+from shared.domain.campaign import Which
+
+
+class Unfrozen(NamedTuple):
+    """A campaign whose audience is to be settled; `resend` says which messages of another it sends once more."""
+
+    id: UUID
+    resend: Which | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +35,7 @@ class Step:
     expanded: int
     recipients: int
     created_by: str | None
+    resend_of: UUID | None
 
 
 class Recipient(NamedTuple):
@@ -53,7 +62,7 @@ _START = text("""
 _PATIENCE = text("SET LOCAL statement_timeout = '110s'")
 
 _UNFROZEN = text("""
-    SELECT id FROM campaigns WHERE status = 'running' AND frozen_at IS NULL
+    SELECT id, resend_which FROM campaigns WHERE status = 'running' AND frozen_at IS NULL
     ORDER BY starts_at NULLS FIRST LIMIT 1
     FOR UPDATE SKIP LOCKED
 """)
@@ -94,9 +103,13 @@ _BEGIN_STEPS = text("""
 
 _LOCK_STEP = text("""
     SELECT cm.id, cm.campaign_id, c.name, cm.text, c.sender_id, cm.send_by, cm.send_at, cm.expanding_at, cm.expanded,
-           c.recipients, c.created_by
+           c.recipients, c.created_by, cm.resend_of
     FROM campaign_messages cm JOIN campaigns c ON c.id = cm.campaign_id
     WHERE cm.status = 'expanding' AND c.status = 'running'
+      -- a sequence is read in its order: a message is made when all of the one before it are
+      AND NOT EXISTS (SELECT 1 FROM campaign_messages e
+                      WHERE e.campaign_id = cm.campaign_id AND e.position < cm.position
+                        AND (e.status IN ('pending', 'expanding') OR e.reviving_after IS NOT NULL))
       AND coalesce((SELECT sum(t.messages) FROM tallies t
                     WHERE t.campaign_message_id = cm.id AND t.status = 'queued'), 0)
           < :backlog
@@ -141,9 +154,11 @@ COLUMNS = (
     "status_at",
 )
 
+COLUMNS_OF_RESENT = ("skip_reason", "resend_of")
+
 # Open means queued or sending; both questions are answered by a partial index.
 _NOTHING_OPEN = """
-    cm.status = 'sending'
+    cm.status = 'sending' AND cm.reviving_after IS NULL
       AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.campaign_message_id = cm.id AND m.status = 'queued')
       AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.campaign_message_id = cm.id AND m.status = 'sending')
 """
@@ -204,7 +219,7 @@ _CANCEL_REQUESTED = text("""
 """)
 
 _CANCEL_STEPS = text("""
-    UPDATE campaign_messages SET status = 'cancelled', finished_at = now()
+    UPDATE campaign_messages SET status = 'cancelled', finished_at = now(), reviving_after = NULL
     WHERE campaign_id = :campaign_id AND status IN ('pending', 'expanding', 'sending')
 """)
 
@@ -221,12 +236,17 @@ async def start_due(tx: AsyncConnection) -> int:
     return (await tx.execute(_START)).rowcount
 
 
-async def freeze_one(tx: AsyncConnection) -> int | None:
-    """Settle the audience of one running campaign; how many recipients it has, or None when all are settled."""
-    campaign_id = (await tx.execute(_UNFROZEN)).scalar_one_or_none()
-    if campaign_id is None:
+async def lock_unfrozen(tx: AsyncConnection) -> Unfrozen | None:
+    """A running campaign whose audience is not settled, held by this transaction; None when all are."""
+    row = (await tx.execute(_UNFROZEN)).one_or_none()
+    if row is None:
         return None
     await tx.execute(_PATIENCE)
+    return Unfrozen(row.id, None if row.resend_which is None else Which(row.resend_which))
+
+
+async def freeze(tx: AsyncConnection, campaign_id: UUID) -> int:
+    """Settle the audience of a campaign; how many recipients it has."""
     return int((await tx.execute(_FREEZE, {"campaign_id": campaign_id})).scalar_one())
 
 
@@ -247,10 +267,11 @@ async def list_recipients(tx: AsyncConnection, step: Step, *, after: int, upto: 
     return [Recipient(*row) for row in await driver.fetch(_SLICE, step.campaign_id, after, upto)]
 
 
-async def copy_messages(tx: AsyncConnection, records: Sequence[tuple[Any, ...]]) -> None:
-    """COPY rows in the order of COLUMNS into messages."""
+async def copy_messages(tx: AsyncConnection, records: Sequence[tuple[Any, ...]], *, resent: bool = False) -> None:
+    """COPY rows in the order of COLUMNS into messages; of what is sent once more, COLUMNS_OF_RESENT follow."""
     driver = await _driver_of(tx)
-    await driver.copy_records_to_table("messages", records=records, columns=COLUMNS)
+    columns = (*COLUMNS, *COLUMNS_OF_RESENT) if resent else COLUMNS
+    await driver.copy_records_to_table("messages", records=records, columns=columns)
 
 
 async def _driver_of(tx: AsyncConnection) -> Any:

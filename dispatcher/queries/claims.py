@@ -62,12 +62,14 @@ _MOVE = """
                     WHEN d.expires_at <= now() THEN 'expired'
                     WHEN d.kind <> 'otp' AND EXISTS (
                         SELECT 1 FROM opt_outs o WHERE o.msisdn_hash = d.msisdn_hash) THEN 'skipped'
+                    {waits}
                     ELSE 'sending' END AS fate
         FROM due d
     )
     UPDATE messages m
     SET status = f.fate,
         status_at = now(),
+        {later}
         skip_reason = CASE WHEN f.fate = 'skipped' THEN 'opted_out' END,
         attempt = CASE WHEN f.fate = 'sending' THEN m.attempt + 1 ELSE m.attempt END,
         lease_until = CASE WHEN f.fate = 'sending' THEN now() + make_interval(secs => :lease) END,
@@ -81,26 +83,42 @@ _MOVE = """
               m.not_before, m.expires_at
 """
 
+# A recipient reads a sequence in its order. A step has its turn when nothing is due of those before it, and a message
+# waits while an earlier one to the same number is open: it stays queued and is looked at again a moment later.
+_WAITS = """WHEN cardinality(d.earlier) > 0 AND EXISTS (
+                        SELECT 1 FROM messages e
+                        WHERE e.msisdn = d.msisdn AND e.campaign_message_id = ANY(d.earlier)
+                          AND e.status IN ('queued', 'sending')) THEN 'queued'"""
+_LATER = """not_before = CASE WHEN f.fate = 'queued' THEN now() + interval '2 seconds' ELSE m.not_before END,"""
+_EARLIER = """ARRAY(SELECT e.id FROM campaign_messages e
+                  WHERE e.campaign_id = cm.campaign_id AND e.position < cm.position
+                    AND e.status IN ('expanding', 'sending')) AS earlier"""
+
 # Every running campaign that has something due gets an equal share of the free slots, so that a large one cannot
 # starve a small one; in changing order, so that with more campaigns than slots each has its turn.
 _CAMPAIGN = text(
     f"""
     WITH live AS MATERIALIZED (
-        SELECT cm.id FROM campaign_messages cm JOIN campaigns c ON c.id = cm.campaign_id
+        SELECT cm.id, {_EARLIER}
+        FROM campaign_messages cm JOIN campaigns c ON c.id = cm.campaign_id
         WHERE cm.status IN ('expanding', 'sending') AND c.status = 'running'
           AND EXISTS (SELECT 1 FROM messages m
                       WHERE m.campaign_message_id = cm.id AND m.status = 'queued' AND m.not_before <= now())
+          AND NOT EXISTS (SELECT 1 FROM campaign_messages e JOIN messages m ON m.campaign_message_id = e.id
+                          WHERE e.campaign_id = cm.campaign_id AND e.position < cm.position
+                            AND e.status IN ('expanding', 'sending')
+                            AND m.status = 'queued' AND m.not_before <= now())
         ORDER BY random()
     ), due AS (
         SELECT q.* FROM live CROSS JOIN LATERAL (
-            SELECT {_DECISIVE} FROM messages m
+            SELECT {_DECISIVE}, m.msisdn, live.earlier FROM messages m
             WHERE m.campaign_message_id = live.id AND m.status = 'queued' AND m.not_before <= now()
             ORDER BY m.not_before, m.id
             LIMIT (SELECT ceil(CAST(:slots AS numeric) / greatest(count(*), 1)) FROM live)
             FOR UPDATE SKIP LOCKED) q
         LIMIT :slots
     )"""
-    + _MOVE
+    + _MOVE.format(waits=_WAITS, later=_LATER)
 )
 
 # One priority after the other, so that the index ends each search at what is due: otherwise every claim would read all
@@ -118,7 +136,7 @@ _URGENT = text(
             FOR UPDATE SKIP LOCKED) q
         LIMIT :slots
     )"""
-    + _MOVE
+    + _MOVE.format(waits="", later="")
 )
 
 # Where nobody can be handed anything to there is no claim that would see that a message's time is over.

@@ -9,6 +9,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from shared.domain.message import Status as MessageStatus
 from shared.errors import Conflict
 
 
@@ -40,15 +41,77 @@ class HeldReason(StrEnum):
     RESTORED = "restored"
 
 
+class Which(StrEnum):
+    """Which messages of a campaign are to be sent once more."""
+
+    FAILED = "failed"  # refused, or given up by the network
+    UNSENT = "unsent"  # expired or cancelled before a gateway had them
+    UNCONFIRMED = "unconfirmed"  # a gateway may have them
+
+
+class Event(StrEnum):
+    """What an owner may ask of a campaign, and what the dispatcher observes of one."""
+
+    EDIT = "edit"
+    MOVE = "move"  # another time for a message that is not begun
+    DELETE = "delete"
+    DUPLICATE = "duplicate"
+    START = "start"
+    UNSCHEDULE = "unschedule"
+    DUE = "due"  # observed: its first send_at has come
+    FINISH = "finish"  # observed: nothing of it is open
+    HOLD = "hold"  # observed: it needs its owner
+    RESUME = "resume"
+    STOP = "stop"
+    RESTART = "restart"
+    RESEND = "resend"
+    ARCHIVE = "archive"
+    UNARCHIVE = "unarchive"
+
+
+def _stays(*statuses: Status) -> Mapping[Status, frozenset[Status]]:
+    return {status: frozenset({status}) for status in statuses}
+
+
+def _leads(*statuses: Status, to: Status | Sequence[Status]) -> Mapping[Status, frozenset[Status]]:
+    targets = frozenset([to] if isinstance(to, Status) else to)
+    return dict.fromkeys(statuses, targets)
+
+
+# The whole law: where each event may lead from each status. A status that an event does not name refuses it, or, where
+# the event is observed, is left as it is.
+LAW: Final[Mapping[Event, Mapping[Status, frozenset[Status]]]] = MappingProxyType(
+    {
+        Event.EDIT: _stays(Status.DRAFT, Status.SCHEDULED),
+        Event.MOVE: _stays(Status.DRAFT, Status.SCHEDULED, Status.RUNNING, Status.HELD),
+        Event.DELETE: _stays(Status.DRAFT),
+        Event.DUPLICATE: _stays(*Status),
+        Event.START: _leads(Status.DRAFT, to=(Status.SCHEDULED, Status.RUNNING)),
+        Event.UNSCHEDULE: _leads(Status.SCHEDULED, to=Status.DRAFT),
+        Event.DUE: _leads(Status.SCHEDULED, to=Status.RUNNING),
+        Event.FINISH: _leads(Status.RUNNING, to=Status.COMPLETED),
+        Event.HOLD: _leads(Status.SCHEDULED, Status.RUNNING, to=Status.HELD),
+        Event.RESUME: _leads(Status.HELD, to=(Status.SCHEDULED, Status.RUNNING)),
+        Event.STOP: _leads(Status.SCHEDULED, Status.RUNNING, Status.HELD, to=Status.STOPPED),
+        Event.RESTART: _leads(Status.STOPPED, to=(Status.SCHEDULED, Status.RUNNING)),
+        Event.RESEND: _stays(Status.STOPPED, Status.COMPLETED),
+        Event.ARCHIVE: _leads(Status.DRAFT, Status.STOPPED, Status.COMPLETED, to=Status.ARCHIVED),
+        Event.UNARCHIVE: _leads(Status.ARCHIVED, to=(Status.DRAFT, Status.STOPPED, Status.COMPLETED)),
+    }
+)
+
 MOVES: Final[Mapping[Status, frozenset[Status]]] = MappingProxyType(
     {
-        Status.DRAFT: frozenset({Status.SCHEDULED, Status.RUNNING, Status.ARCHIVED}),
-        Status.SCHEDULED: frozenset({Status.DRAFT, Status.RUNNING, Status.STOPPED, Status.HELD}),
-        Status.RUNNING: frozenset({Status.COMPLETED, Status.STOPPED, Status.HELD}),
-        Status.COMPLETED: frozenset({Status.ARCHIVED}),
-        Status.STOPPED: frozenset({Status.SCHEDULED, Status.RUNNING, Status.ARCHIVED}),
-        Status.HELD: frozenset({Status.SCHEDULED, Status.RUNNING, Status.STOPPED}),
-        Status.ARCHIVED: frozenset(),
+        status: frozenset(target for paths in LAW.values() for target in paths.get(status, ()) if target is not status)
+        for status in Status
+    }
+)
+
+WHICH: Final[Mapping[Which, frozenset[MessageStatus]]] = MappingProxyType(
+    {
+        Which.FAILED: frozenset({MessageStatus.FAILED, MessageStatus.UNDELIVERED}),
+        Which.UNSENT: frozenset({MessageStatus.EXPIRED, MessageStatus.CANCELLED}),
+        Which.UNCONFIRMED: frozenset({MessageStatus.UNCONFIRMED}),
     }
 )
 
@@ -61,10 +124,6 @@ STEP_MOVES: Final[Mapping[StepStatus, frozenset[StepStatus]]] = MappingProxyType
         StepStatus.CANCELLED: frozenset({StepStatus.PENDING}),
     }
 )
-
-EDITABLE: Final = frozenset({Status.DRAFT, Status.SCHEDULED})
-ARCHIVABLE: Final = frozenset({Status.DRAFT, Status.STOPPED, Status.COMPLETED})
-STOPPABLE: Final = frozenset({Status.SCHEDULED, Status.RUNNING, Status.HELD})
 
 
 class CampaignNotStartable(Conflict):
@@ -95,6 +154,26 @@ class OptInNotAcknowledged(Conflict):
     """Nobody has said that the recipients agreed to be written to."""
 
 
+class CampaignNotRestartable(Conflict):
+    """Only a stopped campaign can be restarted, once all that it had under way has ended."""
+
+
+class CampaignNotHeld(Conflict):
+    """The campaign is not held, so there is nothing to resume."""
+
+
+class CampaignNotArchived(Conflict):
+    """The campaign is not in the archive."""
+
+
+class CampaignNotResendable(Conflict):
+    """Nothing of the campaign can be sent again: it is still under way, or there is no such message."""
+
+
+class MessageNotMovable(Conflict):
+    """The message has begun to be sent, or never will be; its time is settled."""
+
+
 def start(
     status: Status,
     *,
@@ -104,11 +183,16 @@ def start(
     now: datetime,
 ) -> Status:
     """What a draft becomes when its owner lets it go: `running` if a message is due, else `scheduled`."""
-    if status is not Status.DRAFT:
+    if not allows(Event.START, status):
         raise CampaignNotStartable(f"The campaign is {status}; only a draft can be started.")
     if not send_ats:
         raise CampaignNotStartable("The campaign has no message; add one with a text under `messages`.")
     _check_consent(has_recipients=has_recipients, opt_in_acknowledged=opt_in_acknowledged, way_out="")
+    return _begun(send_ats, now=now)
+
+
+def _begun(send_ats: Sequence[datetime | None], *, now: datetime) -> Status:
+    """What a campaign is whose owner let it go: `running` as soon as one of its messages is due."""
     due = any(send_at is None or send_at <= now for send_at in send_ats)
     return Status.RUNNING if due else Status.SCHEDULED
 
@@ -136,35 +220,87 @@ def _check_consent(*, has_recipients: bool, opt_in_acknowledged: bool, way_out: 
 
 
 def unschedule(status: Status) -> Status:
-    if status is not Status.SCHEDULED:
+    if not allows(Event.UNSCHEDULE, status):
         raise CampaignNotScheduled(f"The campaign is {status}; only a scheduled one can be made a draft again.")
     return Status.DRAFT
 
 
 def stop(status: Status) -> Status:
-    if status not in STOPPABLE:
+    if not allows(Event.STOP, status):
         raise CampaignNotStoppable(f"The campaign is {status}; only a scheduled, running or held one can be stopped.")
     return Status.STOPPED
 
 
+def restart(status: Status, *, emptied: bool, send_ats: Sequence[datetime | None], now: datetime) -> Status:
+    """What a stopped campaign becomes with the rebuilt schedule `send_ats` of its unsent messages."""
+    if not allows(Event.RESTART, status):
+        raise CampaignNotRestartable(f"The campaign is {status}; only a stopped one can be restarted.")
+    if not emptied:
+        raise CampaignNotRestartable(
+            "The stop is still at work: messages on their way to a gateway have to end first. Try again in a moment."
+        )
+    if not send_ats:
+        raise CampaignNotRestartable(
+            "Every message of the campaign was sent before it was stopped; resend what did not arrive, or duplicate it."
+        )
+    return _begun(send_ats, now=now)
+
+
+def resume(status: Status, *, frozen: bool, send_ats: Sequence[datetime | None], now: datetime) -> Status:
+    """What a held campaign becomes at its owner's word; one whose audience was settled had begun."""
+    if not allows(Event.RESUME, status):
+        raise CampaignNotHeld(f"The campaign is {status}; only a held one can be resumed.")
+    return Status.RUNNING if frozen else _begun(send_ats, now=now)
+
+
 def archive(status: Status) -> Status:
-    if status not in ARCHIVABLE:
+    if not allows(Event.ARCHIVE, status):
         raise CampaignNotArchivable(
             f"The campaign is {status}; only a draft, a stopped or a completed one can be archived."
         )
     return Status.ARCHIVED
 
 
+def unarchive(status: Status, *, stopped: bool, completed: bool) -> Status:
+    """What an archived campaign was before."""
+    if not allows(Event.UNARCHIVE, status):
+        raise CampaignNotArchived(f"The campaign is {status}; only an archived one can be taken out of the archive.")
+    if stopped:
+        return Status.STOPPED
+    return Status.COMPLETED if completed else Status.DRAFT
+
+
 def check_editable(status: Status) -> None:
-    if status not in EDITABLE:
+    if not allows(Event.EDIT, status):
         raise CampaignNotEditable(f"The campaign is {status}; only a draft or a scheduled one can be changed.")
 
 
+def check_movable(status: Status, step: StepStatus) -> None:
+    """Whether a message of the sequence may be given another time."""
+    if not allows(Event.MOVE, status):
+        raise MessageNotMovable(
+            f"The campaign is {status}; a message's time can be changed in a draft, a scheduled, running or held one."
+        )
+    if step is not StepStatus.PENDING:
+        raise MessageNotMovable(f"The message is {step}; only a pending one can be given another time.")
+
+
 def check_deletable(status: Status) -> None:
-    if status is not Status.DRAFT:
+    if not allows(Event.DELETE, status):
         raise CampaignNotDeletable(
             f"The campaign is {status}; only a draft can be deleted, anything else is a record of what was sent."
         )
+
+
+def check_resendable(status: Status) -> None:
+    if not allows(Event.RESEND, status):
+        raise CampaignNotResendable(
+            f"The campaign is {status}; only of a stopped or completed one messages can be sent again."
+        )
+
+
+def allows(event: Event, status: Status) -> bool:
+    return status in LAW[event]
 
 
 def sources_of(target: Status) -> frozenset[Status]:

@@ -79,7 +79,8 @@ MOVES: Final[Mapping[Status, frozenset[Status]]] = MappingProxyType(
         # A receipt for one of these says that a gateway lied when it refused. It is believed.
         Status.FAILED: EVIDENCE,
         Status.EXPIRED: EVIDENCE,
-        Status.CANCELLED: EVIDENCE,
+        # Once more when its campaign is restarted; a message that its owner called back stays so.
+        Status.CANCELLED: EVIDENCE | {Status.QUEUED},
         Status.SKIPPED: EVIDENCE,
     }
 )

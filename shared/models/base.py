@@ -60,6 +60,7 @@ class Base(DeclarativeBase):
         campaign.Status: Enumerated(campaign.Status),
         campaign.StepStatus: Enumerated(campaign.StepStatus),
         campaign.HeldReason: Enumerated(campaign.HeldReason),
+        campaign.Which: Enumerated(campaign.Which),
     }
 
 

@@ -36,6 +36,9 @@ class Campaign(Base):
     finished_at: Mapped[datetime | None]
     stopped_at: Mapped[datetime | None]
     emptied_at: Mapped[datetime | None]  # when the last unsent message of a stopped one was cancelled
+    released_at: Mapped[datetime | None]  # when its owner last let it go: started, restarted or resumed it
+    resend_of: Mapped[UUID | None]  # the campaign of which it sends some messages once more
+    resend_which: Mapped[campaign.Which | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
@@ -79,6 +82,9 @@ class CampaignMessage(Base):
     expanding_at: Mapped[datetime | None]  # the moment all its message ids are derived from
     expanded: Mapped[int] = mapped_column(server_default="0")
     finished_at: Mapped[datetime | None]
+    # While its cancelled messages are put back into the queue: those up to this id were looked at.
+    reviving_after: Mapped[UUID | None]
+    resend_of: Mapped[UUID | None]  # the campaign message whose messages it sends once more
 
 
 class CampaignRecipient(Base):

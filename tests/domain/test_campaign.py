@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from shared.domain import campaign as law
-from shared.domain.campaign import EDITABLE, MOVES, STEP_MOVES, STOPPABLE, Status, StepStatus
+from shared.domain.campaign import LAW, MOVES, STEP_MOVES, WHICH, Event, Status, StepStatus, Which
+from shared.domain.message import RESENDABLE
 from shared.errors import Conflict
 
 NOW = datetime(2026, 3, 14, 15, 0, tzinfo=UTC)
@@ -68,7 +69,7 @@ def test_unschedule(status: Status) -> None:
 
 @pytest.mark.parametrize("status", Status)
 def test_stop(status: Status) -> None:
-    if status in STOPPABLE:
+    if status in {Status.SCHEDULED, Status.RUNNING, Status.HELD}:
         assert law.stop(status) is Status.STOPPED
         assert Status.STOPPED in MOVES[status]
         return
@@ -80,8 +81,15 @@ def test_stop(status: Status) -> None:
 @pytest.mark.parametrize(
     ("check", "allowed", "refusal"),
     [
-        pytest.param(law.check_editable, EDITABLE, law.CampaignNotEditable, id="edit"),
+        pytest.param(law.check_editable, {Status.DRAFT, Status.SCHEDULED}, law.CampaignNotEditable, id="edit"),
         pytest.param(law.check_deletable, {Status.DRAFT}, law.CampaignNotDeletable, id="delete"),
+        pytest.param(law.check_resendable, {Status.STOPPED, Status.COMPLETED}, law.CampaignNotResendable, id="resend"),
+        pytest.param(
+            lambda status: law.check_movable(status, StepStatus.PENDING),
+            {Status.DRAFT, Status.SCHEDULED, Status.RUNNING, Status.HELD},
+            law.MessageNotMovable,
+            id="move",
+        ),
     ],
 )
 def test_check(status: Status, check: Callable[[Status], None], allowed: set[Status], refusal: type[Conflict]) -> None:
@@ -95,7 +103,7 @@ def test_check(status: Status, check: Callable[[Status], None], allowed: set[Sta
 def test_tables_are_whole() -> None:
     assert set(MOVES) == set(Status)
     assert set(STEP_MOVES) == set(StepStatus)
-    assert not MOVES[Status.ARCHIVED]
+    assert set(LAW) == set(Event)
     assert all(status not in targets for status, targets in MOVES.items())
 
 
@@ -104,8 +112,8 @@ def test_sources_turn_the_table_around(target: Status) -> None:
     assert law.sources_of(target) == {status for status in Status if target in MOVES[status]}
 
 
-def test_completed_comes_from_running_alone() -> None:
-    assert law.sources_of(Status.COMPLETED) == {Status.RUNNING}
+def test_completed_comes_from_running_or_out_of_the_archive() -> None:
+    assert law.sources_of(Status.COMPLETED) == {Status.RUNNING, Status.ARCHIVED}
 
 
 @pytest.mark.parametrize("status", Status)
@@ -130,3 +138,112 @@ def test_only_a_scheduled_one_has_to_stay_startable(over: dict[str, bool], refus
     law.check_still_startable(Status.DRAFT, **(usual | over))
     with pytest.raises(refusal, match="unschedule"):
         law.check_still_startable(Status.SCHEDULED, **(usual | over))
+
+
+def asked(event: Event, status: Status) -> Status:
+    """What a status becomes at an owner's word; refused with a Conflict that names the status."""
+    match event:
+        case Event.START:
+            return start(status)
+        case Event.UNSCHEDULE:
+            return law.unschedule(status)
+        case Event.STOP:
+            return law.stop(status)
+        case Event.RESTART:
+            return law.restart(status, emptied=True, send_ats=[None], now=NOW)
+        case Event.RESUME:
+            return law.resume(status, frozen=True, send_ats=[None], now=NOW)
+        case Event.ARCHIVE:
+            return law.archive(status)
+        case Event.UNARCHIVE:
+            return law.unarchive(status, stopped=True, completed=True)
+        case _:
+            checks = {
+                Event.EDIT: law.check_editable,
+                Event.DELETE: law.check_deletable,
+                Event.RESEND: law.check_resendable,
+                Event.MOVE: lambda status: law.check_movable(status, StepStatus.PENDING),
+                Event.DUPLICATE: lambda _: None,
+            }
+            checks[event](status)
+            return status
+
+
+OBSERVED = {Event.DUE, Event.FINISH, Event.HOLD}
+
+
+@pytest.mark.parametrize("status", Status)
+@pytest.mark.parametrize("event", sorted(set(Event) - OBSERVED))
+def test_every_pair_has_an_answer(event: Event, status: Status) -> None:
+    if law.allows(event, status):
+        assert asked(event, status) in LAW[event][status]
+        return
+    with pytest.raises(Conflict, match=status.value):
+        asked(event, status)
+
+
+@pytest.mark.parametrize("event", sorted(OBSERVED))
+def test_what_is_observed_leads_to_one_status(event: Event) -> None:
+    assert len(set().union(*LAW[event].values())) == 1
+
+
+@pytest.mark.parametrize(
+    ("send_ats", "becomes"),
+    [
+        pytest.param([None], Status.RUNNING, id="at once"),
+        pytest.param([LATER], Status.SCHEDULED, id="all ahead"),
+        pytest.param([NOW, LATER], Status.RUNNING, id="the first is due"),
+    ],
+)
+def test_restarted(send_ats: list[datetime | None], becomes: Status) -> None:
+    assert law.restart(Status.STOPPED, emptied=True, send_ats=send_ats, now=NOW) is becomes
+
+
+@pytest.mark.parametrize(
+    ("over", "words"),
+    [
+        pytest.param({"emptied": False}, "in a moment", id="still on their way"),
+        pytest.param({"send_ats": []}, "duplicate", id="nothing left to send"),
+    ],
+)
+def test_refused_restart_names_the_remedy(over: dict[str, Any], words: str) -> None:
+    usual: dict[str, Any] = {"emptied": True, "send_ats": [None], "now": NOW}
+    with pytest.raises(law.CampaignNotRestartable, match=words):
+        law.restart(Status.STOPPED, **(usual | over))
+
+
+@pytest.mark.parametrize(
+    ("frozen", "send_ats", "becomes"),
+    [
+        pytest.param(True, [LATER], Status.RUNNING, id="had begun"),
+        pytest.param(False, [LATER], Status.SCHEDULED, id="had not begun, and is not due"),
+        pytest.param(False, [EARLIER], Status.RUNNING, id="had not begun, and is due"),
+    ],
+)
+def test_resumed(send_ats: list[datetime | None], becomes: Status, *, frozen: bool) -> None:
+    assert law.resume(Status.HELD, frozen=frozen, send_ats=send_ats, now=NOW) is becomes
+
+
+@pytest.mark.parametrize(
+    ("stopped", "completed", "becomes"),
+    [
+        pytest.param(False, False, Status.DRAFT, id="draft"),
+        pytest.param(True, False, Status.STOPPED, id="stopped"),
+        pytest.param(True, True, Status.STOPPED, id="stopped and emptied"),
+        pytest.param(False, True, Status.COMPLETED, id="completed"),
+    ],
+)
+def test_out_of_the_archive_as_what_it_was(becomes: Status, *, stopped: bool, completed: bool) -> None:
+    assert law.unarchive(Status.ARCHIVED, stopped=stopped, completed=completed) is becomes
+
+
+@pytest.mark.parametrize("step", sorted(set(StepStatus) - {StepStatus.PENDING}))
+def test_only_a_pending_message_is_moved(step: StepStatus) -> None:
+    with pytest.raises(law.MessageNotMovable, match=step.value):
+        law.check_movable(Status.RUNNING, step)
+
+
+def test_what_is_sent_once_more_ended_without_arriving() -> None:
+    assert set(WHICH) == set(Which)
+    assert frozenset().union(*WHICH.values()) == RESENDABLE
+    assert sum(len(statuses) for statuses in WHICH.values()) == len(RESENDABLE)

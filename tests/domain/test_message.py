@@ -156,7 +156,8 @@ def test_moves_hold_nothing_that_no_event_makes() -> None:
     by_receipt = {(c, after_receipt(c, t)) for c, t in product(Status, EVIDENCE)}
     by_answer = {(c, after_outcome(c, o, again=a)) for c, o, a in product(ANSWERABLE, OUTCOMES, (True, False))}
     by_lease = {(SE, UC)}
-    made = by_claim | by_expand_or_settle | by_receipt | by_answer | by_lease
+    by_restart = {(CA, Q)}
+    made = by_claim | by_expand_or_settle | by_receipt | by_answer | by_lease | by_restart
     assert {(c, t) for c, targets in MOVES.items() for t in targets} == {(c, t) for c, t in made if c is not t}
 
 
