@@ -6,7 +6,7 @@ from typing import Final
 
 from deploy.local.errors import ServerFailed
 from deploy.simulator.ledger import Entry, read_ledger
-from proof.judge import Row, Sum, Verdict, judge
+from proof.judge import NONE_NAMED, Endings, Row, Sum, Verdict, judge
 from proof.promises import Promises, Started
 from proof.world import World
 
@@ -78,8 +78,8 @@ def read_entries(world: World) -> list[Entry]:
     return read_ledger(world.simulator.ledger_path)
 
 
-def judge_world(world: World, promises: Promises) -> Verdict:
-    return judge(promises.keys, read_rows(world), read_entries(world))
+def judge_world(world: World, promises: Promises, *, endings: Endings = NONE_NAMED) -> Verdict:
+    return judge(promises.keys, read_rows(world), read_entries(world), endings=endings)
 
 
 def add_up(world: World, campaign: Started) -> Sum:

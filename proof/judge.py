@@ -7,9 +7,10 @@ promised, and nobody about anything else. The words are defined in README.md.
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
-from deploy.simulator.ledger import ACCEPTED, Entry
+from deploy.simulator.ledger import ACCEPTED, REFUSED, Entry
 from proof.promises import Key
 
 # Spelled out here on purpose: a judge that borrowed the law of the accused would bend with it.
@@ -17,6 +18,10 @@ TAKEN: Final = frozenset({"submitted", "sent", "delivered", "undelivered"})
 IN_DOUBT: Final = "unconfirmed"
 NOT_SENT: Final = frozenset({"failed", "cancelled", "expired", "skipped"})
 EXPLAINED: Final = NOT_SENT | {IN_DOUBT}
+
+# Which messages may end in a status that is not sending them, for a scenario stops, forbids or refuses some
+Endings = Mapping[str, Collection[Key]]
+NONE_NAMED: Final[Endings] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +50,10 @@ class Verdict:
     unaccounted: tuple[str, ...]  # at the gateway, but Postgres says neither so nor that it may be
     phantom: tuple[Key, ...]  # Postgres says that the gateway took it, and it did not
     unpromised: tuple[Key, ...]  # rows nobody asked for, or asked for once and made twice
+    unfounded: tuple[Key, ...]  # not sent, says Postgres, and nobody gave cause for that
     doubted: tuple[Key, ...]  # unconfirmed, but the gateway has it: a receipt settles these
-    never_arrived: tuple[Key, ...]  # unconfirmed, and the gateway never had it: stated, not hidden
+    never_arrived: tuple[Key, ...]  # unconfirmed, and the gateway never took it: stated, not hidden
+    never_asked: tuple[Key, ...]  # of these, what the gateway did not even refuse: a kill took it before it was sent
     statuses: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -57,21 +64,36 @@ class Verdict:
             "unaccounted": len(self.unaccounted),
             "phantom": len(self.phantom),
             "unpromised": len(self.unpromised),
+            "unfounded": len(self.unfounded),
         }
 
-    def broken(self, *, doubted: int = 0) -> list[str]:
-        """A sentence for each law that does not hold; so many messages may stay in doubt."""
+    def broken(self, *, doubted: int = 0, in_flight: int = 0) -> list[str]:
+        """A sentence for each law that does not hold; so many may stay in doubt, so many were in flight at kills."""
         found = [f"{count} {law}, such as {getattr(self, law)[0]}" for law, count in self.laws.items() if count]
         if len(self.doubted) > doubted:
             found.append(
                 f"{len(self.doubted)} unconfirmed after all receipts (at most {doubted}), such as {self.doubted[0]}"
             )
+        if len(self.never_asked) > in_flight:
+            found.append(
+                f"{len(self.never_asked)} unconfirmed that the gateway was never asked for, and {in_flight} were in "
+                f"flight at the kills, such as {self.never_asked[0]}"
+            )
         return found
 
 
-def judge(promised: Collection[Key], rows: Sequence[Row], ledger: Iterable[Entry], *, allowed: int = 1) -> Verdict:
+def judge(
+    promised: Collection[Key],
+    rows: Sequence[Row],
+    ledger: Iterable[Entry],
+    *,
+    allowed: int = 1,
+    endings: Endings = NONE_NAMED,
+) -> Verdict:
     """`allowed` is how often a gateway may take one message: once, and twice for passwords."""
-    entries = [entry for entry in ledger if entry.kind == ACCEPTED]
+    everything = list(ledger)
+    entries = [entry for entry in everything if entry.kind == ACCEPTED]
+    refused = {entry.m for entry in everything if entry.kind == REFUSED}
     by_id = {row.id: row for row in rows}
     arrivals = Counter(entry.m for entry in entries if entry.m is not None and entry.m in by_id)
     by_key: defaultdict[Key, list[Row]] = defaultdict(list)
@@ -87,8 +109,14 @@ def judge(promised: Collection[Key], rows: Sequence[Row], ledger: Iterable[Entry
         unaccounted=_unaccounted(entries, by_id, arrivals),
         phantom=tuple(sorted(row.key for row in rows if row.status in TAKEN and not arrivals[row.id])),
         unpromised=tuple(sorted(key for key, found in by_key.items() if key not in wanted or len(found) > 1)),
+        unfounded=tuple(
+            sorted(row.key for row in rows if row.status in NOT_SENT and row.key not in endings.get(row.status, ()))
+        ),
         doubted=tuple(sorted(row.key for row in rows if row.status == IN_DOUBT and arrivals[row.id])),
         never_arrived=tuple(sorted(row.key for row in rows if row.status == IN_DOUBT and not arrivals[row.id])),
+        never_asked=tuple(
+            sorted(row.key for row in rows if row.status == IN_DOUBT and not arrivals[row.id] and row.id not in refused)
+        ),
         statuses=dict(Counter(row.status for row in rows)),
     )
 

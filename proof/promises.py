@@ -28,6 +28,10 @@ class Started:
     msisdns: tuple[str, ...] = field(repr=False)
 
     @property
+    def keys(self) -> frozenset[Key]:
+        return frozenset((step, msisdn) for step in self.steps for msisdn in self.msisdns)
+
+    @property
     def size(self) -> int:
         return len(self.steps) * len(self.msisdns)
 
@@ -41,10 +45,7 @@ class Promises:
 
     @property
     def keys(self) -> frozenset[Key]:
-        return frozenset(
-            [(step, msisdn) for one in self.campaigns for step in one.steps for msisdn in one.msisdns]
-            + [("", id_) for id_ in self.messages]
-        )
+        return frozenset([key for one in self.campaigns for key in one.keys] + [("", id_) for id_ in self.messages])
 
     def start_campaign(
         self,

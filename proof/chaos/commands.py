@@ -27,10 +27,15 @@ def run(plan: Plan) -> Finding:
     finding = Finding(NAME, "command")
     with World(SHAPE, keep=plan.keep) as world:
         promises = Promises()
-        _opt_outs(world, promises, finding, plan)
-        _stop(world, promises, finding, plan)
-        _expiry(world, promises, finding, plan)
-        verdict = conclude(world, promises, finding)
+        silenced = _opt_outs(world, promises, finding, plan)
+        stopped = _stop(world, promises, finding, plan)
+        ended = _expiry(world, promises, finding, plan)
+        endings = {
+            "skipped": {key for key in promises.keys if key[1] in silenced},
+            "cancelled": stopped.keys,
+            "expired": ended.keys,
+        }
+        verdict = conclude(world, promises, finding, endings=endings)
     finding.figures["statuses"] = dict(sorted(verdict.statuses.items()))
     return finding
 
@@ -50,8 +55,8 @@ def _campaign(
     return promises.start_campaign(world.api, name, msisdns=fictional(plan.size(MESSAGES), skip=skip), send_by=send_by)
 
 
-def _opt_outs(world: World, promises: Promises, finding: Finding, plan: Plan) -> None:
-    """Recipients from all over the audience say no while it is written to; most of them are not reached yet."""
+def _opt_outs(world: World, promises: Promises, finding: Finding, plan: Plan) -> set[str]:
+    """Recipients from all over the audience say no while it is written to; most of them are not reached yet. Who."""
     campaign = _campaign(world, promises, plan, name="campaign with opt-outs", skip=MESSAGES)
     time.sleep(1.0)
     late_ones = sorted(campaign.msisdns)[len(campaign.msisdns) // 4 :]
@@ -67,9 +72,10 @@ def _opt_outs(world: World, promises: Promises, finding: Finding, plan: Plan) ->
         spared = world.count(f"{_SKIPPED} AND campaign_id = '{campaign.id}' AND msisdn IN ({listed})")
         finding.figures[f"{name}: spared"] = f"{spared} of {len(moments)}"
         finding.require(spared > 0, f"{name}: everybody had been written to already, so nothing was tried")
+    return {msisdn for moments in said.values() for msisdn in moments}
 
 
-def _stop(world: World, promises: Promises, finding: Finding, plan: Plan) -> None:
+def _stop(world: World, promises: Promises, finding: Finding, plan: Plan) -> Started:
     campaign = _campaign(world, promises, plan, name="campaign to be stopped")
     time.sleep(2.5)
     said_at = time.time()
@@ -78,9 +84,10 @@ def _stop(world: World, promises: Promises, finding: Finding, plan: Plan) -> Non
     _judge(world, finding, "stop", dict.fromkeys(campaign.msisdns, said_at), since=said_at)
     finding.figures["stop: cancelled"] = _count(world, campaign, "cancelled")
     finding.require(finding.figures["stop: cancelled"] > 0, "stop: everything was sent before it")
+    return campaign
 
 
-def _expiry(world: World, promises: Promises, finding: Finding, plan: Plan) -> None:
+def _expiry(world: World, promises: Promises, finding: Finding, plan: Plan) -> Started:
     least, more = SEND_BY_SECONDS
     send_by = datetime.now(UTC) + timedelta(seconds=least + more * plan.scale)
     campaign = _campaign(world, promises, plan, name="campaign with an end", send_by=send_by)
@@ -88,6 +95,7 @@ def _expiry(world: World, promises: Promises, finding: Finding, plan: Plan) -> N
     _judge(world, finding, "expiry", dict.fromkeys(campaign.msisdns, send_by.timestamp()), since=send_by.timestamp())
     finding.figures["expiry: expired"] = _count(world, campaign, "expired")
     finding.require(finding.figures["expiry: expired"] > 0, "expiry: everything was sent before it")
+    return campaign
 
 
 def _judge(world: World, finding: Finding, name: str, said: Mapping[str, float], *, since: float = 0.0) -> None:

@@ -99,6 +99,7 @@ def _kill(world: World, victim: Process, finding: Finding) -> None:
     left = len(in_flight_of(world, victim.pid))
     finding.most("in flight at a kill, most", left)
     finding.add("in flight in all", left)
+    finding.in_flight += left
     finding.require(
         left <= world.shape.slots,
         f"kill {finding.trials} left {left} messages in flight; a dispatcher has {world.shape.slots} slots",

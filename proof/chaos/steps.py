@@ -87,6 +87,7 @@ def _die_at(world: World, failpoint: str, finding: Finding) -> dict[str, int]:
     process.end()
     finding.trials += 1
     left = in_flight_of(world, process.pid)
+    finding.in_flight += len(left)
     finding.require(
         len(left) <= world.shape.slots, f"{failpoint} left {len(left)} in flight, more than {world.shape.slots}"
     )

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from proof.chaos.trial import Finding
 
-LAWS: Final = ("lost", "duplicated", "unaccounted", "phantom", "unpromised")
+LAWS: Final = ("lost", "duplicated", "unaccounted", "phantom", "unpromised", "unfounded")
 FEWEST_TRIALS: Final = 10
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from deploy.simulator.ledger import Entry
 from proof.evidence import await_still, check_sums, judge_world
-from proof.judge import Verdict
+from proof.judge import NONE_NAMED, Endings, Verdict
 from proof.promises import Promises
 from proof.world import World
 
@@ -42,6 +42,7 @@ class Finding:
     scenario: str
     unit: str  # what a trial is: a kill, a restart, a command
     trials: int = 0
+    in_flight: int = 0  # at the kills in this world: so many may have been claimed and never sent
     verdicts: list[Verdict] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
@@ -62,12 +63,15 @@ class Finding:
         return sum(verdict.laws[law] for verdict in self.verdicts)
 
 
-def conclude(world: World, promises: Promises, finding: Finding, *, doubted: int = 0, seconds: float = 90.0) -> Verdict:
+def conclude(
+    world: World, promises: Promises, finding: Finding, *, endings: Endings = NONE_NAMED, seconds: float = 90.0
+) -> Verdict:
     """Wait until nothing moves, hear the ledgers, and write the verdict down; a world that broke a law is kept."""
     await_still(world, seconds=seconds)
-    verdict = judge_world(world, promises)
+    verdict = judge_world(world, promises, endings=endings)
     finding.verdicts.append(verdict)
-    finding.broken += verdict.broken(doubted=doubted)
+    finding.broken += verdict.broken(in_flight=finding.in_flight)
+    finding.in_flight = 0
     finding.broken += check_sums(world, promises.campaigns)
     world.keep = world.keep or bool(finding.broken)
     return verdict

@@ -30,7 +30,7 @@ def test_it_is_content_with_what_was_promised_and_arrived_once() -> None:
 
 def test_receipts_and_refusals_are_no_arrivals() -> None:
     ledger = [arrival(0), arrival(0, kind=CALLBACK), arrival(1, kind=REFUSED), arrival(2)]
-    verdict = judge(PROMISED, [row(0), row(1, "failed"), row(2)], ledger)
+    verdict = judge(PROMISED, [row(0), row(1, "failed"), row(2)], ledger, endings={"failed": PROMISED})
     assert verdict.broken() == []
     assert verdict.arrived == 2
 
@@ -45,8 +45,41 @@ def test_a_message_that_never_reached_the_gateway_is_lost(rows: list[Row]) -> No
 @pytest.mark.parametrize("status", ["unconfirmed", "failed", "cancelled", "expired", "skipped"])
 def test_a_message_whose_status_says_that_it_did_not_arrive_is_not_lost(status: str) -> None:
     verdict = judge(PROMISED[:1], [row(0, status)], [])
-    assert verdict.broken() == []
+    assert verdict.lost == ()
     assert len(verdict.never_arrived) == (status == "unconfirmed")
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled", "expired", "skipped"])
+def test_a_healthy_message_that_is_not_sent_is_unfounded(status: str) -> None:
+    verdict = judge(PROMISED[:1], [row(0, status)], [])
+    assert verdict.unfounded == ((STEP, NUMBERS[0]),)
+    assert len(verdict.broken()) == 1
+
+
+@pytest.mark.parametrize("status", ["cancelled", "expired", "skipped"])
+def test_an_ending_that_the_scenario_names_is_founded_for_whom_it_names(status: str) -> None:
+    rows = [row(0, status), row(1, status), row(2)]
+    verdict = judge(PROMISED, rows, [arrival(2)], endings={status: PROMISED[:1]})
+    assert verdict.unfounded == ((STEP, NUMBERS[1]),)
+
+
+def test_an_ending_is_founded_by_its_own_name_alone() -> None:
+    verdict = judge(PROMISED[:1], [row(0, "expired")], [], endings={"skipped": PROMISED})
+    assert verdict.unfounded == ((STEP, NUMBERS[0]),)
+
+
+def test_what_was_never_asked_for_is_no_more_than_what_was_in_flight() -> None:
+    verdict = judge(PROMISED[:2], [row(0, "unconfirmed"), row(1, "unconfirmed")], [])
+    assert verdict.never_asked == verdict.never_arrived
+    assert verdict.broken(in_flight=2) == []
+    assert len(verdict.broken(in_flight=1)) == 1
+
+
+def test_what_the_gateway_refused_without_saying_so_was_asked_for() -> None:
+    verdict = judge(PROMISED[:1], [row(0, "unconfirmed")], [arrival(0, kind=REFUSED)])
+    assert verdict.never_arrived == ((STEP, NUMBERS[0]),)
+    assert verdict.never_asked == ()
+    assert verdict.broken() == []
 
 
 def test_a_message_that_arrived_twice_is_duplicated() -> None:
@@ -115,10 +148,12 @@ def test_every_law_has_its_sentence() -> None:
         unaccounted=("m0",),
         phantom=(PROMISED[0],),
         unpromised=(PROMISED[0],),
+        unfounded=(PROMISED[0],),
         doubted=(),
         never_arrived=(),
+        never_asked=(),
     )
-    assert len(harmed.broken()) == len(harmed.laws) == 5
+    assert len(harmed.broken()) == len(harmed.laws) == 6
 
 
 def test_a_report_that_adds_up_and_agrees_is_believed() -> None:
