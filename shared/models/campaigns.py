@@ -18,6 +18,12 @@ class Campaign(Base):
         UniqueConstraint("name"),
         # due: what may have to start, and what is under way
         Index("ix_campaigns_live", "starts_at", postgresql_where=sql("status IN ('scheduled', 'running', 'stopped')")),
+        # lock_stopped
+        Index(
+            "ix_campaigns_unemptied",
+            "stopped_at",
+            postgresql_where=sql("stopped_at IS NOT NULL AND emptied_at IS NULL"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
