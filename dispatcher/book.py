@@ -1,6 +1,8 @@
 """The gateways as this process knows them: read from Postgres every second, so that a hand-over asks no database."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from time import monotonic
 from typing import Final
 from uuid import UUID
@@ -9,12 +11,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.adapter import Account, Adapter
 from shared.domain.balance import State, check_of, state_of
+from shared.domain.breaker import Health
+from shared.domain.pace import Pace
 from shared.domain.routing import Route
 from shared.gateways import ADAPTERS, adapter_for
-from shared.queries.gateways import ConfiguredGateway, list_configured
+from shared.queries.gateways import ConfiguredGateway, list_configured, read_clock
 from shared.sealing import Sealer
 
 FRESH_SECONDS: Final = 1.0
+# Settings, of whatever kind, that say who sends where a message does not.
+_SENDER_SETTINGS: Final = ("from", "messaging_service_sid", "sender_id")
 
 
 class Book:
@@ -28,6 +34,7 @@ class Book:
         self._names: Mapping[UUID, str] = {}
         self._adapters: Mapping[UUID, tuple[Account, Adapter]] = {}
         self.routes: Sequence[Route] = ()
+        self._routes: Mapping[UUID, Route] = {}
         self.accounts: Mapping[UUID, Account] = {}
 
     @property
@@ -41,10 +48,10 @@ class Book:
     async def read(self, tx: AsyncConnection) -> None:
         """Read the gateways anew."""
         configured = await list_configured(tx, sealer=self._sealer, public_url=self._public_url)
-        self.take([gateway for gateway in configured if gateway.kind in ADAPTERS])
+        self.take([gateway for gateway in configured if gateway.kind in ADAPTERS], now=await read_clock(tx))
         self._read_at = monotonic()
 
-    def take(self, configured: Sequence[ConfiguredGateway]) -> None:
+    def take(self, configured: Sequence[ConfiguredGateway], *, now: datetime) -> None:
         """Accounts of all, for look-ups and late answers; routes through those that are enabled."""
         usable = [one for one in configured if one.account is not None]
         self._kinds = {one.id: one.kind for one in usable}
@@ -57,18 +64,22 @@ class Book:
             if one.account is not None
         }
         self._adapters = {id_: (account, self._adapter_for(account)) for id_, account in self.accounts.items()}
+        self.routes = [_route(one, now=now) for one in usable if one.enabled]
+        self._routes = {route.gateway_id: route for route in self.routes}
+
+    def route_to(self, gateway_id: UUID) -> Route | None:
+        """The route through an enabled gateway."""
+        return self._routes.get(gateway_id)
+
+    def let_rest(self, gateway_id: UUID, *, until: datetime) -> None:
+        """It asked to be given time: known here before the next look."""
         self.routes = [
-            Route(
-                gateway_id=one.id,
-                kind=one.kind,
-                location_ids=one.location_ids,
-                sender_ids=one.sender_ids,
-                withdrawn=one.withdrawn,
-                empty=state_of(one.balance, check_of(one.balance_check)) is State.EMPTY,
-            )
-            for one in usable
-            if one.enabled
+            replace(route, resting_until=max(until, route.resting_until or until))
+            if route.gateway_id == gateway_id
+            else route
+            for route in self.routes
         ]
+        self._routes = {route.gateway_id: route for route in self.routes}
 
     def adapter_of(self, account: Account) -> Adapter:
         """Who speaks for this account, with what was derived from its settings."""
@@ -81,9 +92,41 @@ class Book:
             return adapter
         return adapter_for(self._kinds[account.gateway_id], account)
 
+    def sender_for(self, gateway_id: UUID, sender_id: str | None) -> str | None:
+        """The sender of a message through this gateway: its own, else the only one there is."""
+        if sender_id is not None:
+            return sender_id
+        route = self._routes.get(gateway_id)
+        return route.default_sender if route else None
+
     def name_of(self, gateway_id: UUID) -> str:
         """What its operator calls it: the label of its metrics."""
         return self._names.get(gateway_id, "unknown")
 
     def kind_of(self, gateway_id: UUID) -> str | None:
         return self._kinds.get(gateway_id)
+
+
+def _route(one: ConfiguredGateway, *, now: datetime) -> Route:
+    tried_out = one.health == Health.HALF_OPEN
+    return Route(
+        gateway_id=one.id,
+        kind=one.kind,
+        location_ids=one.location_ids,
+        sender_ids=one.sender_ids,
+        withdrawn=one.health == Health.WITHDRAWN,
+        empty=state_of(one.balance, check_of(one.balance_check)) is State.EMPTY,
+        open=one.health in {Health.OPEN, Health.HALF_OPEN},
+        tried_by=one.health_by if tried_out else None,
+        waited=(now - one.health_at).total_seconds() if tried_out and one.health_at else 0.0,
+        slow=one.health == Health.SLOW,
+        pace=Pace.of(one.pace),
+        resting_until=one.resting_until,
+        default_sender=_default_sender(one),
+    )
+
+
+def _default_sender(one: ConfiguredGateway) -> str | None:
+    """What the handset shows where neither message nor settings name anybody: the sender ID, if there is only one."""
+    names_one = one.account is not None and any(one.account.settings.get(name) for name in _SENDER_SETTINGS)
+    return None if names_one or len(one.sender_ids) != 1 else next(iter(one.sender_ids))

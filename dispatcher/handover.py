@@ -6,6 +6,7 @@ Total: whatever goes wrong, what comes back are outcomes that can be settled. Ho
 
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
+from datetime import timedelta
 from time import monotonic
 from typing import Any, Final
 from uuid import UUID
@@ -17,11 +18,12 @@ from dispatcher.redaction import redact_exchange
 from dispatcher.worker import Worker
 from shared.adapter import Account, Call, Sms
 from shared.domain import routing
-from shared.domain.message import Status, after_outcome
-from shared.domain.outcome import Accepted, Lost, Outcome, OutcomeName, Refused, is_certain_no, name_of
+from shared.domain.message import Kind, Status, after_outcome
+from shared.domain.outcome import Accepted, Fault, Lost, Outcome, OutcomeName, Refused, is_certain_no, name_of
 from shared.gateways import BATCHED, sandbox
 
 LOGIN_SECONDS: Final = 1.0
+_OURS: Final = frozenset({LEASE_MARGIN, LOGIN_ENDED})  # no fault of the gateway's
 _LONGEST: Final = 255
 _LARGEST_SMALL: Final = 32_767
 
@@ -50,7 +52,7 @@ def _batch_key(worker: Worker, account: Account, claimed: Claimed) -> Hashable:
     batched = BATCHED.get(worker.book.kind_of(account.gateway_id) or "")
     if batched is None:
         return account.gateway_id
-    sms = _sms_of(claimed, now_seconds=worker.now().timestamp())
+    sms = _sms_of(worker, claimed, account, now_seconds=worker.now().timestamp())
     return account.gateway_id, batched.batch_key(account, sms)
 
 
@@ -62,16 +64,28 @@ async def hand_over(
     After that the lease is not ours for long enough, and nothing may leave. There is an outcome for each of them.
     """
     now = worker.now()
-    messages = [_sms_of(claimed, now_seconds=now.timestamp()) for claimed in batch]
+    messages = [_sms_of(worker, claimed, account, now_seconds=now.timestamp()) for claimed in batch]
     if monotonic() > start_by:
         said = Said.of_all(messages, Lost(may_have_arrived=False, cause=LEASE_MARGIN), account)
+        worker.healths.end_probe(account.gateway_id)
     else:
         latency = worker.gauges.lane_latency(lane)
         for claimed in batch:
             latency.observe((now - claimed.not_before).total_seconds())
+        begun = monotonic()
         said = await converse(worker, account, messages, start_by=start_by)
+        _listen(worker, said, seconds=monotonic() - begun)
     settled = [_settled(worker, claimed, outcome, said) for claimed, outcome in zip(batch, said.outcomes, strict=True)]
     return _with_news(settled, messages) if said.call is not None and said.call.url == sandbox.URL else settled
+
+
+def _listen(worker: Worker, said: Said, *, seconds: float) -> None:
+    """What the call says of the gateway itself."""
+    gateway_id, first = said.account.gateway_id, said.outcomes[0]
+    if isinstance(first, Lost) and first.cause in _OURS:
+        worker.healths.end_probe(gateway_id)
+        return
+    worker.healths.hear(gateway_id, said.outcomes, seconds=seconds)
 
 
 def _with_news(settled: Sequence[Settled], messages: Sequence[Sms]) -> list[Settled]:
@@ -82,14 +96,14 @@ def _with_news(settled: Sequence[Settled], messages: Sequence[Sms]) -> list[Sett
     ]
 
 
-def _sms_of(claimed: Claimed, *, now_seconds: float) -> Sms:
+def _sms_of(worker: Worker, claimed: Claimed, account: Account, *, now_seconds: float) -> Sms:
     expires_in = None if claimed.expires_at is None else max(1, int(claimed.expires_at.timestamp() - now_seconds))
     return Sms(
         id=claimed.id,
         attempt=claimed.attempt,
         msisdn=claimed.msisdn,
         text=claimed.text,
-        sender_id=claimed.sender_id,
+        sender_id=worker.book.sender_for(account.gateway_id, claimed.sender_id),
         segments=claimed.segments,
         expires_in=expires_in,
         location_id=claimed.location_id,
@@ -110,7 +124,8 @@ def _settled(worker: Worker, claimed: Claimed, outcome: Outcome, said: Said) -> 
             http_status=http_status,
             segments=_small(outcome.segments),
         )
-    again = _again(worker, claimed, gateway_id, outcome)
+    rest = _rest(worker, gateway_id, outcome)
+    again = _again(worker, claimed, gateway_id, outcome, rest)
     status = after_outcome(Status.SENDING, outcome, again=again is not None)
     return Settled(
         id=claimed.id,
@@ -121,6 +136,7 @@ def _settled(worker: Worker, claimed: Claimed, outcome: Outcome, said: Said) -> 
         delay=again.delay if again else 0.0,
         tried=again.tried if again else (),
         http_status=http_status,
+        rest=rest,
         lookup_in=worker.limits.lookup_waits[0] if status is Status.UNCONFIRMED else None,
         # Kept only where somebody will want to look: an accepted message has nothing to explain.
         exchange=_exchange(said, said.call) if said.call else None,
@@ -128,7 +144,16 @@ def _settled(worker: Worker, claimed: Claimed, outcome: Outcome, said: Said) -> 
     )
 
 
-def _again(worker: Worker, claimed: Claimed, gateway_id: UUID, outcome: Outcome) -> routing.Again | None:
+def _rest(worker: Worker, gateway_id: UUID, outcome: Outcome) -> float:
+    """Seconds of rest that the gateway asked for with this answer; nothing more is handed to it until then."""
+    if not isinstance(outcome, Refused) or outcome.fault is not Fault.THROTTLED:
+        return 0.0
+    rest = worker.healths.hear_later(gateway_id, outcome)
+    worker.book.let_rest(gateway_id, until=worker.now() + timedelta(seconds=rest))
+    return rest
+
+
+def _again(worker: Worker, claimed: Claimed, gateway_id: UUID, outcome: Outcome, rest: float) -> routing.Again | None:
     if not is_certain_no(outcome):
         return None
     tried = claimed.tried or ()
@@ -151,6 +176,7 @@ def _again(worker: Worker, claimed: Claimed, gateway_id: UUID, outcome: Outcome)
         attempt=claimed.attempt,
         others=later.difference(tried),
         later=later,
+        rest=rest if claimed.kind == Kind.CAMPAIGN else None,
     )
 
 

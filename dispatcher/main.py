@@ -28,6 +28,7 @@ from dispatcher.ending import end
 from dispatcher.engine import Limits as DoorLimits
 from dispatcher.expand import expand
 from dispatcher.finish import cancel_requested, empty_stopped, finish
+from dispatcher.health import health
 from dispatcher.housekeeping import keep_house
 from dispatcher.imports import run_imports
 from dispatcher.mail import mail
@@ -39,7 +40,7 @@ from dispatcher.rescue import rescue
 from dispatcher.revive import revive
 from dispatcher.ticks import tick
 from dispatcher.transport import Transport
-from dispatcher.worker import Limits, Worker, keep_book
+from dispatcher.worker import Limits, Worker, keep_book, leave
 from shared import log as logs
 from shared.clock import utc_now
 from shared.db import build_engine, is_busy, is_outage
@@ -84,8 +85,8 @@ STAGES: Final = (
     Stage("mail", mail, 5.0),
     Stage("housekeeping", keep_house, 600.0),
 )
-# Whatever its lanes, a dispatcher needs the gateways; read here, no message has to wait for them.
-EVERYWHERE: Final = (Stage("book", keep_book, FRESH_SECONDS / 2),)
+# Whatever its lanes, a dispatcher needs the gateways (read here, no message has to wait for them) and their health.
+EVERYWHERE: Final = (Stage("book", keep_book, FRESH_SECONDS / 2), Stage("health", health, 1.0))
 
 
 async def repeat(worker: Worker, stage: Stage) -> None:
@@ -147,6 +148,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[Worker]:
                 urgent_slots=settings.urgent_slots,
             ),
             mail_server=letters_to,
+            redis_url=settings.redis_url,
         )
         closing.push_async_callback(worker.aclose)
         yield worker
@@ -252,6 +254,8 @@ async def run(settings: Settings) -> None:
             start_http_server(settings.metrics_port, addr=settings.host, registry=worker.metrics.registry)
         log.info("dispatcher is ready", extra={"dispatcher": worker.name, "lanes": list(settings.lanes)})
         await serve(worker, lanes=tuple(settings.lanes), redis_url=settings.redis_url)
+        with contextlib.suppress(Exception):  # it would be counted out by itself soon
+            await leave(worker)
         log.info("dispatcher has drained", extra={"dispatcher": worker.name})
 
 

@@ -11,16 +11,19 @@ import logging
 from collections.abc import Sequence
 from time import monotonic
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from dispatcher import failpoints
+from dispatcher.choice import Choice, choose, room
 from dispatcher.handover import hand_over, parcels
+from dispatcher.pace import Meter
 from dispatcher.queries import claims
 from dispatcher.queries.claims import Claimed
-from dispatcher.queries.tallies import write_tallies
+from dispatcher.queries.tallies import Moves, write_tallies
 from dispatcher.settler import Settler
 from dispatcher.worker import Worker
 from shared.adapter import Account
 from shared.db import is_outage
-from shared.domain import routing
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +48,7 @@ class Pump:
         self.in_flight = 0
         self._freed = asyncio.Event()
         self._short = False
+        self._waited = False  # all that was claimed last had to wait
         self._most = self.slots  # rows in one claim: fewer while the database is slow, lest they be stale at once
         self._expire_at = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -71,6 +75,9 @@ class Pump:
         bell.clear()
         self._short = False
         wanted = min(free, self._most)
+        spare = room(self.worker, self.lane)
+        if spare is not None:
+            wanted = min(wanted, spare)
         try:
             taken = await self._claim(wanted)
         except Exception as error:
@@ -78,10 +85,11 @@ class Pump:
                 log.exception("claim failed", extra={"lane": self.lane})
             await self.worker.sleep(self.worker.stopping, OUTAGE_SECONDS)
             return
-        if taken == wanted or (taken and not self.in_flight):
+        if not self._waited and taken and (taken == wanted or not self.in_flight):
             return
-        # A campaign may have left some of its share to others: the next slots that come free are worth a look.
-        self._short = taken > 0
+        # A campaign may have left some of its share to others, or a gateway's pace all of them: what comes free next
+        # is worth a look.
+        self._short = taken > 0 or spare is not None
         await self.worker.sleep(bell, IDLE_SECONDS)
 
     async def _claim(self, slots: int) -> int:
@@ -90,27 +98,25 @@ class Pump:
         if not worker.book.is_fresh:
             async with worker.transaction() as tx:
                 await worker.book.read(tx)
-        if all(route.shut for route in worker.book.routes):
+        self._waited = False
+        if not slots or all(route.shut for route in worker.book.routes):
             await self._expire()
             return 0
         # The lease is counted from before the statement began, so ours always ends before the database's.
         begun = monotonic()
-        async with worker.transaction() as tx:
-            taken = await claims.claim(
-                tx, lane=self.lane, slots=slots, lease=worker.limits.lease, dispatcher=worker.name
-            )
-            intents, homeless = self._route(taken.claimed)
-            await claims.insert_intents(
-                tx, [(one, account.gateway_id) for one, account in intents], dispatcher=worker.name
-            )
-            await claims.put_back(tx, homeless, delay=NO_ROUTE_SECONDS, dispatcher=worker.name)
-            for one in homeless:
-                taken.moves.add(one.campaign_message_id, was="sending", now="queued", messages=1, segments=one.segments)
-            await write_tallies(tx, taken.moves, writer=worker.writer * 8 + (self.lane == "urgent"))
-            if intents:
-                failpoints.hit("before_claim_commit")
-        self._pace_claims(slots, seconds=monotonic() - begun)
-        if intents:
+        choice = Choice()
+        try:
+            async with worker.transaction() as tx:
+                taken = await claims.claim(
+                    tx, lane=self.lane, slots=slots, lease=worker.limits.lease, dispatcher=worker.name
+                )
+                choice = choose(worker, self.lane, taken.claimed)
+                await self._intend(tx, choice, taken.moves)
+        except BaseException:
+            choice.undo(worker)
+            raise
+        self._pace_claims(slots, choice, seconds=monotonic() - begun)
+        if choice.intents:
             failpoints.hit("after_claim_commit")
         start_by = min(
             begun + worker.limits.lease - worker.limits.deadline - worker.limits.lease / 6,
@@ -118,14 +124,33 @@ class Pump:
             # Whoever was paused since, or waited for a slow database, claims again.
             begun + worker.limits.fresh,
         )
-        for account, batch in parcels(worker, intents):
-            self._start(batch, account, start_by=start_by)
+        for account, batch in parcels(worker, choice.intents):
+            self._start(batch, account, start_by=start_by, meter=choice.meters.get(account.gateway_id))
         return taken.rows
 
-    def _pace_claims(self, slots: int, *, seconds: float) -> None:
-        """Claim less at a time where that takes so long that what was looked at is stale before anything has left."""
+    async def _intend(self, tx: AsyncConnection, choice: Choice, moves: Moves) -> None:
+        """Write down who is handed to whom, and put the others back: no attempt of them was made."""
+        worker = self.worker
+        intents = [(one, account.gateway_id) for one, account in choice.intents]
+        await claims.insert_intents(tx, intents, dispatcher=worker.name)
+        back = [*choice.waiting, *((one, NO_ROUTE_SECONDS) for one in choice.homeless)]
+        await claims.put_back(tx, back, dispatcher=worker.name)
+        for one, _ in back:
+            moves.add(one.campaign_message_id, was="sending", now="queued", messages=1, segments=one.segments)
+        await write_tallies(tx, moves, writer=worker.writer * 8 + (self.lane == "urgent"))
+        if intents:
+            failpoints.hit("before_claim_commit")
+
+    def _pace_claims(self, slots: int, choice: Choice, *, seconds: float) -> None:
+        """Claim less at a time where that takes so long that what was looked at is stale before anything has left.
+
+        Or where most of what was claimed had to be put back, for its gateway has no room.
+        """
+        self._waited = bool(choice.waiting) and not choice.intents
         if seconds > self.worker.limits.fresh / 2:
             self._most = max(1, slots // 2)
+        elif len(choice.waiting) > len(choice.intents):
+            self._most = max(1, 2 * len(choice.intents))
         elif slots == self._most:
             self._most = min(self.slots, 2 * self._most)
 
@@ -139,31 +164,21 @@ class Pump:
             moves = await claims.expire(tx, lane=self.lane, limit=EXPIRE_BATCH)
             await write_tallies(tx, moves, writer=worker.writer * 8 + (self.lane == "urgent"))
 
-    def _route(self, claimed: Sequence[Claimed]) -> tuple[list[tuple[Claimed, Account]], list[Claimed]]:
-        """Who goes where by the book as it is now; the other lane may read it anew at any moment."""
-        intents: list[tuple[Claimed, Account]] = []
-        homeless: list[Claimed] = []
-        for one in claimed:
-            routes, wanted = self.worker.book.routes, {"sender_id": one.sender_id, "location_id": one.location_id}
-            refused = one.refused or ()
-            gateway_id = routing.choose(routes, **wanted, tried=(*(one.tried or ()), *refused)) or routing.choose(
-                routes, **wanted, tried=refused
-            )
-            if gateway_id is None:
-                homeless.append(one)
-            else:
-                intents.append((one, self.worker.book.accounts[gateway_id]))
-        return intents, homeless
-
-    def _start(self, batch: Sequence[Claimed], account: Account, *, start_by: float) -> None:
+    def _start(self, batch: Sequence[Claimed], account: Account, *, start_by: float, meter: Meter | None) -> None:
         self.in_flight += len(batch)
-        task = asyncio.create_task(self._hand_over(batch, account, start_by))
+        task = asyncio.create_task(self._hand_over(batch, account, start_by, meter))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _hand_over(self, batch: Sequence[Claimed], account: Account, start_by: float) -> None:
+    async def _hand_over(
+        self, batch: Sequence[Claimed], account: Account, start_by: float, meter: Meter | None
+    ) -> None:
         try:
-            settled = await hand_over(self.worker, self.lane, batch, account, start_by)
+            if meter is None:
+                settled = await hand_over(self.worker, self.lane, batch, account, start_by)
+            else:
+                async with meter.request(self.lane, len(batch), start_by=start_by) as free:
+                    settled = await hand_over(self.worker, self.lane, batch, account, start_by if free else 0.0)
         except Exception:
             # Nothing should bring us here; if something does, the lease tells, and the slots are not lost.
             log.exception("a hand-over was not settled", extra={"message_id": str(batch[0].id)})

@@ -8,11 +8,13 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from time import monotonic
+from uuid import UUID
 
 from dispatcher import failpoints
 from dispatcher.queries import settlements
 from dispatcher.queries.claims import Claimed
 from dispatcher.queries.gateways import withdraw_gateway
+from dispatcher.queries.health import let_rest
 from dispatcher.queries.receipts import insert_news
 from dispatcher.queries.settlements import Settled
 from dispatcher.queries.tallies import write_tallies
@@ -121,7 +123,9 @@ class Settler:
                 if one.news:
                     await insert_news(tx, one.gateway_id, one.news, source="sandbox")
             for gateway_id, code in sorted(refused_accounts.items()):
-                await withdraw_gateway(tx, gateway_id, reason=code or "refused")
+                await withdraw_gateway(tx, gateway_id, reason=code or "refused", by=worker.name)
+            for gateway_id, seconds in sorted(_rests(settled).items()):
+                await let_rest(tx, gateway_id, seconds=seconds)
             await write_tallies(tx, moves, writer=worker.writer * 8 + 2 + (self._lane == "urgent"))
             failpoints.hit("before_settle_commit")
         failpoints.hit("after_settle_commit")
@@ -129,3 +133,12 @@ class Settler:
             worker.ring("receipts")
         if refused_accounts:
             worker.book.forget()
+
+
+def _rests(settled: Sequence[Settled]) -> dict[UUID, float]:
+    """The gateways that asked to be given time, and how many seconds at most."""
+    rests: dict[UUID, float] = {}
+    for one in settled:
+        if one.rest:
+            rests[one.gateway_id] = max(one.rest, rests.get(one.gateway_id, 0.0))
+    return rests

@@ -16,8 +16,11 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from dispatcher.book import Book
+from dispatcher.breakers import Healths
 from dispatcher.logins import Logins
 from dispatcher.mail_server import MailServer
+from dispatcher.pace import Paces
+from dispatcher.queries.health import be_gone, be_seen
 from dispatcher.transport import Transport
 from shared.clock import utc_now
 from shared.metrics import DispatcherMetrics
@@ -76,6 +79,9 @@ class Worker:
     mail_server: MailServer | None = None
     gauges: Gauges = field(init=False)
     logins: Logins = field(init=False)
+    redis_url: str | None = field(default=None, repr=False)  # None: paces are kept without it
+    paces: Paces = field(init=False)
+    healths: Healths = field(init=False)
     scripts: Scripts = field(default_factory=Scripts)
     writer: int = field(default_factory=lambda: random.randrange(WRITER_SLOTS))  # noqa: S311 - spreads rows
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -86,9 +92,14 @@ class Worker:
         object.__setattr__(self, "gauges", Gauges(self.metrics))
         logins = Logins(self.transport, kind_of=self.book.kind_of, deadline=self.limits.deadline)
         object.__setattr__(self, "logins", logins)
+        # Whoever is cut off from Redis may have calls on the line for a deadline yet.
+        paces = Paces(self.redis_url, name=self.name, life=self.limits.deadline + 5, ring=self.ring)
+        object.__setattr__(self, "paces", paces)
+        object.__setattr__(self, "healths", Healths(deadline=self.limits.deadline, ring=self.ring))
 
     async def aclose(self) -> None:
         """End what was begun for the gateways: scripts and logins; the transport is its maker's to close."""
+        await self.paces.aclose()
         await self.scripts.close()
         await self.logins.aclose()
 
@@ -122,4 +133,12 @@ async def keep_book(worker: Worker) -> int:
     """Read the gateways anew, beside the path, so that the pump finds them fresh."""
     async with worker.transaction() as tx:
         await worker.book.read(tx)
+        worker.paces.dispatchers = await be_seen(tx, name=worker.name)
+    await worker.paces.keep_only([route.gateway_id for route in worker.book.routes if route.pace])
     return 0
+
+
+async def leave(worker: Worker) -> None:
+    """Be counted no more."""
+    async with worker.transaction() as tx:
+        await be_gone(tx, name=worker.name)

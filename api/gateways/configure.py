@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from api.gateways.queries import GatewayRow
 from api.gateways.schemas import BalanceCheck, GatewayIn, GatewayPatch
 from shared.adapter import Adapter
+from shared.domain.breaker import Health
 from shared.errors import Invalid
 from shared.gateways import ADAPTERS, METERED, custom
 from shared.gateways.custom.presets import expanded
@@ -100,8 +101,16 @@ def _checked(check: BalanceCheck | None, *, kind: str) -> dict[str, Any] | None:
 
 
 def healthy(now: datetime) -> dict[str, Any]:
-    """What clears a withdrawal: its owner says that the cause is gone."""
-    return {"health": "ok", "health_reason": None, "health_at": now}
+    """What clears a withdrawal or an open breaker: its owner says that the cause is gone."""
+    return {
+        "health": Health.OK.value,
+        "health_reason": None,
+        "health_at": now,
+        "health_until": None,
+        "health_by": None,
+        "trips": 0,
+        "resting_until": None,
+    }
 
 
 def told(given: GatewayIn | GatewayPatch) -> dict[str, Any]:

@@ -21,6 +21,7 @@ GIVEN: Final[dict[str, Any]] = {
     "kind": "twilio",
     "settings": _SETTINGS,
     "secrets": {"api_secret": "the-auth-token-of-the-account"},
+    "pace": {"segments_per_second": 30.0, "in_flight": 20},
     "balance_check": BALANCE_CHECK,
 }
 CHANGE: Final[dict[str, Any]] = {
@@ -50,7 +51,7 @@ GATEWAY: Final[dict[str, Any]] = {
     "location_ids": None,
     "settings": _SETTINGS,
     "secrets": {"api_secret": "…ount"},
-    "pace": None,
+    "pace": {"segments_per_second": 30.0, "in_flight": 20},
     "balance_check": BALANCE_CHECK,
     "callback_urls": {"status": f"{_CALLBACKS}/status", "inbound": f"{_CALLBACKS}/inbound"},
     "capabilities": {
@@ -63,7 +64,7 @@ GATEWAY: Final[dict[str, Any]] = {
         "alphanumeric_senders": True,
     },
     "warnings": [],
-    "health": {"state": "ok", "reason": None, "at": world.DAY_BEFORE},
+    "health": {"state": "ok", "reason": None, "at": world.DAY_BEFORE, "until": None},
     "balance": BALANCE,
     "created_at": world.DAY_BEFORE,
     "updated_at": world.DAY_BEFORE,
@@ -102,4 +103,11 @@ CLASSIFIED: Final[dict[str, Any]] = {
     "reference": None,
     "segments": None,
     "retry_after": None,
+}
+HEALTH_CHANGE: Final[dict[str, Any]] = {
+    "at": world.CREATED,
+    "was": "ok",
+    "health": "open",
+    "reason": "10 hand-overs in a row failed",
+    "by": "sms-1-4711-0a1b2c3d",
 }

@@ -1,23 +1,28 @@
 """Gateways over HTTP: what is configured here, the dispatcher picks up within seconds."""
 
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Response
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.deps import CanAdmin, CanManage, CanRead, Now, Page, Reader, RequestId, Res, Tx
 from api.examples import answered
 from api.gateways import examples, queries
 from api.gateways.configure import changed_row, healthy, new_row, told
-from api.gateways.schemas import GatewayIn, GatewayOut, GatewayPatch, OrderIn, OrderOut
+from api.gateways.schemas import GatewayIn, GatewayOut, GatewayPatch, HealthChangeOut, OrderIn, OrderOut
 from api.gateways.script import check_script
 from api.gateways.shown import shown
 from api.idempotency import IdempotentRoute
 from api.paging import PageOut, bad_cursor, page_of
+from api.places import id_of
 from api.problems import problems
+from shared.domain.breaker import Health
 from shared.errors import Invalid
 from shared.ids import uuid7
 from shared.queries import audit
+from shared.queries.health import list_changes, record_change
 
 router = APIRouter(prefix="/gateways", tags=["gateways"], route_class=IdempotentRoute)
 
@@ -96,6 +101,7 @@ async def change_gateway(  # noqa: PLR0913, PLR0917 - a route asks for what it n
     if "script" in body.settings:
         await check_script(res.scripts, changes["settings"])
     gateway = await queries.update_gateway(tx, gateway_id, changes)
+    await _tell_recovery(tx, row, gateway, by=caller.id, now=now)
     await audit.record(
         tx,
         caller=caller.id,
@@ -133,12 +139,13 @@ async def delete_gateway(gateway_id: GatewayId, tx: Tx, caller: CanAdmin, now: N
 async def enable_gateway(
     gateway_id: GatewayId, tx: Tx, caller: CanManage, now: Now, res: Res, request_id: RequestId
 ) -> GatewayOut:
-    """Let messages go through the gateway, also after it was withdrawn."""
+    """Let messages go through the gateway, also after it was withdrawn, or while it is left alone."""
     row = await queries.lock_gateway(tx, gateway_id)
     changes = {"enabled": True, "updated_at": now}
-    if not row.enabled or row.health != "ok":
+    if not row.enabled or row.health != Health.OK or row.resting_until is not None:
         changes |= healthy(now)
     gateway = await queries.update_gateway(tx, gateway_id, changes)
+    await _tell_recovery(tx, row, gateway, by=caller.id, now=now)
     await audit.record(
         tx,
         caller=caller.id,
@@ -168,6 +175,24 @@ async def disable_gateway(
         request_id=request_id,
     )
     return shown(gateway, res)
+
+
+@router.get("/{gateway_id}/health", responses=problems(404, 422))
+async def list_health_changes(gateway_id: GatewayId, tx: Reader, _: CanRead, page: Page) -> PageOut[HealthChangeOut]:
+    """Each change of the gateway's health with its reason, the latest first."""
+    await queries.get_gateway(tx, gateway_id)
+    rows = await list_changes(tx, gateway_id, after=id_of(page), limit=page.limit + 1)
+    changes, cursor = page_of(rows, page, place=lambda row: {"id": row.id})
+    return PageOut(items=[HealthChangeOut.model_validate(row) for row in changes], next_cursor=cursor)
+
+
+async def _tell_recovery(
+    tx: AsyncConnection, before: queries.GatewayRow, after: queries.GatewayRow, *, by: str, now: datetime
+) -> None:
+    """Write down that its owner ended what was wrong with it."""
+    if before.health != after.health:
+        reason = "its owner enabled it"
+        await record_change(tx, after.id, was=before.health, health=Health.OK, reason=reason, by=by, now=now)
 
 
 def _place(after: dict[str, Any] | None) -> tuple[int, UUID] | None:

@@ -23,10 +23,14 @@ _HINTED_FROM = 16
 
 
 class Pace(Body):
-    """How fast a gateway may be given messages. What is left out is not limited."""
+    """How fast a gateway may be given messages, by all dispatchers together. What is left out is not limited."""
 
-    segments_per_second: float | None = Field(default=None, gt=0, le=100_000)
-    in_flight: int | None = Field(default=None, ge=1, le=10_000)
+    segments_per_second: float | None = Field(
+        default=None, gt=0, le=100_000, description="A message of three segments counts three times."
+    )
+    in_flight: int | None = Field(
+        default=None, ge=1, le=10_000, description="Requests that may wait for its answer at once."
+    )
 
 
 Limit = Annotated[Decimal, Field(max_digits=18, decimal_places=6, allow_inf_nan=False)]
@@ -82,7 +86,10 @@ class GatewayIn(Body):
     )
     settings: dict[Key, Any] = Field(default_factory=dict)
     secrets: dict[Key, SecretStr] = Field(default_factory=dict, description="Write-only.")
-    pace: Pace | None = Field(default=None, description="Kept for later: the dispatcher does not slow down for it yet.")
+    pace: Pace | None = Field(
+        default=None,
+        description="How fast it is given messages, by all dispatchers together; without it, at full speed.",
+    )
     balance_check: BalanceCheck | None = Field(default=None, description="Without it nobody watches the credit.")
 
 
@@ -96,7 +103,10 @@ class GatewayPatch(Body):
     location_ids: LocationIds | None = None
     settings: dict[Key, Any] = Field(default_factory=dict)
     secrets: dict[Key, SecretStr | None] = Field(default_factory=dict, description="Write-only.")
-    pace: Pace | None = Field(default=None, description="Kept for later: the dispatcher does not slow down for it yet.")
+    pace: Pace | None = Field(
+        default=None,
+        description="How fast it is given messages, by all dispatchers together; without it, at full speed.",
+    )
     balance_check: BalanceCheck | None = Field(default=None, description="The whole check; null ends it.")
 
 
@@ -124,14 +134,27 @@ class CapabilitiesOut(Out):
 
 
 class HealthOut(Out):
-    """`reason` says why it is not `ok`.
+    """`reason` says why it is not `ok`, and `until` how long that lasts at least.
 
-    `withdrawn`: nothing is handed to it until it is enabled again. `empty`: nothing is until its balance has recovered.
+    `withdrawn`: it refuses everything of ours, and nothing is handed to it until it is enabled again. `empty`: nothing
+    is until its balance has recovered. `open`: it fails, and is left alone until `until`; then, `half_open`, single
+    messages try it out. `slow`: it comes after the others. `resting`: it asked to be given time.
     """
 
-    state: Literal["ok", "withdrawn", "empty"]
+    state: Literal["ok", "slow", "open", "half_open", "resting", "withdrawn", "empty"]
     reason: str | None
     at: datetime | None
+    until: datetime | None = None
+
+
+class HealthChangeOut(Out):
+    model_config = shown(examples.HEALTH_CHANGE)
+
+    at: datetime
+    was: str
+    health: str
+    reason: str | None
+    by: str = Field(description="The dispatcher that found it, or the key of who enabled the gateway.")
 
 
 class BalanceOut(Out):

@@ -1,10 +1,14 @@
 """A gateway's row as its owner may see it: secrets as hints, the addresses for its callbacks spelled out."""
 
+from datetime import datetime
+
 from api.gateways.queries import GatewayRow
 from api.gateways.schemas import BalanceOut, CallbackUrlsOut, CapabilitiesOut, GatewayOut, HealthOut, hint
 from api.resources import Resources
 from shared.adapter import Account
+from shared.clock import utc_now
 from shared.domain import balance as law
+from shared.domain.breaker import Health
 from shared.gateways import ADAPTERS, WARNED, adapter_for
 from shared.queries.gateways import callback_urls, open_secrets
 from shared.sealing import SealBroken
@@ -26,7 +30,7 @@ def shown(row: GatewayRow, resources: Resources) -> GatewayOut:
         callback_urls=CallbackUrlsOut.model_validate(urls),
         capabilities=_capabilities(row),
         warnings=list(WARNED[row.kind].warnings(row.settings)) if row.kind in WARNED else [],
-        health=_health(row),
+        health=_health(row, now=utc_now()),
         balance=balance_of(row) if row.balance is not None or row.balance_failures else None,
         created_at=row.created_at,
         updated_at=row.updated_at,
@@ -54,12 +58,15 @@ def balance_of(row: GatewayRow) -> BalanceOut:
     )
 
 
-def _health(row: GatewayRow) -> HealthOut:
+def _health(row: GatewayRow, *, now: datetime) -> HealthOut:
     """Why nothing is handed to it, if nothing is; a withdrawal weighs more, for it does not end by itself."""
     reason = law.why_empty(row.balance, row.balance_unit, law.check_of(row.balance_check))
-    if row.health == "ok" and reason is not None:
+    if row.health == Health.OK and reason is not None:
         return HealthOut(state="empty", reason=reason, at=row.balance_at)
-    return HealthOut(state=row.health, reason=row.health_reason, at=row.health_at)
+    if row.health == Health.OK and row.resting_until is not None and row.resting_until > now:
+        return HealthOut(state="resting", reason="it asked to be given time", at=row.health_at, until=row.resting_until)
+    until = row.health_until if row.health in {Health.OPEN, Health.SLOW} else None
+    return HealthOut(state=row.health, reason=row.health_reason, at=row.health_at, until=until)
 
 
 def _hints(row: GatewayRow, resources: Resources) -> dict[str, str]:

@@ -166,8 +166,9 @@ _INTEND = text("""
 _UNCLAIM = text("""
     UPDATE messages m
     SET status = 'queued', attempt = m.attempt - 1, lease_until = NULL, leased_by = NULL, status_at = now(),
-        not_before = now() + make_interval(secs => :delay)
-    WHERE m.id = ANY(CAST(:ids AS uuid[])) AND m.status = 'sending' AND m.leased_by = :dispatcher
+        not_before = now() + make_interval(secs => b.delay)
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:delays AS float8[])) AS b (id, delay)
+    WHERE m.id = b.id AND m.status = 'sending' AND m.leased_by = :dispatcher
 """)
 
 
@@ -212,7 +213,10 @@ async def insert_intents(tx: AsyncConnection, intents: Sequence[tuple[Claimed, U
         )
 
 
-async def put_back(tx: AsyncConnection, claimed: Sequence[Claimed], *, delay: float, dispatcher: str) -> None:
-    """Return messages that no gateway serves right now, in the transaction that claimed them: no attempt was made."""
-    if claimed:
-        await tx.execute(_UNCLAIM, {"ids": [one.id for one in claimed], "delay": delay, "dispatcher": dispatcher})
+async def put_back(tx: AsyncConnection, back: Sequence[tuple[Claimed, float]], *, dispatcher: str) -> None:
+    """Return messages for so many seconds, in the transaction that claimed them: no attempt was made."""
+    if back:
+        await tx.execute(
+            _UNCLAIM,
+            {"ids": [one.id for one, _ in back], "delays": [delay for _, delay in back], "dispatcher": dispatcher},
+        )

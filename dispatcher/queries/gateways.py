@@ -2,26 +2,28 @@
 
 from uuid import UUID
 
-from sqlalchemy import func, update
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.domain.balance import check_of
+from shared.domain.breaker import Health
 from shared.domain.notice import gateway_withdrawn
 from shared.models import Gateway
+from shared.queries.health import set_health
 from shared.queries.notices import insert_notice
 
 
-async def withdraw_gateway(tx: AsyncConnection, gateway_id: UUID, *, reason: str) -> None:
+async def withdraw_gateway(tx: AsyncConnection, gateway_id: UUID, *, reason: str, by: str) -> None:
     """Take a gateway out of the choice because it refuses everything of ours; its owner is told, and puts it back."""
-    withdrawn = await tx.execute(
-        update(Gateway)
-        .where(Gateway.id == gateway_id, Gateway.health != "withdrawn")
-        .values(health="withdrawn", health_reason=reason, health_at=func.now())
-        .returning(Gateway.name, Gateway.balance_check, Gateway.health_at)
+    found = await tx.execute(
+        select(Gateway.name, Gateway.balance_check, Gateway.health, func.now().label("now"))
+        .where(Gateway.id == gateway_id, Gateway.health != Health.WITHDRAWN.value)
+        .with_for_update()
     )
-    row = withdrawn.one_or_none()
+    row = found.one_or_none()
     if row is None:  # another outcome of the same gateway was first
         return
+    await set_health(tx, gateway_id, was=row.health, health=Health.WITHDRAWN, reason=reason, by=by, now=row.now)
     check = check_of(row.balance_check)
     notice = gateway_withdrawn(gateway_id, name=row.name, reason=reason)
-    await insert_notice(tx, notice, now=row.health_at, emails=check.emails if check else ())
+    await insert_notice(tx, notice, now=row.now, emails=check.emails if check else ())

@@ -33,6 +33,7 @@ class Settled(NamedTuple):
     segments: int | None = None
     delay: float = 0.0
     tried: tuple[UUID, ...] = ()
+    rest: float = 0.0  # seconds of rest that the gateway asked for
     lookup_in: float | None = None
     exchange: dict[str, Any] | None = None
     news: tuple[Receipt, ...] = ()  # of a gateway that calls nobody back

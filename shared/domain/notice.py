@@ -17,6 +17,8 @@ class Kind(StrEnum):
     BALANCE_RECOVERED = "balance_recovered"  # neither, after one of them
     BALANCE_UNREADABLE = "balance_unreadable"  # asked several times in a row, in vain
     GATEWAY_WITHDRAWN = "gateway_withdrawn"  # it refuses everything of ours
+    GATEWAY_FAILING = "gateway_failing"  # it is left alone for a while
+    GATEWAY_RECOVERED = "gateway_recovered"  # it is trusted again
     CAMPAIGN_HELD = "campaign_held"  # it needs its owner
 
 
@@ -33,6 +35,8 @@ SEVERITY_OF: Final[Mapping[Kind, Severity]] = MappingProxyType(
         Kind.BALANCE_RECOVERED: Severity.INFO,
         Kind.BALANCE_UNREADABLE: Severity.WARNING,
         Kind.GATEWAY_WITHDRAWN: Severity.CRITICAL,
+        Kind.GATEWAY_FAILING: Severity.CRITICAL,
+        Kind.GATEWAY_RECOVERED: Severity.INFO,
         Kind.CAMPAIGN_HELD: Severity.CRITICAL,
     }
 )
@@ -61,6 +65,27 @@ def gateway_withdrawn(gateway_id: UUID, *, name: str, reason: str) -> Notice:
         f"The gateway {name} refuses everything of ours ({reason}). Nothing is handed to it any more; messages take "
         "the next gateway, or wait. Mend the account there, then enable the gateway.",
         {"name": name, "reason": reason},
+    )
+
+
+def gateway_failing(gateway_id: UUID, *, name: str, reason: str) -> Notice:
+    return Notice(
+        Kind.GATEWAY_FAILING,
+        ("gateway", gateway_id),
+        f"Gateway {name} is failing",
+        f"The gateway {name} is left alone for a while ({reason}). Messages take the next gateway, or wait; it is "
+        "tried out with single messages and trusted again when they arrive.",
+        {"name": name, "reason": reason},
+    )
+
+
+def gateway_recovered(gateway_id: UUID, *, name: str) -> Notice:
+    return Notice(
+        Kind.GATEWAY_RECOVERED,
+        ("gateway", gateway_id),
+        f"Gateway {name} works again",
+        f"The gateway {name} took the messages that it was tried out with and has its place back.",
+        {"name": name},
     )
 
 

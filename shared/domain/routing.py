@@ -3,10 +3,12 @@
 import random
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from shared.domain.outcome import Fault, Outcome, Refused
+from shared.domain.pace import Pace
 
 # A gateway may be out of reach for hours: with the waits below this is about four of them. A message whose
 # `expires_at` comes first expires.
@@ -14,6 +16,9 @@ MAX_ATTEMPTS: Final = 100
 BACKOFF_BASE_SECONDS: Final = 1.0
 BACKOFF_CAP_SECONDS: Final = 300.0
 RETRY_AFTER_CAP_SECONDS: Final = 3600.0
+# A gateway that asks for time gets it from campaigns, which keep their order; for longer than this they do not wait.
+THROTTLE_PATIENCE_SECONDS: Final = 30.0
+THROTTLE_CAP_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,13 @@ class Route:
     sender_ids: frozenset[str] = frozenset()
     withdrawn: bool = False
     empty: bool = False  # its credit is below the floor that its owner set
+    open: bool = False  # its breaker is: it is left alone, but for trials
+    tried_by: str | None = None  # the dispatcher that may try it out
+    waited: float = 0.0  # seconds for which it has been waiting for a trial
+    slow: bool = False
+    pace: Pace | None = None
+    resting_until: datetime | None = None  # it asked to be given time
+    default_sender: str | None = None  # of a message that names none
 
     @property
     def shut(self) -> bool:
@@ -42,13 +54,40 @@ class Again:
 
 
 def choose(
-    routes: Sequence[Route], *, sender_id: str | None, location_id: str | None, tried: Collection[UUID] = ()
+    routes: Sequence[Route],
+    *,
+    sender_id: str | None,
+    location_id: str | None,
+    tried: Collection[UUID] = (),
+    trials: Collection[UUID] = (),
 ) -> UUID | None:
-    """The first gateway, in the operator's order, that may take the message; None while there is none."""
+    """The first gateway, in the operator's order, that may take the message; None while there is none.
+
+    One with an open breaker only where it is in `trials`. Slow ones come last; where all are slow, nothing changes.
+    """
+    slow: UUID | None = None
     for route in routes:
-        if route.gateway_id not in tried and serves(route, sender_id=sender_id, location_id=location_id):
+        if route.gateway_id in tried or not serves(route, sender_id=sender_id, location_id=location_id):
+            continue
+        if route.open and route.gateway_id not in trials:
+            continue
+        if not route.slow:
             return route.gateway_id
-    return None
+        slow = slow or route.gateway_id
+    return slow
+
+
+def rests(route: Route, *, now: datetime) -> float:
+    """Seconds for which a gateway wants nothing; 0 when it is ready."""
+    if route.resting_until is None or route.resting_until <= now:
+        return 0.0
+    return (route.resting_until - now).total_seconds()
+
+
+def is_away(route: Route, *, now: datetime, urgent: bool) -> bool:
+    """Whether it rests for longer than such a message waits for it."""
+    patience = timedelta(0) if urgent else timedelta(seconds=THROTTLE_PATIENCE_SECONDS)
+    return route.resting_until is not None and route.resting_until > now + patience
 
 
 def serves(route: Route, *, sender_id: str | None, location_id: str | None) -> bool:
@@ -59,7 +98,16 @@ def serves(route: Route, *, sender_id: str | None, location_id: str | None) -> b
     return sender_id is None or sender_id in route.sender_ids
 
 
-def after_certain_no(
+def rest_after(outcome: Outcome, *, in_a_row: int) -> float:
+    """Seconds of rest that a gateway wants which says "later" the n-th time in a row; 0 if it says no such thing."""
+    if not isinstance(outcome, Refused) or outcome.fault is not Fault.THROTTLED:
+        return 0.0
+    if outcome.retry_after is not None:
+        return min(max(outcome.retry_after, 0.0), RETRY_AFTER_CAP_SECONDS)
+    return min(THROTTLE_CAP_SECONDS, 2.0 ** min(max(in_a_row, 1) - 1, 10))
+
+
+def after_certain_no(  # noqa: PLR0913 - what a fate depends on
     outcome: Outcome,
     *,
     gateway_id: UUID,
@@ -67,23 +115,24 @@ def after_certain_no(
     attempt: int,
     others: Collection[UUID],
     later: Collection[UUID],
+    rest: float | None = None,
 ) -> Again | None:
     """What follows a hand-over that certainly did not arrive; None means that nobody is left to ask.
 
     `others` are the gateways that could still take this message in this round, `later` those that could in another
-    one: all that serve it and have not refused it. `gateway_id` is in neither.
+    one: all that serve it and have not refused it. `gateway_id` is in neither. `rest` is for how many seconds a message
+    that can wait gives a throttled gateway time; None for one that cannot.
     """
     fault = outcome.fault if isinstance(outcome, Refused) else None
-    if fault in {Fault.MESSAGE, Fault.OPTED_OUT}:
-        return None
     if fault is Fault.ACCOUNT:
         # The gateway is withdrawn, so it need not be remembered as tried; the message waits for its owner.
         return Again(0.0, tuple(tried))
     # This gateway will not change its mind about this message; one that was out of reach may come back.
-    if fault is Fault.GATEWAY and not later:
+    final = fault in {Fault.MESSAGE, Fault.OPTED_OUT} or (fault is Fault.GATEWAY and not later)
+    if final or attempt >= MAX_ATTEMPTS:
         return None
-    if attempt >= MAX_ATTEMPTS:
-        return None
+    if fault is Fault.THROTTLED and rest is not None and rest <= THROTTLE_PATIENCE_SECONDS:
+        return Again(rest + random.uniform(0, 1), tuple(tried))  # noqa: S311 - jitter, no secret
     if others:
         return Again(0.0, (*tried, gateway_id))
     asked = outcome.retry_after if isinstance(outcome, Refused) else None

@@ -2,11 +2,11 @@
 
 from shared.models.base import Base
 from shared.models.campaigns import Campaign, CampaignMessage, CampaignRecipient, CampaignTarget, Tally
-from shared.models.gateways import BalanceReading, Gateway, SenderIdRow
+from shared.models.gateways import BalanceReading, Gateway, HealthChange, SenderIdRow
 from shared.models.messages import Attempt, InboundRow, Message, ReceiptRow
 from shared.models.notices import NoticeEmail, NoticeRow
 from shared.models.people import Contact, Import, ImportChunk, ImportRejection, OptOut, TargetGroup, TargetGroupMember
-from shared.models.platform import ApiKey, AuditEntry, IdempotencyKey, Installation
+from shared.models.platform import ApiKey, AuditEntry, DispatcherRow, IdempotencyKey, Installation
 from shared.models.policy import PolicyRow
 from shared.models.templates import TemplateRow, TemplateVersion
 
@@ -21,7 +21,9 @@ __all__ = [
     "CampaignRecipient",
     "CampaignTarget",
     "Contact",
+    "DispatcherRow",
     "Gateway",
+    "HealthChange",
     "IdempotencyKey",
     "Import",
     "ImportChunk",

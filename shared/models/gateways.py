@@ -35,9 +35,15 @@ class Gateway(Base):
     balance_requested_at: Mapped[datetime | None]  # somebody waits for a fresh one
     balance_failures: Mapped[int] = small(server_default="0")  # in a row
     balance_failure: Mapped[str | None]
-    health: Mapped[str] = mapped_column(server_default="ok")  # ok, withdrawn
+    health: Mapped[str] = mapped_column(server_default="ok")  # shared/domain/breaker.py
     health_reason: Mapped[str | None]
     health_at: Mapped[datetime | None]
+    health_until: Mapped[
+        datetime | None
+    ]  # while it rests, that rest's end; while it is tried out, the right's to do so
+    health_by: Mapped[str | None]  # the dispatcher that tries it out
+    trips: Mapped[int] = small(server_default="0")  # openings in a row
+    resting_until: Mapped[datetime | None]  # it asked to be given time
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
@@ -64,3 +70,18 @@ class BalanceReading(Base):
     at: Mapped[datetime]
     amount: Mapped[Decimal]
     unit: Mapped[str]
+
+
+class HealthChange(Base):
+    """Each change of a gateway's health, and why."""
+
+    __tablename__ = "gateway_health_changes"
+    __table_args__ = (Index(None, "gateway_id", "id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    gateway_id: Mapped[UUID] = mapped_column(ForeignKey("gateways.id", ondelete="CASCADE"))
+    at: Mapped[datetime]
+    was: Mapped[str]
+    health: Mapped[str]
+    reason: Mapped[str | None]
+    by: Mapped[str]  # a dispatcher, or the key of who commanded it

@@ -74,3 +74,13 @@ class Installation(Base):
     id: Mapped[int] = small(primary_key=True, autoincrement=False)
     pepper_sealed: Mapped[bytes]  # keys the hash of numbers; sealed by the secret keys, survives their rotation
     created_at: Mapped[datetime]
+
+
+class DispatcherRow(Base):
+    """A dispatcher that was alive at `seen_at`: how many share the gateways' pace while Redis is away."""
+
+    __tablename__ = "dispatchers"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    started_at: Mapped[datetime]
+    seen_at: Mapped[datetime]

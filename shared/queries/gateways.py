@@ -39,7 +39,10 @@ class ConfiguredGateway:
     kind: str
     enabled: bool
     priority: int
-    withdrawn: bool
+    health: str
+    health_at: datetime | None
+    health_by: str | None
+    resting_until: datetime | None
     location_ids: frozenset[str]
     sender_ids: frozenset[str]
     pace: Mapping[str, Any] | None
@@ -86,6 +89,12 @@ async def list_configured(
     return [_configured(row, sealer=sealer, public_url=public_url) for row in rows]
 
 
+async def read_clock(tx: AsyncConnection) -> datetime:
+    """The time of the clock that their rows' times were written by."""
+    now: datetime = (await tx.execute(select(func.now()))).scalar_one()
+    return now
+
+
 def _configured(row: Any, *, sealer: Sealer, public_url: str) -> ConfiguredGateway:
     return ConfiguredGateway(
         id=row.id,
@@ -93,7 +102,10 @@ def _configured(row: Any, *, sealer: Sealer, public_url: str) -> ConfiguredGatew
         kind=row.kind,
         enabled=row.enabled,
         priority=row.priority,
-        withdrawn=row.health == "withdrawn",
+        health=row.health,
+        health_at=row.health_at,
+        health_by=row.health_by,
+        resting_until=row.resting_until,
         location_ids=frozenset(row.location_ids or ()),
         sender_ids=frozenset(row.values_ or ()),
         pace=row.pace,

@@ -1,7 +1,7 @@
 """Gateways over HTTP: what is stored, what is shown of it, who may change it, and what stands in the way."""
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,6 +11,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.resources import Resources
+from shared.clock import utc_now
 from shared.db import begin
 from shared.domain import campaign
 from shared.domain.message import Status
@@ -85,7 +86,7 @@ async def test_created_gateway_is_stored_and_shown(
         "email": ["ops@example.com", "o'neil+sms@mail.example.co.za"],
     }
     assert shown["capabilities"]["client_reference"] is True
-    assert shown["health"] == {"state": "ok", "reason": None, "at": None}
+    assert shown["health"] == {"state": "ok", "reason": None, "at": None, "until": None}
     assert shown["balance"] is None
 
     again = await client.get(f"/v1/gateways/{row.id}")
@@ -240,6 +241,42 @@ async def test_enabling_ends_a_withdrawal(client: httpx.AsyncClient, engine: Asy
     assert (enabled["health"]["state"], enabled["health"]["reason"]) == ("ok", None)
     (entry,) = await audited(engine, "gateway.enabled")
     assert entry.detail == {"health_before": "withdrawn", "health_reason": "20003"}
+
+
+@pytest.mark.parametrize(
+    ("columns", "state", "has_until"),
+    [
+        ({"health": "open", "health_reason": "10 hand-overs in a row failed"}, "open", True),
+        ({"health": "half_open", "health_reason": "10 hand-overs in a row failed"}, "half_open", False),
+        ({"health": "slow", "health_reason": "5 of 20 answers within a minute were slow"}, "slow", True),
+        ({"resting_until": utc_now() + timedelta(hours=1)}, "resting", True),
+        ({"resting_until": utc_now() - timedelta(hours=1)}, "ok", False),
+    ],
+    ids=str,
+)
+async def test_health_is_shown_with_its_reason_and_ended_by_its_owner(
+    client: httpx.AsyncClient, engine: AsyncEngine, columns: dict[str, Any], state: str, has_until: bool
+) -> None:
+    gateway = await create(client)
+    async with begin(engine) as tx:
+        await tx.execute(update(Gateway).values(**{"health_until": utc_now() + timedelta(minutes=5)} | columns))
+    shown = (await client.get(f"/v1/gateways/{gateway['id']}")).json()["health"]
+    assert shown["state"] == state
+    assert (shown["until"] is not None) is has_until
+    enabled = (await client.post(f"/v1/gateways/{gateway['id']}/enable")).json()["health"]
+    assert (enabled["state"], enabled["reason"], enabled["until"]) == ("ok", None, None)
+    changes = (await client.get(f"/v1/gateways/{gateway['id']}/health")).json()["items"]
+    was = columns.get("health")
+    assert [(one["was"], one["health"], one["reason"]) for one in changes] == (
+        [(was, "ok", "its owner enabled it")] if was else []
+    )
+
+
+async def test_health_of_nobody(client: httpx.AsyncClient) -> None:
+    assert (await client.get(f"/v1/gateways/{uuid4()}/health")).status_code == 404
+    gateway = await create(client)
+    answer = await client.get(f"/v1/gateways/{gateway['id']}/health", params={"cursor": "nonsense"})
+    assert answer.status_code == 422
 
 
 async def test_disabled_gateways_are_not_sent_through(

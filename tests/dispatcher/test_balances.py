@@ -401,7 +401,7 @@ async def test_only_gateway_without_credit_lets_messages_wait(
 async def test_withdrawal_is_told_once(worker: HandWorker, gateway: UUID) -> None:
     async def withdraw() -> None:
         async with worker.transaction() as tx:
-            await withdraw_gateway(tx, gateway, reason="20003")
+            await withdraw_gateway(tx, gateway, reason="20003", by="one")
 
     await asyncio.gather(*(withdraw() for _ in range(4)))
     (notice,) = await notices(worker)
@@ -427,7 +427,7 @@ async def test_refused_account_is_told_however_many_messages_it_refused(
 async def test_second_withdrawal_is_news_again(worker: HandWorker, gateway: UUID, by_hand: HandClock) -> None:
     for _ in range(2):
         async with worker.transaction() as tx:
-            await withdraw_gateway(tx, gateway, reason="20003")
+            await withdraw_gateway(tx, gateway, reason="20003", by="one")
         await execute(worker.engine, "UPDATE gateways SET health = 'ok'")
         await by_hand.advance(minutes=1)
     assert len(await notices(worker)) == 2
@@ -436,12 +436,12 @@ async def test_second_withdrawal_is_news_again(worker: HandWorker, gateway: UUID
 async def test_withdrawal_that_is_rolled_back_is_not_told(worker: HandWorker, gateway: UUID) -> None:
     with pytest.raises(ZeroDivisionError):
         async with worker.transaction() as tx:
-            await withdraw_gateway(tx, gateway, reason="20003")
+            await withdraw_gateway(tx, gateway, reason="20003", by="one")
             raise ZeroDivisionError
     assert await notices(worker) == []
 
 
 async def test_withdrawal_of_a_gateway_that_is_gone(worker: HandWorker) -> None:
     async with worker.transaction() as tx:
-        await withdraw_gateway(tx, UUID(int=9), reason="20003")
+        await withdraw_gateway(tx, UUID(int=9), reason="20003", by="one")
     assert await notices(worker) == []

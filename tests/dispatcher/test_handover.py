@@ -118,7 +118,7 @@ async def test_gateway_deleted_while_it_is_on_the_line(
     """The account is at hand, so the answer is read; the book has other pages by now."""
 
     def answer(request: httpx.Request) -> httpx.Response:
-        worker.book.take([])
+        worker.book.take([], now=worker.now())
         return taken(request)
 
     at(router, answer=answer)

@@ -13,6 +13,7 @@ from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.messages.queries import forbid_return
+from dispatcher.choice import Choice
 from dispatcher.due import due
 from dispatcher.finish import empty_stopped, finish
 from dispatcher.pump import Pump
@@ -383,7 +384,7 @@ async def test_opt_out_told_by_the_gateway_joins_ours(
     "answer",
     [
         pytest.param(refused(GATEWAY), id="this gateway will not"),
-        pytest.param(refused(THROTTLED, status=429), id="throttled"),
+        pytest.param(refused(THROTTLED, status=429, Retry_After="60"), id="throttled for long"),
         pytest.param(DOWN, id="refused connection"),
         pytest.param(httpx.ConnectTimeout("no"), id="connect timeout"),
     ],
@@ -402,6 +403,29 @@ async def test_certain_no_goes_to_the_next_gateway_at_once(
     assert (row.attempt, row.gateway_id) == (2, second)
     assert [one.outcome for one in await attempts_of(worker.engine, row.id)][1] == "accepted"
     await check_tallies(worker.engine)
+
+
+async def test_only_sender_of_a_gateway_is_its_default(
+    worker: HandWorker, router: respx.MockRouter, first: UUID
+) -> None:
+    """Where its settings name none; with two of them nobody can say which."""
+    route = at(router)
+    async with begin(worker.engine) as tx:
+        await make_sender_id(tx, first, "LAPWING")
+    await queue_one(worker)
+    await pump_all(worker, "urgent")
+    assert b"From=%2B12025550100" in route.calls.last.request.content  # its own setting comes first
+    kept = {"base_url": "https://first.example.com", "account_sid": "AC" + "0" * 32}
+    async with begin(worker.engine) as tx:
+        await tx.execute(update(Gateway).values(settings=kept))
+    await queue_one(worker)
+    await pump_all(worker, "urgent")
+    assert b"From=LAPWING" in route.calls.last.request.content
+    async with begin(worker.engine) as tx:
+        await make_sender_id(tx, first, "OTHER")
+        await worker.book.read(tx)
+    assert worker.book.sender_for(first, None) is None
+    assert worker.book.sender_for(first, "OTHER") == "OTHER"
 
 
 async def test_sender_that_only_the_second_gateway_has(
@@ -566,7 +590,7 @@ async def test_stop_during_a_slow_claim_is_honoured(
     assert not route.called
     assert await statuses(worker.engine) == {"queued": 8}
     assert pump._most == 4
-    pump._pace_claims(4, seconds=0.01)
+    pump._pace_claims(4, Choice(), seconds=0.01)
     assert pump._most == 8
 
 

@@ -2,7 +2,15 @@
 
 from uuid import UUID
 
-from shared.domain.notice import SEVERITY_OF, Kind, Severity, campaign_held, gateway_withdrawn
+from shared.domain.notice import (
+    SEVERITY_OF,
+    Kind,
+    Severity,
+    campaign_held,
+    gateway_failing,
+    gateway_recovered,
+    gateway_withdrawn,
+)
 
 ONE = UUID(int=1)
 
@@ -25,3 +33,12 @@ def test_held_campaign() -> None:
     assert (notice.kind, notice.subject) == (Kind.CAMPAIGN_HELD, ("campaign", ONE))
     assert "Autumn" in notice.title
     assert "(late)" in notice.text
+
+
+def test_failing_gateway_and_its_recovery() -> None:
+    failing = gateway_failing(ONE, name="Main", reason="10 hand-overs in a row failed")
+    assert (failing.kind, failing.severity) == (Kind.GATEWAY_FAILING, Severity.CRITICAL)
+    assert "10 hand-overs in a row failed" in failing.text
+    recovered = gateway_recovered(ONE, name="Main")
+    assert (recovered.kind, recovered.severity) == (Kind.GATEWAY_RECOVERED, Severity.INFO)
+    assert recovered.subject == failing.subject == ("gateway", ONE)

@@ -1,6 +1,7 @@
 """Which gateway first, which next, and when again."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -14,6 +15,9 @@ from shared.domain.routing import (
     Route,
     after_certain_no,
     choose,
+    is_away,
+    rest_after,
+    rests,
     serves,
 )
 
@@ -63,6 +67,61 @@ def test_choice(
     chosen: UUID | None,
 ) -> None:
     assert choose(routes, sender_id=sender_id, location_id=location_id, tried=tried) == chosen
+
+
+@pytest.mark.parametrize(
+    ("routes", "trials", "chosen"),
+    [
+        pytest.param([route(A, open=True), route(B)], (), B, id="not one that fails"),
+        pytest.param([route(A, open=True), route(B)], (A,), A, id="but for a trial"),
+        pytest.param([route(A, open=True)], (), None, id="the only one fails: it waits"),
+        pytest.param([route(A, open=True, withdrawn=True)], (A,), None, id="no trial of one that is withdrawn"),
+        pytest.param([route(A, slow=True), route(B)], (), B, id="slow ones come last"),
+        pytest.param([route(A, slow=True), route(B, slow=True)], (), A, id="all are slow: nothing changes"),
+        pytest.param([route(A, slow=True), route(B, open=True)], (), A, id="slow is better than failing"),
+    ],
+)
+def test_choice_by_health(routes: Sequence[Route], trials: tuple[UUID, ...], chosen: UUID | None) -> None:
+    assert choose(routes, sender_id=None, location_id=None, trials=trials) == chosen
+
+
+@pytest.mark.parametrize(
+    ("seconds", "left", "away_bulk", "away_urgent"),
+    [(None, 0, False, False), (-5, 0, False, False), (10, 10, False, True), (60, 60, True, True)],
+)
+def test_one_that_asked_for_time(seconds: int | None, left: float, away_bulk: bool, away_urgent: bool) -> None:
+    now = datetime(2026, 11, 25, 12, tzinfo=UTC)
+    resting = route(A, resting_until=None if seconds is None else now + timedelta(seconds=seconds))
+    assert rests(resting, now=now) == left
+    assert is_away(resting, now=now, urgent=False) is away_bulk
+    assert is_away(resting, now=now, urgent=True) is away_urgent
+
+
+@pytest.mark.parametrize(
+    ("outcome", "in_a_row", "rest"),
+    [
+        (Refused(Fault.THROTTLED, "x", retry_after=7.0), 5, 7.0),
+        (Refused(Fault.THROTTLED, "x", retry_after=1e9), 1, RETRY_AFTER_CAP_SECONDS),
+        (Refused(Fault.THROTTLED, "x", retry_after=-1.0), 1, 0.0),
+        (Refused(Fault.THROTTLED, "x"), 1, 1.0),
+        (Refused(Fault.THROTTLED, "x"), 3, 4.0),
+        (Refused(Fault.THROTTLED, "x"), 30, 60.0),
+        (Refused(Fault.GATEWAY, "x", retry_after=7.0), 1, 0.0),
+        (NOT_SENT, 1, 0.0),
+    ],
+    ids=str,
+)
+def test_rest_that_a_gateway_asks_for(outcome: Outcome, in_a_row: int, rest: float) -> None:
+    assert rest_after(outcome, in_a_row=in_a_row) == rest
+
+
+def test_campaigns_give_a_throttled_gateway_time() -> None:
+    waits = after_certain_no(THROTTLED, gateway_id=A, tried=(C,), attempt=1, others=(B,), later=(B,), rest=4.0)
+    assert waits is not None
+    assert waits.tried == (C,)
+    assert 4.0 <= waits.delay <= 5.0
+    too_long = after_certain_no(THROTTLED, gateway_id=A, tried=(C,), attempt=1, others=(B,), later=(B,), rest=500.0)
+    assert too_long == Again(0.0, (C, A))
 
 
 @pytest.mark.parametrize("over", [{"withdrawn": True}, {"empty": True}], ids=str)

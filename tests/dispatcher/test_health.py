@@ -1,0 +1,342 @@
+"""Health: a gateway that fails is left alone, tried out with single messages, trusted again; all of it on record."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+import respx
+from sqlalchemy import select, update
+
+from dispatcher.due import due
+from dispatcher.health import health
+from shared.db import begin
+from shared.domain.breaker import IN_A_ROW, PATIENCE_SECONDS, PROBE_SECONDS, PROBES, REST_SECONDS, SLOW_REST_SECONDS
+from shared.domain.message import Kind, Status
+from shared.domain.outcome import Accepted
+from shared.models import Gateway, HealthChange, Message, NoticeRow
+from tests.dispatcher.answers import GATEWAY, THROTTLED, at, in_turn, refused, taken
+from tests.factories import make_campaign, make_gateway, make_message, make_msisdn
+from tests.stages import check_tallies, expand_all, message_of, pump_all, pump_once, statuses
+from tests.worlds import HandClock, HandWorker
+
+NUMBERS = [make_msisdn(number) for number in range(40)]
+DOWN = httpx.ConnectError("refused")
+SILENT = httpx.ReadTimeout("nothing came")
+
+
+@pytest.fixture
+async def first(worker: HandWorker) -> UUID:
+    async with worker.transaction() as tx:
+        return await make_gateway(tx, worker.sealer, "first")
+
+
+@pytest.fixture
+async def second(worker: HandWorker, first: UUID) -> UUID:
+    async with worker.transaction() as tx:
+        return await make_gateway(tx, worker.sealer, "second", priority=2)
+
+
+@pytest.fixture
+async def other(another: Any) -> AsyncIterator[HandWorker]:
+    other: HandWorker = another()
+    yield other
+    await other.aclose()
+
+
+async def queue_campaign(worker: HandWorker, msisdns: list[str] = NUMBERS) -> None:
+    async with worker.transaction() as tx:
+        await make_campaign(tx, msisdns, now=worker.now())
+    await due(worker)
+    await expand_all(worker)
+
+
+async def queue_one(worker: HandWorker, **over: Any) -> UUID:
+    async with worker.transaction() as tx:
+        return await make_message(tx, worker.pepper, now=worker.now(), **over)
+
+
+async def state_of(worker: HandWorker, gateway_id: UUID) -> Any:
+    async with begin(worker.engine) as tx:
+        return (await tx.execute(select(Gateway).where(Gateway.id == gateway_id))).one()
+
+
+async def history(worker: HandWorker) -> list[tuple[str, str]]:
+    async with begin(worker.engine) as tx:
+        rows = await tx.execute(select(HealthChange).order_by(HealthChange.id))
+        found = rows.all()
+    assert all(row.reason and row.by for row in found)
+    return [(row.was, row.health) for row in found]
+
+
+async def notices(worker: HandWorker) -> list[str]:
+    async with begin(worker.engine) as tx:
+        return list((await tx.execute(select(NoticeRow.kind).order_by(NoticeRow.id))).scalars())
+
+
+async def fail(worker: HandWorker, first: UUID) -> None:
+    """Let the first gateway fail until its breaker opens."""
+    while (await state_of(worker, first)).health == "ok":
+        assert await pump_once(worker)
+        await health(worker)
+
+
+async def test_failing_one_is_left_alone(
+    worker: HandWorker, router: respx.MockRouter, first: UUID, second: UUID
+) -> None:
+    mine, other_ = at(router, answer=in_turn(DOWN)), at(router, "second")
+    await queue_campaign(worker)
+    await fail(worker, first)
+    called = mine.call_count
+    assert called >= IN_A_ROW
+    await pump_all(worker)
+    assert mine.call_count == called
+    assert other_.call_count == len(NUMBERS)
+    assert await statuses(worker.engine) == {"submitted": len(NUMBERS)}
+    row = await state_of(worker, first)
+    assert (row.health, row.trips) == ("open", 1)
+    assert "in a row failed" in row.health_reason
+    assert await history(worker) == [("ok", "open")]
+    assert await notices(worker) == ["gateway_failing"]
+    await check_tallies(worker.engine)
+
+
+async def test_breaker_consumes_no_message(worker: HandWorker, router: respx.MockRouter, first: UUID) -> None:
+    """The only gateway dies without an answer: a handful is unconfirmed, and the rest waits."""
+    mine = at(router, answer=in_turn(SILENT))
+    await queue_campaign(worker)
+    await fail(worker, first)
+    assert await pump_all(worker) == 0 or (await statuses(worker.engine))["queued"]
+    told = await statuses(worker.engine)
+    assert told["unconfirmed"] == mine.call_count < len(NUMBERS)
+    assert told["queued"] == len(NUMBERS) - mine.call_count
+    await check_tallies(worker.engine)
+
+
+async def test_trials_one_at_a_time_then_trust(
+    worker: HandWorker, other: HandWorker, router: respx.MockRouter, first: UUID, by_hand: HandClock
+) -> None:
+    mine = at(router, answer=in_turn(*[DOWN] * IN_A_ROW, taken))
+    await queue_campaign(worker, NUMBERS[:20])
+    # Claims of eight: the row is full in the second.
+    await fail(worker, first)
+    await by_hand.advance(seconds=REST_SECONDS - 1)
+    await health(worker)
+    assert (await state_of(worker, first)).health == "open"
+    await by_hand.advance(seconds=400)
+    called = mine.call_count
+    await health(worker)
+    assert (await state_of(worker, first)).health_by == worker.name
+    await health(other)
+    assert (await state_of(worker, first)).health_by == worker.name  # one tries it out
+    await pump_once(other)
+    assert mine.call_count == called
+    for trial in range(1, PROBES + 1):
+        await pump_once(worker)
+        assert mine.call_count == called + trial
+        await by_hand.advance(seconds=16)  # what had no gateway is back
+    await health(worker)
+    row = await state_of(worker, first)
+    assert (row.health, row.trips, row.health_by) == ("ok", 0, None)
+    await pump_all(worker)
+    assert await statuses(worker.engine) == {"submitted": 20}
+    assert await history(worker) == [("ok", "open"), ("open", "half_open"), ("half_open", "ok")]
+    assert await notices(worker) == ["gateway_failing", "gateway_recovered"]
+
+
+async def test_trial_that_fails_rests_longer(
+    worker: HandWorker, router: respx.MockRouter, first: UUID, second: UUID, by_hand: HandClock
+) -> None:
+    mine = at(router, answer=in_turn(DOWN))
+    at(router, "second")
+    await queue_campaign(worker, NUMBERS[:30])
+    await fail(worker, first)
+    await by_hand.advance(seconds=REST_SECONDS)
+    await health(worker)
+    called = mine.call_count
+    await pump_once(worker, slots=30)
+    assert mine.call_count == called + 1
+    await health(worker)
+    row = await state_of(worker, first)
+    assert (row.health, row.trips, row.health_reason) == ("open", 2, "it failed a trial")
+    assert (row.health_until - row.health_at).total_seconds() == 2 * REST_SECONDS
+    assert await notices(worker) == ["gateway_failing"]  # told once, not at every trial
+    await pump_all(worker)
+    assert await statuses(worker.engine) == {"submitted": 30}
+
+
+async def test_right_to_try_goes_to_another_when_nobody_uses_it(
+    worker: HandWorker, other: HandWorker, router: respx.MockRouter, first: UUID, by_hand: HandClock
+) -> None:
+    at(router, answer=in_turn(DOWN))
+    await queue_campaign(worker, NUMBERS[:16])
+    await fail(worker, first)
+    await by_hand.advance(seconds=REST_SECONDS)
+    await health(worker)
+    await by_hand.advance(seconds=PROBE_SECONDS)
+    await health(other)
+    assert (await state_of(worker, first)).health_by == other.name
+
+
+async def test_passwords_are_not_for_trials_and_do_not_wait(
+    worker: HandWorker, router: respx.MockRouter, first: UUID, second: UUID, by_hand: HandClock
+) -> None:
+    mine, other_ = at(router, answer=in_turn(*[DOWN] * IN_A_ROW * 3, taken)), at(router, "second")
+    await queue_campaign(worker, NUMBERS[:24])
+    await fail(worker, first)
+    await pump_all(worker)
+    await by_hand.advance(seconds=REST_SECONDS)
+    await health(worker)
+    called = mine.call_count
+    await queue_one(worker, kind=Kind.OTP)
+    await pump_all(worker, "urgent")
+    assert mine.call_count == called
+    # With nothing else for so long, a password does.
+    await by_hand.advance(seconds=PATIENCE_SECONDS)
+    await health(worker)
+    await queue_one(worker, kind=Kind.OTP)
+    await pump_all(worker, "urgent")
+    assert mine.call_count == called + 1
+    # And where every gateway fails, it goes through the first of them.
+    async with worker.transaction() as tx:
+        await tx.execute(update(Gateway).values(health="open", health_until=worker.now()))
+        await worker.book.read(tx)
+    before = mine.call_count + other_.call_count
+    message_id = await queue_one(worker, kind=Kind.OTP)
+    await pump_once(worker, "urgent")
+    assert mine.call_count + other_.call_count == before + 1
+    assert (await message_of(worker.engine, message_id)).attempt == 1
+
+
+async def test_personal_message_may_try_it_out(
+    worker: HandWorker, router: respx.MockRouter, first: UUID, second: UUID, by_hand: HandClock
+) -> None:
+    mine = at(router, answer=in_turn(*[DOWN] * IN_A_ROW * 3, taken))
+    at(router, "second")
+    await queue_campaign(worker, NUMBERS[:24])
+    await fail(worker, first)
+    await pump_all(worker)
+    await by_hand.advance(seconds=REST_SECONDS)
+    await health(worker)
+    called = mine.call_count
+    await queue_one(worker)
+    await pump_all(worker, "urgent")
+    assert mine.call_count == called + 1
+
+
+async def test_nothing_but_refusals_is_a_failure(
+    worker: HandWorker, router: respx.MockRouter, first: UUID, second: UUID
+) -> None:
+    at(router, answer=refused(GATEWAY))
+    at(router, "second")
+    await queue_campaign(worker, [make_msisdn(number) for number in range(70)])
+    await pump_all(worker)
+    await health(worker)
+    assert (await state_of(worker, first)).health == "open"
+    assert await statuses(worker.engine) == {"submitted": 70}
+
+
+async def test_slow_one_comes_last_and_where_all_are_slow_nothing_changes(
+    worker: HandWorker, router: respx.MockRouter, first: UUID, second: UUID, by_hand: HandClock
+) -> None:
+    mine, other_ = at(router), at(router, "second")
+    for _ in range(20):
+        worker.healths.hear(first, [Accepted()], seconds=worker.limits.deadline * 0.8)
+    await health(worker)
+    assert (await state_of(worker, first)).health == "slow"
+    await queue_campaign(worker, NUMBERS[:2])
+    await pump_all(worker)
+    assert (mine.call_count, other_.call_count) == (0, 2)
+    for _ in range(20):
+        worker.healths.hear(second, [Accepted()], seconds=worker.limits.deadline * 0.8)
+    await health(worker)
+    await queue_campaign(worker, NUMBERS[2:4])
+    await pump_all(worker)
+    assert (mine.call_count, other_.call_count) == (2, 2)
+    await by_hand.advance(seconds=SLOW_REST_SECONDS)
+    await health(worker)
+    assert (await state_of(worker, first)).health == (await state_of(worker, second)).health == "ok"
+
+
+async def test_withdrawn_one_stays_withdrawn(worker: HandWorker, router: respx.MockRouter, first: UUID) -> None:
+    async with worker.transaction() as tx:
+        await tx.execute(update(Gateway).values(health="withdrawn"))
+    for _ in range(50):
+        worker.healths.hear(first, [Accepted()], seconds=100)
+    await health(worker)
+    assert (await state_of(worker, first)).health == "withdrawn"
+    assert await history(worker) == []
+
+
+# --- a gateway that asks for time
+
+
+async def test_throttled_campaign_waits_for_its_gateway(
+    worker: HandWorker, other: HandWorker, router: respx.MockRouter, first: UUID, second: UUID, by_hand: HandClock
+) -> None:
+    """Not a second too early, in no dispatcher; and nothing falls to the second gateway."""
+    mine = at(router, answer=in_turn(refused(THROTTLED, status=429, Retry_After="20"), taken))
+    other_ = at(router, "second")
+    await queue_campaign(worker, NUMBERS[:6])
+    async with worker.transaction() as tx:
+        rows = (await tx.execute(select(Message.id))).all()
+    assert len(rows) == 6
+    await pump_once(worker, slots=1)
+    assert (await state_of(worker, first)).resting_until is not None
+    await pump_all(worker)
+    await pump_all(other)
+    assert mine.call_count == 1
+    await by_hand.advance(seconds=19)
+    await pump_all(worker)
+    await pump_all(other)
+    assert (mine.call_count, other_.call_count) == (1, 0)
+    await by_hand.advance(seconds=3)
+    await pump_all(other)
+    await pump_all(worker)
+    assert (mine.call_count, other_.call_count) == (7, 0)
+    assert await statuses(worker.engine) == {"submitted": 6}
+    await check_tallies(worker.engine)
+
+
+async def test_throttled_for_long_goes_on_through_the_second(
+    worker: HandWorker, router: respx.MockRouter, first: UUID, second: UUID
+) -> None:
+    mine = at(router, answer=refused(THROTTLED, status=429, Retry_After="600"))
+    other_ = at(router, "second")
+    await queue_campaign(worker, NUMBERS[:20])
+    await pump_once(worker, slots=1)
+    await pump_all(worker)
+    assert (mine.call_count, other_.call_count) == (1, 20)
+
+
+async def test_urgent_does_not_wait_for_a_throttled_gateway(
+    worker: HandWorker, router: respx.MockRouter, first: UUID, second: UUID
+) -> None:
+    mine, other_ = at(router, answer=refused(THROTTLED, status=429)), at(router, "second")
+    for _ in range(3):
+        await queue_one(worker)
+        await pump_all(worker, "urgent")
+    assert (mine.call_count, other_.call_count) == (1, 3)
+
+
+async def test_many_that_are_throttled_at_once_are_one_rest(
+    worker: HandWorker, router: respx.MockRouter, first: UUID, by_hand: HandClock
+) -> None:
+    at(router, answer=refused(THROTTLED, status=429))
+    await queue_campaign(worker, NUMBERS[:8])
+    await pump_once(worker)
+    row = await state_of(worker, first)
+    assert (row.resting_until - worker.now()).total_seconds() == pytest.approx(1.0, abs=0.1)
+    async with begin(worker.engine) as tx:
+        late = (await tx.execute(select(Message.not_before))).scalars().all()
+    assert all(0.9 <= (one - worker.now()).total_seconds() <= 2.1 for one in late)
+    assert await statuses(worker.engine) == {"queued": 8}
+    await asyncio.sleep(0)
+    assert (await message_of(worker.engine, (await _ids(worker))[0])).status is Status.QUEUED
+
+
+async def _ids(worker: HandWorker) -> list[UUID]:
+    async with begin(worker.engine) as tx:
+        return list((await tx.execute(select(Message.id))).scalars())

@@ -1,0 +1,394 @@
+"""Pace: all dispatchers together keep a gateway's limits, with Redis and without, and nothing is lost by it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from time import monotonic
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+import respx
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from redis import Redis as BlockingRedis
+from sqlalchemy import select, update
+
+from deploy.local.servers import Valkey
+from dispatcher.choice import choose, room
+from dispatcher.due import due
+from dispatcher.pace import _SCRIPT, CREDIT_SECONDS, Meter, Paces, Slice
+from dispatcher.pump import Pump
+from dispatcher.worker import keep_book, leave
+from shared.db import begin
+from shared.domain.message import Status
+from shared.domain.pace import AHEAD_SECONDS, BURST_SECONDS, Bucket, Pace
+from shared.models import Gateway
+from tests.dispatcher.answers import at, taken
+from tests.factories import make_campaign, make_gateway, make_message, make_msisdn
+from tests.stages import check_tallies, expand_all, message_of, pump_all, pump_once, statuses
+from tests.worlds import HandWorker
+
+NUMBERS = [make_msisdn(number) for number in range(12)]
+MICRO = 1_000_000
+LIFE = 15 * MICRO
+NOWHERE = "redis://127.0.0.1:1/0"
+
+
+class Account:
+    """The script's account of one gateway, asked at times of our own."""
+
+    def __init__(self, valkey: Valkey) -> None:
+        self.redis = BlockingRedis.from_url(valkey.url)
+        self.script = self.redis.register_script(_SCRIPT)
+        self.key = f"lapwing:pace:{{{uuid4()}}}"
+
+    def ask(
+        self, name: str = "one", *, rate: float = 0, segments: int = 0, ahead: int = 0, now: int, **requests: int
+    ) -> Slice:
+        keys = [f"{self.key}:{part}" for part in ("due", "alive", "held", "hungry")]
+        most, wanted, used = (requests.get(part, 0) for part in ("most", "wanted", "used"))
+        burst = round(BURST_SECONDS * MICRO)
+        told: Any = self.script(keys, [name, rate, segments, ahead, most, wanted, used, burst, LIFE, now])
+        return Slice(told[0], told[1], told[2], told[3] / MICRO)
+
+
+@pytest.fixture
+def account(valkey: Valkey) -> Any:
+    account = Account(valkey)
+    yield account
+    account.redis.close()
+
+
+# --- the account in Redis
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    rate=st.sampled_from([0.5, 1.0, 8.0, 64.0, 1024.0]),
+    asked=st.lists(st.tuples(st.integers(0, 2_000), st.integers(0, 200), st.booleans()), max_size=20),
+)
+def test_script_keeps_the_law(valkey: Valkey, rate: float, asked: list[tuple[int, int, bool]]) -> None:
+    """What the script grants is what the law grants; a microsecond of rounding may move one segment."""
+    account = Account(valkey)
+    bucket, now = Bucket(rate), 1_700_000_000 * MICRO
+    by_script = by_law = 0
+    for pause, wanted, urgent in asked:
+        now += pause * 1_000
+        ahead = AHEAD_SECONDS if urgent else 0.0
+        by_script += account.ask(rate=rate, segments=wanted, ahead=round(ahead * MICRO), now=now).segments
+        by_law += bucket.take(wanted, now=now / MICRO, ahead=ahead)
+        assert abs(by_script - by_law) <= 1
+    account.redis.close()
+
+
+def test_two_dispatchers_together_keep_the_pace(account: Account) -> None:
+    """Each asks for as much as it can get, fifty times a second: 2 % over any ten seconds."""
+    start = 1_700_000_000 * MICRO
+    granted: list[tuple[int, int]] = []
+    for turn in range(50 * 30):
+        now = start + turn * 20_000
+        granted += [(now, account.ask(name, rate=100, segments=10, now=now).segments) for name in ("one", "two")]
+    for first in range(20):
+        begin_ = start + first * MICRO
+        sent = sum(count for at_, count in granted if begin_ <= at_ < begin_ + 10 * MICRO)
+        assert 980 <= sent <= 1020
+
+
+def test_requests_are_shared_out(account: Account) -> None:
+    now = 1_700_000_000 * MICRO
+
+    def ask(name: str, wanted: int, used: int = 0, after: int = 0) -> int:
+        return account.ask(name, most=10, wanted=wanted, used=used, now=now + after).requests
+
+    assert ask("one", 10) == 10
+    assert ask("two", 10) == 0  # and says that it is hungry
+    assert ask("one", 10, used=8) == 8  # keeps what is on its way, and begins nothing
+    assert ask("two", 10) == 2
+    assert ask("one", 10, used=3) == 5  # its half
+    assert ask("two", 10, used=2) == 5
+    assert ask("two", 0, used=0) == 0  # idle
+    assert account.ask("two", most=10, now=now + LIFE - 1).live == 2
+    assert ask("three", 10, after=2 * LIFE) == 10  # the others are gone, and what they held is free
+
+
+async def test_in_flight_is_given_back_by_who_died(account: Account) -> None:
+    now = 1_700_000_000 * MICRO
+    assert account.ask("dead", most=4, wanted=4, used=4, now=now).requests == 4
+    assert account.ask("alive", most=4, wanted=4, now=now + LIFE - 1).requests == 0
+    assert account.ask("alive", most=4, wanted=4, now=now + LIFE + 1).requests == 4
+
+
+# --- one process's meters
+
+
+@pytest.fixture
+async def paces(valkey: Valkey) -> AsyncIterator[Paces]:
+    paces = Paces(valkey.url, name="one", life=15, ring=lambda lane: None)
+    yield paces
+    await paces.aclose()
+
+
+async def until(condition: Any) -> None:
+    async with asyncio.timeout(30):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def test_meter_is_filled_when_it_is_asked(paces: Paces) -> None:
+    meter = paces.meter(uuid4(), Pace(100.0), largest_batch=1)
+    assert meter.room("bulk") == 0
+    assert not meter.take("bulk", 1)
+    await until(lambda: meter.room("bulk"))
+    assert meter.take("bulk", 1)
+
+
+async def test_urgent_takes_ahead_of_the_slice() -> None:
+    meter = Meter(Pace(1000.0))
+    assert meter.room("bulk") == 0
+    room_ = meter.room("urgent")
+    assert room_ is not None
+    assert 0 < room_ <= 1000 * AHEAD_SECONDS
+    taken_ = 0
+    while meter.take("urgent", 1):
+        taken_ += 1
+    assert taken_ == 1000 * AHEAD_SECONDS
+    assert meter.wants() == meter.slice + taken_  # it is paid back
+
+
+async def test_long_messages_count_by_segments() -> None:
+    meter = Meter(Pace(100.0))
+    meter.draw(Slice(10, 0, 1, 0.0))
+    for _ in range(4):
+        assert meter.take("bulk", 3)
+    assert not meter.take("bulk", 3)
+    assert meter.credit == -2
+
+
+async def test_old_credit_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    meter = Meter(Pace(100.0))
+    meter.draw(Slice(5, 0, 1, 0.0))
+    later = monotonic() + CREDIT_SECONDS + 0.01
+    monkeypatch.setattr("dispatcher.pace.monotonic", lambda: later)
+    assert meter.room("bulk") == 0
+
+
+async def test_requests_in_flight_are_bounded_and_some_kept_for_urgent() -> None:
+    meter = Meter(Pace(None, 3), largest_batch=2)
+    meter.draw(Slice(0, 3, 1, 0.0))
+    assert meter.room("bulk") == 4  # two requests of two messages; the third is for urgent ones
+    assert meter.room("urgent") == 6
+    assert all(meter.take("bulk", 1) for _ in range(4))
+    assert not meter.take("bulk", 1)
+    soon = monotonic() + 30
+    async with meter.request("bulk", 2, start_by=soon) as one, meter.request("bulk", 2, start_by=soon) as two:
+        assert one
+        assert two
+        assert meter.room("bulk") == 0
+        assert meter.room("urgent") == 2
+        async with meter.request("bulk", 0, start_by=monotonic()) as three:
+            assert not three  # there was none free in time
+    assert meter.used == 0
+    assert meter.room("bulk") == 4
+
+
+async def test_request_waits_for_one_that_ends() -> None:
+    meter = Meter(Pace(None, 1))
+    meter.draw(Slice(0, 1, 1, 0.0))
+    soon = monotonic() + 30
+    async with asyncio.timeout(30):
+        async with meter.request("bulk", 0, start_by=soon):
+            waiting = asyncio.create_task(meter.request("bulk", 0, start_by=soon).__aenter__())
+            await asyncio.sleep(0)
+            assert not waiting.done()
+        assert await waiting
+
+
+@pytest.mark.parametrize("url", [None, NOWHERE], ids=["none", "away"])
+async def test_without_redis_each_keeps_to_its_share(url: str | None) -> None:
+    paces = Paces(url, name="one", life=15, ring=lambda lane: None)
+    paces.dispatchers = 4
+    try:
+        gateway_id = uuid4()
+        meter = paces.meter(gateway_id, Pace(1000.0, 8), largest_batch=1)
+        meter.ask("bulk")
+        await until(lambda: meter.requests)
+        assert meter.requests == 2
+        assert paces._alone[gateway_id].rate == 250
+    finally:
+        await paces.aclose()
+
+
+async def test_redis_that_dies_and_comes_back(tmp_path: Path) -> None:
+    valkey = Valkey(tmp_path / "valkey")
+    valkey.start()
+    paces = Paces(valkey.url, name="one", life=3, ring=lambda lane: None)
+    try:
+        meter = paces.meter(uuid4(), Pace(None, 8), largest_batch=1)
+        paces.dispatchers = 2
+        meter.ask("bulk")
+        await until(lambda: meter.requests == 8)
+        valkey.kill()
+        meter.ask("bulk")
+        await until(lambda: meter.requests == 4)
+        valkey.start()
+
+        def asks_and_has_all() -> bool:
+            meter.ask("bulk")
+            return meter.requests == 8
+
+        await until(asks_and_has_all)
+    finally:
+        await paces.aclose()
+        valkey.stop()
+
+
+async def test_another_pace_is_another_account_of_the_same_requests(paces: Paces) -> None:
+    gateway_id = uuid4()
+    meter = paces.meter(gateway_id, Pace(100.0), largest_batch=1)
+    meter.credit = 3.0
+    assert paces.meter(gateway_id, Pace(1.0), largest_batch=1) is meter
+    assert meter.credit == 0.0
+    await paces.keep_only([])
+    assert paces.meter(gateway_id, Pace(1.0), largest_batch=1) is not meter
+
+
+# --- on the path
+
+
+@pytest.fixture
+async def first(worker: HandWorker) -> UUID:
+    async with worker.transaction() as tx:
+        return await make_gateway(tx, worker.sealer, "first")
+
+
+async def set_pace(worker: HandWorker, **pace: Any) -> None:
+    async with worker.transaction() as tx:
+        await tx.execute(update(Gateway).values(pace=pace))
+        await worker.book.read(tx)
+
+
+async def queue_campaign(worker: HandWorker, msisdns: list[str] = NUMBERS, **over: Any) -> None:
+    async with worker.transaction() as tx:
+        await make_campaign(tx, msisdns, now=worker.now(), **over)
+    await due(worker)
+    await expand_all(worker)
+
+
+async def test_what_has_no_room_goes_back_unspent(worker: HandWorker, router: respx.MockRouter, first: UUID) -> None:
+    """Claimed beyond the pace: back in the queue, in order, with no attempt and right numbers."""
+    route = at(router)
+    await set_pace(worker, segments_per_second=2)
+    await queue_campaign(worker, NUMBERS[:4])
+    await pump_once(worker)
+    assert not route.called
+    assert await statuses(worker.engine) == {"queued": 4}
+    await check_tallies(worker.engine)
+    async with begin(worker.engine) as tx:
+        rows = (await tx.execute(select(Gateway.id))).all()
+    assert len(rows) == 1
+
+
+async def test_campaign_at_a_pace(worker: HandWorker, router: respx.MockRouter, first: UUID) -> None:
+    """Never faster than the pace, and to the end."""
+    started: list[float] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        started.append(monotonic())
+        return taken(request)
+
+    at(router, answer=answer)
+    await set_pace(worker, segments_per_second=20)
+    await queue_campaign(worker)
+    running = asyncio.create_task(Pump(worker, "bulk").run())
+    await until(lambda: len(started) == len(NUMBERS))
+    worker.stop()
+    await running
+    assert await statuses(worker.engine) == {"submitted": len(NUMBERS)}
+    # A busy machine makes it slower, and never faster: all but a first handful wait for their time.
+    assert started[-1] - started[0] >= (len(NUMBERS) - 3) / 20 - 0.1
+    await check_tallies(worker.engine)
+
+
+async def test_one_request_at_a_time(worker: HandWorker, router: respx.MockRouter, first: UUID) -> None:
+    under_way = most = count = 0
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal under_way, most, count
+        under_way, count = under_way + 1, count + 1
+        most = max(most, under_way)
+        await asyncio.sleep(0.01)
+        under_way -= 1
+        return taken(request)
+
+    at(router, answer=answer)
+    await set_pace(worker, in_flight=1)
+    await queue_campaign(worker, NUMBERS[:6])
+    running = asyncio.create_task(Pump(worker, "bulk").run())
+    await until(lambda: count == 6)
+    worker.stop()
+    await running
+    assert most == 1
+    assert await statuses(worker.engine) == {"submitted": 6}
+
+
+async def test_password_does_not_wait_for_a_campaign_at_the_same_gateway(
+    worker: HandWorker, router: respx.MockRouter, first: UUID
+) -> None:
+    at(router)
+    await set_pace(worker, segments_per_second=1)
+    await queue_campaign(worker)
+    await pump_once(worker)  # the campaign has taken what there was
+    async with worker.transaction() as tx:
+        message_id = await make_message(tx, worker.pepper, now=worker.now())
+    await pump_once(worker, "urgent")
+    assert (await message_of(worker.engine, message_id)).status is Status.SUBMITTED
+
+
+async def test_claim_that_fails_gives_its_room_back(
+    worker: HandWorker, router: respx.MockRouter, first: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at(router)
+    await set_pace(worker, in_flight=4)
+    await queue_campaign(worker, NUMBERS[:2])
+    route = worker.book.route_to(first)
+    assert route is not None
+    assert route.pace is not None
+    meter = worker.paces.meter(first, route.pace, largest_batch=1)
+    meter.draw(Slice(0, 4, 1, 0.0))
+
+    def fail(name: str) -> None:
+        if name == "before_claim_commit":
+            raise RuntimeError("the commit failed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("dispatcher.failpoints.hit", fail)
+        with pytest.raises(RuntimeError):
+            await pump_once(worker)
+    assert meter._taken == 0
+    assert await pump_all(worker) == 2
+
+
+async def test_room_is_known_before_a_claim(worker: HandWorker, first: UUID) -> None:
+    assert room(worker, "bulk") is None  # nothing has been read yet
+    await set_pace(worker, segments_per_second=100)
+    assert room(worker, "bulk") == 0
+    async with worker.transaction() as tx:
+        await make_gateway(tx, worker.sealer, "second", priority=2)
+        await worker.book.read(tx)
+    assert room(worker, "bulk") is None  # the other one has no pace
+    assert choose(worker, "bulk", []).intents == []
+
+
+async def test_dispatchers_count_each_other(worker: HandWorker, another: Any) -> None:
+    other = another()
+    await keep_book(worker)
+    assert worker.paces.dispatchers == 1
+    await keep_book(other)
+    await keep_book(worker)
+    assert worker.paces.dispatchers == other.paces.dispatchers == 2
+    await leave(other)
+    await keep_book(worker)
+    assert worker.paces.dispatchers == 1
+    await other.aclose()
