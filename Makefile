@@ -55,7 +55,10 @@ fmt: .venv/dev ## format the code, and mend what ruff can
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format --quiet .
 
-.PHONY: fmt bench chaos lock revision clean
+.PHONY: fmt docs bench chaos lock revision clean
+docs: .venv/dev ## write the pages that are made of the code: docs/problems.md
+	@$(RUN) -m api.catalogue > docs/problems.md.new && mv docs/problems.md.new docs/problems.md
+
 bench: .venv/dev ## figures and ratios; N=20000 messages
 	@$(RUN) -m proof.bench --messages $(N)
 

@@ -11,7 +11,7 @@ import uvicorn
 from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-from api import health, metrics, problem_pages
+from api import health, metrics, postman, problem_pages
 from api.api_keys import routes as api_keys
 from api.audit import routes as audit
 from api.callbacks import routes as callbacks
@@ -114,7 +114,7 @@ def create_app(resources: Resources) -> FastAPI:
             router, prefix="/v1", max_body_size=JSON_LIMIT, dependencies=[Depends(only_known_parameters)]
         )
     app.include_router(callbacks.router, max_body_size=CALLBACK_LIMIT)
-    for router in (problem_pages.router, health.router, metrics.router):
+    for router in (problem_pages.router, health.router, metrics.router, postman.router):
         app.include_router(router, max_body_size=JSON_LIMIT)
     add_handlers(app)
     add_docs(app)

@@ -8,6 +8,7 @@ from fastapi.openapi.utils import get_openapi
 from api.examples import add_examples, unpack_examples
 from api.problems import IdempotencyKeyBusy, IdempotencyKeyReused, Problem, problems
 from api.rate_limits import RateLimitReached
+from api.schema_names import rename_schemas
 from api.security import AddressNotAllowed, KeyExpired, KeyRevoked, MalformedKey, MissingScope
 
 TITLE: Final = "Lapwing"
@@ -93,7 +94,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
                 add_examples(item[method], schemas)
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
-    return document
+    return rename_schemas(document)
 
 
 def _add_shared_problems(path: str, operation: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 
 from api.examples import shown
-from api.problems import IdempotencyKeyReused, known_kinds, meaning_of, problems, status_of, title_of
+from api.problems import IdempotencyKeyReused, known_kinds, meaning_of, problems, remedy_of, status_of, title_of
 from api.schemas import Out
 from shared.errors import NotFound
 
@@ -19,6 +19,7 @@ class ProblemKind(Out):
             "title": "Idempotency key reused",
             "status": 422,
             "meaning": meaning_of(IdempotencyKeyReused),
+            "remedy": remedy_of(IdempotencyKeyReused),
         }
     )
 
@@ -26,6 +27,7 @@ class ProblemKind(Out):
     title: str
     status: int
     meaning: str
+    remedy: str
 
 
 @router.get("")
@@ -46,4 +48,10 @@ async def read_problem_kind(
 
 def _shown(slug: str) -> ProblemKind:
     kind = known_kinds()[slug]
-    return ProblemKind(type=f"/problems/{slug}", title=title_of(kind), status=status_of(kind), meaning=meaning_of(kind))
+    return ProblemKind(
+        type=f"/problems/{slug}",
+        title=title_of(kind),
+        status=status_of(kind),
+        meaning=meaning_of(kind),
+        remedy=remedy_of(kind),
+    )

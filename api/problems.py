@@ -7,7 +7,7 @@ parameter, `{contact_id}` for one in the path and `Idempotency-Key:` for a heade
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from pydantic import Field
 
@@ -22,43 +22,65 @@ MEDIA_TYPE: Final = "application/problem+json"
 class MalformedJson(ServiceError):
     """The body is not JSON that can be read."""
 
+    remedy: ClassVar[str] = "Mend the JSON where `detail` points; a JSON library writes it right."
+
 
 class MethodNotAllowed(ServiceError):
     """The path is known, but not with this method."""
+
+    remedy: ClassVar[str] = "Use one of the methods that the `Allow` header names."
 
 
 class UnreadableBody(ServiceError):
     """The body cannot be read in the form that it claims to have."""
 
+    remedy: ClassVar[str] = "Send the body in the form that its `Content-Type` says."
+
 
 class ContentTooLarge(ServiceError):
     """The body is larger than this path takes."""
+
+    remedy: ClassVar[str] = "Send less at once: split the list, or the file."
 
 
 class RequestTimeout(ServiceError):
     """The request came too slowly: its body stopped on the way. Send it again."""
 
+    remedy: ClassVar[str] = "Send it again, over a better line; with the same `Idempotency-Key` nothing happens twice."
+
 
 class HeadersTooLarge(ServiceError):
     """The headers or the address of the request are larger than any that are meant. Leave out what is not needed."""
+
+    remedy: ClassVar[str] = "Leave out headers, cookies or parameters that are not needed."
 
 
 class UnsupportedMediaType(ServiceError):
     """The body is not in the form that this path reads."""
 
+    remedy: ClassVar[str] = "Send the `Content-Type` that `detail` names."
+
 
 class IdempotencyKeyReused(errors.Invalid):
     """The key was used before, with another body: it stands for that request alone."""
 
+    remedy: ClassVar[str] = "Take a new key for a new request; repeat the old request word for word to see its answer."
+
 
 class IdempotencyKeyBusy(errors.Conflict):
     """The first request with this key is still at work; its answer will be had by asking again."""
+
+    remedy: ClassVar[str] = "Send the same again after `Retry-After`: it is answered as the first one was."
 
     retry_after: Final = 1.0
 
 
 class InternalError(ServiceError):
     """Something went wrong here that is not the request's doing. It was written down under the request id."""
+
+    remedy: ClassVar[str] = (
+        "Tell whoever runs this the `request_id`. A request with an `Idempotency-Key` may be sent again."
+    )
 
 
 # The nearest class above an error decides; a subclass needs a line only where its parent's is wrong.
@@ -120,6 +142,10 @@ def title_of(kind: type[ServiceError]) -> str:
 
 def meaning_of(kind: type[ServiceError]) -> str:
     return " ".join((kind.__doc__ or title_of(kind)).split())
+
+
+def remedy_of(kind: type[ServiceError]) -> str:
+    return kind.remedy
 
 
 def document_of(

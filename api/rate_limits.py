@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 class RateLimitReached(LimitReached):
-    """The key has made as many requests as it may. Wait as long as `Retry-After` says, and spread requests evenly."""
+    """The key has made as many requests as it may in a minute."""
 
 
 @dataclass(frozen=True, slots=True)

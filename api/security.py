@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -39,23 +39,37 @@ _LONGEST_HEADER: Final = 512
 
 
 class MalformedKey(Unauthenticated):
-    """What was sent as an API key cannot be one: it is cut short, or a character of it is wrong. Copy it again."""
+    """What was sent as an API key cannot be one: it is cut short, or a character of it is wrong."""
+
+    remedy: ClassVar[str] = "Copy the whole key again from where it is kept, from `lw_` to its last character."
 
 
 class KeyRevoked(Unauthenticated):
-    """The key was revoked. Take its successor, or ask an administrator for a new one."""
+    """The key was revoked, for good."""
+
+    remedy: ClassVar[str] = (
+        "Take its successor, or ask an administrator for a new one; a revoked key never works again."
+    )
 
 
 class KeyExpired(Unauthenticated):
-    """The key has reached its end. Take its successor, or ask an administrator for a new one."""
+    """The key has reached its end."""
+
+    remedy: ClassVar[str] = "Take its successor, or ask an administrator for a new one or a later end."
 
 
 class AddressNotAllowed(Forbidden):
-    """The key is in order, but not from this address. Call from one of its networks, or have its `networks` changed."""
+    """The key is in order, but may not be used from this address."""
+
+    remedy: ClassVar[str] = (
+        "Call from one of the key's networks, or have its `networks` changed; `detail` names the address."
+    )
 
 
 class MissingScope(Forbidden):
     """The key is known, but it lacks the scope that this needs."""
+
+    remedy: ClassVar[str] = "Use a key with the scope that `detail` names; `GET /v1/me` tells which yours has."
 
     def __init__(self, scope: Scope) -> None:
         super().__init__(f"This needs a key with the scope `{scope}`.")

@@ -5,7 +5,7 @@ A subclass's docstring is the meaning of the problem; `detail` is the sentence f
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,9 @@ class FieldError:
 class ServiceError(Exception):
     """Something the caller can understand and act on."""
 
+    # What to do about any of its kind; the nearest parent's counts.
+    remedy: ClassVar[str] = "Read `detail`: it says what to do about this one."
+
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
         self.detail = detail
@@ -26,6 +29,8 @@ class ServiceError(Exception):
 
 class Invalid(ServiceError):
     """The request is well-formed, but a value in it cannot be used."""
+
+    remedy: ClassVar[str] = "Mend what `errors` names and send the request again; nothing was done."
 
     def __init__(self, detail: str, *, pointer: str | None = None, errors: Sequence[FieldError] = ()) -> None:
         super().__init__(detail)
@@ -39,21 +44,37 @@ class Invalid(ServiceError):
 class NotFound(ServiceError):
     """There is nothing here under that id."""
 
+    remedy: ClassVar[str] = (
+        "Check the id: it may be of another deployment, or the thing was deleted. Lists show what there is."
+    )
+
 
 class Conflict(ServiceError):
     """The thing is not in a state that allows this."""
+
+    remedy: ClassVar[str] = (
+        "Look at the thing as it is now; `detail` says what it would take. Repeating alone does not help."
+    )
 
 
 class Unauthenticated(ServiceError):
     """The request carries no key that is known here."""
 
+    remedy: ClassVar[str] = (
+        "Send a good key: `Authorization: Bearer lw_...`. An administrator makes one with `POST /v1/api-keys`."
+    )
+
 
 class Forbidden(ServiceError):
     """The key is known, but its scopes do not reach this far."""
 
+    remedy: ClassVar[str] = "Use a key that may do this; `GET /v1/me` tells what yours may. Repeating does not help."
+
 
 class LimitReached(ServiceError):
     """Too much at once; wait for as long as the answer says."""
+
+    remedy: ClassVar[str] = "Wait as many seconds as `Retry-After` says, then send it again."
 
     def __init__(self, detail: str, *, retry_after: float) -> None:
         super().__init__(detail)
@@ -62,3 +83,5 @@ class LimitReached(ServiceError):
 
 class Unavailable(ServiceError):
     """A part that this needs is away for the moment; the request may be repeated."""
+
+    remedy: ClassVar[str] = "Send it again after `Retry-After`, with the same `Idempotency-Key`: nothing happens twice."

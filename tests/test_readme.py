@@ -3,24 +3,20 @@
 import os
 import re
 import shutil
-import signal
 import subprocess
-import sys
-import tempfile
-import time
 import tomllib
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from shared.domain import campaign, message
+from tests.served import Service, service
+
+__all__ = ["service"]
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("[a-z]*/**/*.md")})
-READY_SECONDS = 90.0
 # A refusal has to fail the example, as a reader would take it for a failure.
 PREAMBLE = 'set -euo pipefail\ncurl() { command curl --fail-with-body --max-time 30 "$@"; }\n'
 
@@ -33,54 +29,6 @@ def blocks(language: str, text: str = README) -> list[str]:
 def examples() -> list[str]:
     """Every shell block that calls the service, in order."""
     return [block for block in blocks("bash") if "curl " in block]
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    url: str
-    key: str
-
-
-@pytest.fixture
-def service() -> Iterator[Service]:
-    """`make run` as a stranger starts it: an empty state directory, any free port."""
-    home = Path(tempfile.mkdtemp(prefix="lapwing-readme-"))
-    said = home / "said"
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("LAPWING_")}
-    with said.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "deploy.local.run"],
-            cwd=ROOT,
-            env={**inherited, "LAPWING_STATE_DIR": str(home / "state"), "LAPWING_PORT": "0"},
-            stdout=out,
-            stderr=out,
-        )
-    try:
-        yield _await_ready(process, said)
-    finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            code = process.wait(60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            raise
-        finally:
-            shutil.rmtree(home, ignore_errors=True)
-    assert code == 0
-
-
-def _await_ready(process: subprocess.Popen[bytes], said: Path) -> Service:
-    give_up = time.monotonic() + READY_SECONDS
-    while True:
-        text = said.read_text()
-        url = re.search(r"Lapwing is ready: (\S+)/docs", text)
-        key = re.search(r"Admin key, shown this once: (\S+)", text)
-        if url and key:
-            return Service(url[1], key[1])
-        assert process.poll() is None, text
-        assert time.monotonic() < give_up, text
-        time.sleep(0.05)
 
 
 @pytest.mark.skipif(not (shutil.which("curl") and shutil.which("jq")), reason="the examples need curl and jq")

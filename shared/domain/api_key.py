@@ -10,11 +10,11 @@ LONGEST_OVERLAP: Final = timedelta(days=90)
 
 
 class KeyNotLive(Conflict):
-    """The key was revoked or has expired; nothing can be made of it. Make a new one."""
+    """The key was revoked or has expired; nothing can be made of it."""
 
 
 class KeyRotated(Conflict):
-    """The key has a successor already: two keys live at a time, not three. Rotate the successor, or revoke it first."""
+    """The key has a successor already: two keys live at a time, not three."""
 
 
 def check_live(*, expires_at: datetime | None, revoked_at: datetime | None, now: datetime) -> None:
