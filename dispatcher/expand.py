@@ -7,12 +7,11 @@ instead of doubling; memory is one slice, however large the audience.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Any, Final, TypeVar
-from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,8 +19,9 @@ from dispatcher import failpoints
 from dispatcher.queries import campaigns, resends
 from dispatcher.queries.campaigns import Recipient, Step
 from dispatcher.queries.tallies import Moves, write_tallies
+from dispatcher.reach import ANYBODY, Fate, Reach, reach_of
 from dispatcher.worker import Worker
-from shared.domain.message import MAX_SEGMENTS, PRIORITY_OF, Kind, SkipReason, Status
+from shared.domain.message import PRIORITY_OF, Kind, Status
 from shared.domain.segments import Measured, measure
 from shared.domain.template import CAMPAIGN_TAGS, Template, TextTooLong, compile_template
 from shared.ids import derived_uuid7
@@ -30,6 +30,7 @@ from shared.sealing import hash_msisdn
 log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
+Rows = list[tuple[Any, ...]]
 
 # What was rendered ahead is used for so long; a queue may be full for minutes, and then it is rendered again.
 FRESH_SECONDS: Final = 2.0
@@ -70,6 +71,7 @@ async def expand(worker: Worker) -> int:
             step = await campaigns.lock_step(tx, backlog=worker.limits.backlog)
             if step is None:
                 return 0
+            await worker.rules.refresh(tx)
             now = ahead if ahead is not None and ahead.fits(step) else await _make(worker, tx, step, step.expanded)
             following = await beside.enter_async_context(_begun(_make_next(worker, step, now.upto)))
             await campaigns.copy_messages(tx, now.records, resent=step.resend_of is not None)
@@ -96,7 +98,8 @@ async def _begun(coroutine: Coroutine[Any, Any, _T]) -> AsyncIterator[asyncio.Ta
 
 async def _make_next(worker: Worker, step: Step, after: int) -> Slice | None:
     """The slice after this one; none, where there is none or it could not be read: it will be made in its turn."""
-    if after >= step.recipients or step.resend_of is not None:  # who needs one once more is found out in its turn
+    # Who needs one once more, or is below the cap, depends on what became of others meanwhile: it is seen in its turn.
+    if after >= step.recipients or step.resend_of is not None or worker.rules.policy.frequency_cap is not None:
         return None
     try:
         async with worker.transaction() as tx:
@@ -111,14 +114,14 @@ async def _make(worker: Worker, tx: AsyncConnection, step: Step, after: int) -> 
     upto = min(after + worker.limits.expand_slice, step.recipients)
     recipients = await campaigns.list_recipients(tx, step, after=after, upto=upto)
     resend = None if step.resend_of is None else await resends.find_originals(tx, step, recipients)
-    records, moves = await _render(worker, step, recipients, resend)
+    reach = await reach_of(worker, tx, step, recipients, resend)
+    records, moves = await _render(worker, step, recipients, reach)
     return Slice(step, after, upto, records, moves, made_at)
 
 
-async def _render(
-    worker: Worker, step: Step, recipients: Sequence[Recipient], resend: Mapping[str, UUID | None] | None
-) -> tuple[list[tuple[Any, ...]], Moves]:
-    """Rows for COPY. `resend` names whom to send it once more, and the message in whose place; others are skipped."""
+async def _render(worker: Worker, step: Step, recipients: Sequence[Recipient], reach: Reach) -> tuple[Rows, Moves]:
+    """Rows for COPY, in the order of `campaigns.COLUMNS`; of what is sent once more, with what it stands for."""
+    policy, resend = worker.rules.policy, reach.resend
     template = compile_template(step.text, known=CAMPAIGN_TAGS)
     columns = _Columns(worker, step)
     records: list[tuple[Any, ...]] = []
@@ -129,13 +132,13 @@ async def _render(
             await asyncio.sleep(0)
         status, failure, text = _fill(template, step, recipient)
         measured = measure(text)
-        if measured.segments > MAX_SEGMENTS:
+        if measured.segments > policy.max_segments or (policy.max_chars and measured.characters > policy.max_chars):
             status, failure = Status.FAILED, TOO_LONG
-        reason: SkipReason | None = None
-        if resend is not None and recipient.msisdn not in resend:
-            status, failure, reason = Status.SKIPPED, None, SkipReason.DUPLICATE
-        row = columns.row(recipient, status, failure, text, measured)
-        records.append(row if resend is None else (*row, reason, resend.get(recipient.msisdn)))
+        skipped, not_before = reach.of(recipient) if reach.is_limited else ANYBODY
+        if skipped is not None:
+            status, failure = Status.SKIPPED, None
+        row = columns.row(recipient, (status, failure, skipped, not_before), text, measured)
+        records.append(row if resend is None else (*row, resend.get(recipient.msisdn)))
         made[status] += 1
         segments[status] += measured.segments
     moves = Moves()
@@ -172,11 +175,10 @@ class _Columns:
         self._pepper = worker.pepper
         self._material = step.id.bytes
 
-    def row(
-        self, recipient: Recipient, status: Status, failure: str | None, text: str, measured: Measured
-    ) -> tuple[Any, ...]:
+    def row(self, recipient: Recipient, fate: Fate, text: str, measured: Measured) -> tuple[Any, ...]:
         """In the order of `campaigns.COLUMNS`."""
         step, msisdn = self._step, recipient.msisdn
+        status, failure, skip_reason, not_before = fate
         return (
             derived_uuid7(step.expanding_at, position=recipient.position, material=self._material + msisdn.encode()),
             _KIND,
@@ -193,9 +195,10 @@ class _Columns:
             recipient.contact_id,
             recipient.location_id,
             # Not before the step itself began: two clocks may differ, and the database's decides what is due.
-            step.expanding_at,
+            max(step.expanding_at, not_before) if not_before else step.expanding_at,
             step.send_by,
             failure,
+            skip_reason,
             step.created_by,
             self._now,
             self._now,

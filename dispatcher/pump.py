@@ -20,6 +20,7 @@ from dispatcher.pace import Meter
 from dispatcher.queries import claims
 from dispatcher.queries.claims import Claimed
 from dispatcher.queries.tallies import Moves, write_tallies
+from dispatcher.quiet import find_resting
 from dispatcher.settler import Settler
 from dispatcher.worker import Worker
 from shared.adapter import Account
@@ -95,9 +96,10 @@ class Pump:
     async def _claim(self, slots: int) -> int:
         """Claim and start handing over; how many rows were taken, whatever became of them."""
         worker = self.worker
-        if not worker.book.is_fresh:
+        if not (worker.book.is_fresh and worker.rules.is_fresh):
             async with worker.transaction() as tx:
                 await worker.book.read(tx)
+                await worker.rules.read(tx)
         self._waited = False
         if not slots or all(route.shut for route in worker.book.routes):
             await self._expire()
@@ -110,8 +112,9 @@ class Pump:
                 taken = await claims.claim(
                     tx, lane=self.lane, slots=slots, lease=worker.limits.lease, dispatcher=worker.name
                 )
-                choice = choose(worker, self.lane, taken.claimed)
-                await self._intend(tx, choice, taken.moves)
+                awake, resting = await find_resting(worker, tx, taken.claimed)
+                choice = choose(worker, self.lane, awake)
+                await self._intend(tx, choice, resting, taken.moves)
         except BaseException:
             choice.undo(worker)
             raise
@@ -128,12 +131,14 @@ class Pump:
             self._start(batch, account, start_by=start_by, meter=choice.meters.get(account.gateway_id))
         return taken.rows
 
-    async def _intend(self, tx: AsyncConnection, choice: Choice, moves: Moves) -> None:
+    async def _intend(
+        self, tx: AsyncConnection, choice: Choice, resting: Sequence[tuple[Claimed, float]], moves: Moves
+    ) -> None:
         """Write down who is handed to whom, and put the others back: no attempt of them was made."""
         worker = self.worker
         intents = [(one, account.gateway_id) for one, account in choice.intents]
         await claims.insert_intents(tx, intents, dispatcher=worker.name)
-        back = [*choice.waiting, *((one, NO_ROUTE_SECONDS) for one in choice.homeless)]
+        back = [*choice.waiting, *resting, *((one, NO_ROUTE_SECONDS) for one in choice.homeless)]
         await claims.put_back(tx, back, dispatcher=worker.name)
         for one, _ in back:
             moves.add(one.campaign_message_id, was="sending", now="queued", messages=1, segments=one.segments)

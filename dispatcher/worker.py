@@ -21,6 +21,7 @@ from dispatcher.logins import Logins
 from dispatcher.mail_server import MailServer
 from dispatcher.pace import Paces
 from dispatcher.queries.health import be_gone, be_seen
+from dispatcher.rules import Rules
 from dispatcher.transport import Transport
 from shared.clock import utc_now
 from shared.metrics import DispatcherMetrics
@@ -83,6 +84,7 @@ class Worker:
     paces: Paces = field(init=False)
     healths: Healths = field(init=False)
     scripts: Scripts = field(default_factory=Scripts)
+    rules: Rules = field(default_factory=Rules)
     writer: int = field(default_factory=lambda: random.randrange(WRITER_SLOTS))  # noqa: S311 - spreads rows
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     bells: defaultdict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
@@ -130,9 +132,10 @@ class Worker:
 
 
 async def keep_book(worker: Worker) -> int:
-    """Read the gateways anew, beside the path, so that the pump finds them fresh."""
+    """Read the gateways and the rules anew, beside the path, so that the pump finds them fresh."""
     async with worker.transaction() as tx:
         await worker.book.read(tx)
+        await worker.rules.read(tx)
         worker.paces.dispatchers = await be_seen(tx, name=worker.name)
     await worker.paces.keep_only([route.gateway_id for route in worker.book.routes if route.pace])
     return 0

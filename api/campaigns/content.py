@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.campaigns import queries
+from api.campaigns.schemas import CampaignIn, CampaignPatch
 from api.campaigns.times import Times, check_times
 from api.campaigns.wording import Worded
 from api.regions import region_of
@@ -66,6 +67,11 @@ def step_rows(campaign_id: UUID, steps: Sequence[Worded]) -> list[dict[str, Any]
         }
         for place, step in enumerate(steps, start=1)
     ]
+
+
+def quiet_hours_of(wanted: CampaignIn | CampaignPatch) -> list[dict[str, Any]] | None:
+    """The campaign's own windows as they are stored; none is nothing."""
+    return [window.model_dump() for window in wanted.quiet_hours or ()] or None
 
 
 def starts_at(steps: Sequence[Any]) -> datetime | None:

@@ -42,6 +42,7 @@ _HEAD: Final[dict[str, Any]] = {
 }
 DRAFT: Final[dict[str, Any]] = _HEAD | {
     "opt_in_acknowledged_at": world.CREATED,
+    "quiet_hours": None,
     "stopped_at": None,
     "released_at": None,
     "resend_of": None,

@@ -72,6 +72,7 @@ async def create_campaign(
             "status": Status.DRAFT,
             "sender_id": sender_id,
             "owner": wanted.owner,
+            "quiet_hours": content.quiet_hours_of(wanted),
             "created_by": caller.id,
             "starts_at": content.starts_at(steps),
             "created_at": now,
@@ -154,10 +155,8 @@ async def change_campaign(  # noqa: PLR0913, PLR0917 - what a route asks for, by
     if wanted.name is not None and wanted.name != campaign.name:
         await _refuse_taken_name(tx, wanted.name)
         values["name"] = wanted.name
-    if "sender_id" in given:
-        values["sender_id"] = sender_id
-    if "owner" in given:
-        values["owner"] = wanted.owner
+    plain = {"sender_id": sender_id, "owner": wanted.owner, "quiet_hours": content.quiet_hours_of(wanted)}
+    values |= {name: value for name, value in plain.items() if name in given}
     if wanted.opt_in_acknowledged is not None:
         values |= _acknowledged(wanted.opt_in_acknowledged, caller.id, now)
     if wanted.messages is not None:

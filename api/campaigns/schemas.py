@@ -1,7 +1,7 @@
 """The shapes of campaigns as clients send and see them."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 from api import example_world as world
 from api.campaigns import examples
 from api.examples import shown
+from api.policy.schemas import QuietWindowIn, QuietWindowOut
 from api.schemas import Body, Out
 from shared.domain.campaign import HeldReason, Status, StepStatus, Which
 from shared.domain.message import SkipReason
@@ -19,6 +20,8 @@ Sort = Literal["-created_at", "created_at", "-start_at", "start_at", "name", "-n
 
 MAX_TARGETS = 10_000
 MAX_STEPS = 20
+
+QUIET: Final = "When its recipients are not disturbed, by their own clocks, beside the quiet hours of the policy."
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Words = Annotated[str, StringConstraints(min_length=1, max_length=1600)]
@@ -58,6 +61,7 @@ class CampaignIn(Body):
     )
     sender_id: str | None = Field(default=None, description="A registered sender, by its value or its id.")
     owner: str | None = Field(default=None, max_length=200)
+    quiet_hours: list[QuietWindowIn] | None = Field(default=None, max_length=14, description=QUIET)
     opt_in_acknowledged: bool = Field(
         default=False, description="Somebody vouches that the recipients agreed to be written to."
     )
@@ -76,6 +80,7 @@ class CampaignPatch(Body):
     default_region: str | None = None
     sender_id: str | None = None
     owner: str | None = Field(default=None, max_length=200)
+    quiet_hours: list[QuietWindowIn] | None = Field(default=None, max_length=14, description=QUIET)
     opt_in_acknowledged: bool | None = None
 
 
@@ -141,6 +146,7 @@ class CampaignOut(Out):
     owner: str | None
     created_by: str | None
     opt_in_acknowledged_at: datetime | None
+    quiet_hours: list[QuietWindowOut] | None
     recipients: int | None = Field(
         description="How many the audience holds once it is frozen, or the campaign stopped or archived; before, null."
     )

@@ -36,6 +36,7 @@ class Step:
     recipients: int
     created_by: str | None
     resend_of: UUID | None
+    quiet_hours: list[dict[str, Any]] | None
 
 
 class Recipient(NamedTuple):
@@ -103,7 +104,7 @@ _BEGIN_STEPS = text("""
 
 _LOCK_STEP = text("""
     SELECT cm.id, cm.campaign_id, c.name, cm.text, c.sender_id, cm.send_by, cm.send_at, cm.expanding_at, cm.expanded,
-           c.recipients, c.created_by, cm.resend_of
+           c.recipients, c.created_by, cm.resend_of, c.quiet_hours
     FROM campaign_messages cm JOIN campaigns c ON c.id = cm.campaign_id
     WHERE cm.status = 'expanding' AND c.status = 'running'
       -- a sequence is read in its order: a message is made when all of the one before it are
@@ -149,12 +150,13 @@ COLUMNS = (
     "not_before",
     "expires_at",
     "failure",
+    "skip_reason",
     "created_by",
     "created_at",
     "status_at",
 )
 
-COLUMNS_OF_RESENT = ("skip_reason", "resend_of")
+COLUMNS_OF_RESENT = ("resend_of",)
 
 # Open means queued or sending; both questions are answered by a partial index.
 _NOTHING_OPEN = """

@@ -36,6 +36,7 @@ class SkipReason(StrEnum):
     EXCLUDED = "excluded"
     FREQUENCY_CAP = "frequency_cap"
     QUOTA = "quota"
+    COUNTRY = "country"  # the policy allows no messages there
 
 
 class Kind(StrEnum):

@@ -5,7 +5,7 @@ counts: a moment is open only if it is open in all. Daylight saving is the zone'
 window at the moment after the gap, and in an hour that is repeated a window holds both times.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -39,7 +39,8 @@ class QuietWindow:
         return {**told, "days": None if self.days == DAYS else list(self.days)}
 
 
-def next_open(windows: Sequence[QuietWindow], zones: Sequence[str], moment: datetime) -> datetime | None:
+@lru_cache(maxsize=16_384)
+def next_open(windows: tuple[QuietWindow, ...], zones: tuple[str, ...], moment: datetime) -> datetime | None:
     """The first moment, this one or later, at which nobody is disturbed; None if there is none in a week."""
     if not windows:
         return moment
@@ -52,9 +53,9 @@ def next_open(windows: Sequence[QuietWindow], zones: Sequence[str], moment: date
     return None
 
 
-def _end_of_quiet(windows: Sequence[QuietWindow], zone: str, moment: datetime) -> datetime:
+def _end_of_quiet(windows: tuple[QuietWindow, ...], zone: str, moment: datetime) -> datetime:
     """When the last of the windows that hold this moment ends; the moment itself if none does."""
-    ends = [end for start, end in _spans(tuple(windows), zone, _day_of(zone, moment)) if start <= moment < end]
+    ends = [end for start, end in _spans(windows, zone, _day_of(zone, moment)) if start <= moment < end]
     return max(ends, default=moment)
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint
 from sqlalchemy import text as sql
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.domain import campaign, message
@@ -35,6 +36,8 @@ class Campaign(Base):
     created_by: Mapped[str | None]
     opt_in_acknowledged_at: Mapped[datetime | None]
     opt_in_acknowledged_by: Mapped[str | None]
+    # its own windows, beside the policy's
+    quiet_hours: Mapped[list[Any] | None] = mapped_column(JSONB(none_as_null=True))
     starts_at: Mapped[datetime | None]  # the earliest send_at; empty means at once
     frozen_at: Mapped[datetime | None]  # when the audience was settled
     recipients: Mapped[int | None]  # how many that were, excluded ones not counted

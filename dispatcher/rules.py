@@ -1,0 +1,76 @@
+"""The policy as this process knows it, with the quiet hours of campaigns that run: read every second, like the book.
+
+It says when a recipient may be disturbed. Nothing here moves a message.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from time import monotonic
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dispatcher.queries.quiet import list_quiet_steps
+from shared.domain.policy import Policy
+from shared.domain.quiet_hours import QuietWindow, next_open
+from shared.domain.zones import zones_of
+from shared.queries.policy import get_policy
+
+FRESH_SECONDS: Final = 1.0
+
+Windows = tuple[QuietWindow, ...]
+
+
+class Rules:
+    """What the operator wants, at most a second old."""
+
+    def __init__(self) -> None:
+        self._read_at = -FRESH_SECONDS
+        self.policy = Policy()
+        self._of_policy: Windows = ()
+        self._of_steps: Mapping[UUID, Windows] = {}
+
+    @property
+    def is_fresh(self) -> bool:
+        return monotonic() - self._read_at < FRESH_SECONDS
+
+    def forget(self) -> None:
+        """Something changed: read again before the next question."""
+        self._read_at = -FRESH_SECONDS
+
+    async def read(self, tx: AsyncConnection) -> None:
+        self.policy = await get_policy(tx)
+        self._of_policy = tuple(self.policy.quiet_hours)
+        self._of_steps = await list_quiet_steps(tx)
+        self._read_at = monotonic()
+
+    async def refresh(self, tx: AsyncConnection) -> Policy:
+        """The policy, read anew if it is old."""
+        if not self.is_fresh:
+            await self.read(tx)
+        return self.policy
+
+    @property
+    def is_quiet_anywhere(self) -> bool:
+        """Whether there is a window at all: without one, nobody's clock matters."""
+        return bool(self._of_policy or self._of_steps)
+
+    def windows_of(self, kind: str, step_id: UUID | None) -> Windows:
+        """The windows that a message has to respect: the policy's for its kind, and its campaign's own."""
+        return self.windows_with(kind, self._of_steps.get(step_id, ()) if step_id is not None else ())
+
+    def windows_with(self, kind: str, own: Windows) -> Windows:
+        common = self._of_policy if kind in self.policy.quiet_hours_kinds else ()
+        return (*common, *own) if own else common
+
+    def opens(self, windows: Windows, recipient: tuple[str, str | None, str | None], now: datetime) -> datetime | None:
+        """When the recipient (number, own zone, location) may be disturbed: now, later, or never."""
+        msisdn, own, location_id = recipient
+        zones = zones_of(
+            msisdn,
+            own=own,
+            location=None if location_id is None else self.policy.location_time_zones.get(location_id),
+            fallback=self.policy.time_zone,
+        )
+        return next_open(windows, zones, now.replace(microsecond=0))
