@@ -11,7 +11,7 @@ from random import uniform
 from uuid import UUID
 
 from dispatcher.breakers import may_probe
-from dispatcher.pace import Meter
+from dispatcher.meter import Meter
 from dispatcher.queries.claims import Claimed
 from dispatcher.worker import Worker
 from shared.adapter import Account
@@ -30,11 +30,11 @@ class Choice:
     meters: dict[UUID, Meter] = field(default_factory=dict)
     trials: set[UUID] = field(default_factory=set)
 
-    def undo(self, worker: Worker) -> None:
+    def undo(self, worker: Worker, lane: str) -> None:
         """The claim came to nothing: what it took of paces and trials is given back."""
-        for _, account in self.intents:
+        for one, account in self.intents:
             if account.gateway_id in self.meters:
-                self.meters[account.gateway_id].forget(1)
+                self.meters[account.gateway_id].forget(lane, one.segments)
         for gateway_id in self.trials:
             worker.healths.end_probe(gateway_id)
 

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher import failpoints
 from dispatcher.choice import Choice, choose, room
 from dispatcher.handover import hand_over, parcels
-from dispatcher.pace import Meter
+from dispatcher.meter import Meter
 from dispatcher.queries import claims
 from dispatcher.queries.claims import Claimed
 from dispatcher.queries.tallies import Moves, write_tallies
@@ -116,7 +116,7 @@ class Pump:
                 choice = choose(worker, self.lane, awake)
                 await self._intend(tx, choice, resting, taken.moves)
         except BaseException:
-            choice.undo(worker)
+            choice.undo(worker, self.lane)
             raise
         self._pace_claims(slots, choice, seconds=monotonic() - begun)
         if choice.intents:
@@ -182,7 +182,7 @@ class Pump:
             if meter is None:
                 settled = await hand_over(self.worker, self.lane, batch, account, start_by)
             else:
-                async with meter.request(self.lane, len(batch), start_by=start_by) as free:
+                async with meter.request(self.lane, [one.segments for one in batch], start_by=start_by) as free:
                     settled = await hand_over(self.worker, self.lane, batch, account, start_by if free else 0.0)
         except Exception:
             # Nothing should bring us here; if something does, the lease tells, and the slots are not lost.

@@ -40,10 +40,10 @@ def add_people(world: World, count: int, *, group: str) -> str:
     return made
 
 
-def quiet_gateway(world: World) -> dict[str, Any]:
+def quiet_gateway(world: World, **changes: Any) -> dict[str, Any]:
     """Replace the world's gateway by one that asks for no receipts: what is measured is the sending alone."""
     world.api.post(f"/v1/gateways/{world.gateway['id']}/disable")
-    return world.add_gateway("quiet", **without_receipts(world))
+    return world.add_gateway("quiet", **without_receipts(world), **changes)
 
 
 def await_book() -> None:

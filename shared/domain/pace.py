@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 
 # Time that nobody used is kept for so long, and no longer: over any 10 seconds the pace is kept to 2 %, and what is
 # granted at once counts in full. Slices and credit below are part of those 2 %.
-BURST_SECONDS: Final = 0.05
+BURST_SECONDS: Final = 0.1
 # What all dispatchers together hold ahead of its use.
 SLICE_SECONDS: Final = 0.05
 # So far ahead of its time an urgent message may go; what it took is missing from the next slices of campaigns.

@@ -18,7 +18,8 @@ from sqlalchemy import select, update
 from deploy.local.servers import Valkey
 from dispatcher.choice import choose, room
 from dispatcher.due import due
-from dispatcher.pace import _SCRIPT, CREDIT_SECONDS, Meter, Paces, Slice
+from dispatcher.meter import CLAIM_AHEAD_SECONDS, CREDIT_SECONDS, Meter, Slice
+from dispatcher.pace import _SCRIPT, Paces
 from dispatcher.pump import Pump
 from dispatcher.worker import keep_book, leave
 from shared.db import begin
@@ -137,40 +138,74 @@ async def until(condition: Any) -> None:
 
 
 async def test_meter_is_filled_when_it_is_asked(paces: Paces) -> None:
-    meter = paces.meter(uuid4(), Pace(100.0), largest_batch=1)
+    meter = paces.meter(uuid4(), Pace(1.0), largest_batch=1)
     assert meter.room("bulk") == 0
     assert not meter.take("bulk", 1)
     await until(lambda: meter.room("bulk"))
     assert meter.take("bulk", 1)
 
 
+async def pass_(meter: Meter, lane: str = "bulk", *lengths: int) -> bool:
+    """One request that ends at once."""
+    async with meter.request(lane, lengths or (1,), start_by=monotonic()) as free:
+        return free
+
+
 async def test_urgent_takes_ahead_of_the_slice() -> None:
-    meter = Meter(Pace(1000.0))
-    assert meter.room("bulk") == 0
-    room_ = meter.room("urgent")
-    assert room_ is not None
-    assert 0 < room_ <= 1000 * AHEAD_SECONDS
-    taken_ = 0
+    meter = Meter(Pace(100.0))
+    ahead = 0
     while meter.take("urgent", 1):
-        taken_ += 1
-    assert taken_ == 1000 * AHEAD_SECONDS
-    assert meter.wants() == meter.slice + taken_  # it is paid back
+        ahead += 1
+    assert ahead == 100 * AHEAD_SECONDS + 100 * CLAIM_AHEAD_SECONDS
+    assert not meter.take("bulk", 1)
+    passed = [await pass_(meter, "urgent") for _ in range(ahead)]
+    assert sum(passed) == 100 * AHEAD_SECONDS  # the others are too late: no slice came
+    assert meter.wants() == meter.slice + sum(passed)  # it is paid back
+
+
+async def test_urgent_has_the_first_turn() -> None:
+    meter = Meter(Pace(100.0))
+    soon = monotonic() + 30
+    done: list[str] = []
+
+    async def go(name: str, lane: str) -> None:
+        assert meter.take(lane, 1)
+        async with meter.request(lane, [1], start_by=soon) as free:
+            assert free
+            done.append(name)
+
+    meter.credit = -5.0
+    meter._drawn_at = monotonic()
+    tasks = [asyncio.create_task(go(name, lane)) for name, lane in (("a", "bulk"), ("b", "bulk"), ("c", "urgent"))]
+    async with asyncio.timeout(30):
+        await asyncio.sleep(0)
+        assert done == []
+        meter.draw(Slice(6, 0, 1, 0.0))
+        await asyncio.gather(tasks[2])
+        assert done == ["c"]
+        meter.draw(Slice(2, 0, 1, 0.0))
+        await asyncio.gather(*tasks)
+    assert done == ["c", "a", "b"]
+    assert meter.credit == 0
+    assert meter._pending == {"urgent": 0, "bulk": 0}
 
 
 async def test_long_messages_count_by_segments() -> None:
-    meter = Meter(Pace(100.0))
+    meter = Meter(Pace(1.0))  # too slow to claim anything ahead
+    assert meter.room("bulk") == 0
     meter.draw(Slice(10, 0, 1, 0.0))
     for _ in range(4):
         assert meter.take("bulk", 3)
     assert not meter.take("bulk", 3)
+    assert [await pass_(meter, "bulk", 3) for _ in range(4)] == [True] * 4
     assert meter.credit == -2
 
 
 async def test_old_credit_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    meter = Meter(Pace(100.0))
+    meter = Meter(Pace(1.0))
     meter.draw(Slice(5, 0, 1, 0.0))
     later = monotonic() + CREDIT_SECONDS + 0.01
-    monkeypatch.setattr("dispatcher.pace.monotonic", lambda: later)
+    monkeypatch.setattr("dispatcher.meter.monotonic", lambda: later)
     assert meter.room("bulk") == 0
 
 
@@ -182,12 +217,12 @@ async def test_requests_in_flight_are_bounded_and_some_kept_for_urgent() -> None
     assert all(meter.take("bulk", 1) for _ in range(4))
     assert not meter.take("bulk", 1)
     soon = monotonic() + 30
-    async with meter.request("bulk", 2, start_by=soon) as one, meter.request("bulk", 2, start_by=soon) as two:
+    async with meter.request("bulk", [1, 1], start_by=soon) as one, meter.request("bulk", [1, 1], start_by=soon) as two:
         assert one
         assert two
         assert meter.room("bulk") == 0
         assert meter.room("urgent") == 2
-        async with meter.request("bulk", 0, start_by=monotonic()) as three:
+        async with meter.request("bulk", [], start_by=monotonic()) as three:
             assert not three  # there was none free in time
     assert meter.used == 0
     assert meter.room("bulk") == 4
@@ -198,8 +233,8 @@ async def test_request_waits_for_one_that_ends() -> None:
     meter.draw(Slice(0, 1, 1, 0.0))
     soon = monotonic() + 30
     async with asyncio.timeout(30):
-        async with meter.request("bulk", 0, start_by=soon):
-            waiting = asyncio.create_task(meter.request("bulk", 0, start_by=soon).__aenter__())
+        async with meter.request("bulk", [], start_by=soon):
+            waiting = asyncio.create_task(meter.request("bulk", [], start_by=soon).__aenter__())
             await asyncio.sleep(0)
             assert not waiting.done()
         assert await waiting
@@ -372,8 +407,10 @@ async def test_claim_that_fails_gives_its_room_back(
 
 async def test_room_is_known_before_a_claim(worker: HandWorker, first: UUID) -> None:
     assert room(worker, "bulk") is None  # nothing has been read yet
-    await set_pace(worker, segments_per_second=100)
+    await set_pace(worker, segments_per_second=1)
     assert room(worker, "bulk") == 0
+    await set_pace(worker, segments_per_second=100)
+    assert room(worker, "bulk") == 100 * CLAIM_AHEAD_SECONDS
     async with worker.transaction() as tx:
         await make_gateway(tx, worker.sealer, "second", priority=2)
         await worker.book.read(tx)
