@@ -124,8 +124,17 @@ async def _write_failure(worker: Worker, asked: Asked, reason: str) -> bool:
         failures = min(known.failures + 1, _LARGEST_SMALL)
         await queries.write_failure(tx, asked.gateway_id, failures=failures, reason=reason)
         await queries.release_balance(tx, asked, wait=law.wait_before_next(check, failures=failures))
-        if check is None or not law.is_told(check, failures=failures):
+        if check is None:
             return False
-        notice: Notice = law.unreadable(asked.gateway_id, name=known.name, failures=failures, reason=reason)
+        state = law.state_of(known.amount, check)  # the limits may be others than when it was read
+        age = worker.now() - (known.at or worker.now())
+        notice: Notice
+        if law.is_outlived(state, age=age, failures=failures):
+            await queries.forget_balance(tx, asked.gateway_id)
+            notice = law.used_again(asked.gateway_id, name=known.name, failures=failures, reason=reason)
+        elif law.is_told(check, failures=failures):
+            notice = law.unreadable(asked.gateway_id, name=known.name, state=state, failures=failures, reason=reason)
+        else:
+            return False
         await insert_notice(tx, notice, now=worker.now(), emails=check.emails)
         return True

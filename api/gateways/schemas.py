@@ -137,8 +137,9 @@ class HealthOut(Out):
     """`reason` says why it is not `ok`, and `until` how long that lasts at least.
 
     `withdrawn`: it refuses everything of ours, and nothing is handed to it until it is enabled again. `empty`: nothing
-    is until its balance has recovered. `open`: it fails, and is left alone until `until`; then, `half_open`, single
-    messages try it out. `slow`: it comes after the others. `resting`: it asked to be given time.
+    is until its balance has recovered, or could not be read for a day. `open`: it fails, and is left alone until
+    `until`; then, `half_open`, single messages try it out. `slow`: it comes after the others.
+    `resting`: it asked to be given time.
     """
 
     state: Literal["ok", "slow", "open", "half_open", "resting", "withdrawn", "empty"]

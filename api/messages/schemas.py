@@ -31,7 +31,9 @@ class MessageIn(Body):
     location_id: str | None = Field(default=None, max_length=200)
     send_at: AwareDatetime | None = Field(default=None, description="Not before this moment.")
     expires_at: AwareDatetime | None = Field(
-        default=None, description="Not handed over after this moment; without it, 24 hours."
+        default=None,
+        description="Not handed over after this moment; without it, 24 hours. A gateway that took it before is "
+        "asked to give up then, too, as closely as it can be told.",
     )
     client_reference: str | None = Field(default=None, max_length=200)
 

@@ -31,7 +31,8 @@ class Watched:
 
     name: str
     check: Mapping[str, Any] | None
-    state: State
+    state: State  # what was last told of it
+    amount: Decimal | None
     at: datetime | None
     failures: int
 
@@ -69,15 +70,17 @@ async def claim_balances(tx: AsyncConnection, *, kinds: Sequence[str], limit: in
 
 async def lock_watched(tx: AsyncConnection, gateway_id: UUID) -> Watched | None:
     """What is known so far; None if the gateway is gone."""
-    question = (
-        select(Gateway.name, Gateway.balance_check, Gateway.balance_state, Gateway.balance_at, Gateway.balance_failures)
-        .where(Gateway.id == gateway_id)
-        .with_for_update(key_share=True)
+    columns = (
+        *(Gateway.name, Gateway.balance_check, Gateway.balance_state),
+        *(Gateway.balance, Gateway.balance_at, Gateway.balance_failures),
     )
+    question = select(*columns).where(Gateway.id == gateway_id).with_for_update(key_share=True)
     row = (await tx.execute(question)).one_or_none()
     if row is None:
         return None
-    return Watched(row.name, row.balance_check, State(row.balance_state), row.balance_at, row.balance_failures)
+    return Watched(
+        row.name, row.balance_check, State(row.balance_state), row.balance, row.balance_at, row.balance_failures
+    )
 
 
 async def insert_reading(tx: AsyncConnection, gateway_id: UUID, reading: Reading) -> None:
@@ -108,6 +111,15 @@ async def write_failure(tx: AsyncConnection, gateway_id: UUID, *, failures: int,
     """Count a failure; the balance that was read last stays."""
     await tx.execute(
         update(Gateway).where(Gateway.id == gateway_id).values(balance_failures=failures, balance_failure=reason)
+    )
+
+
+async def forget_balance(tx: AsyncConnection, gateway_id: UUID) -> None:
+    """Know nothing of its credit any more; the readings stay in its history."""
+    await tx.execute(
+        update(Gateway)
+        .where(Gateway.id == gateway_id)
+        .values(balance=None, balance_unit=None, balance_at=None, balance_state=State.UNKNOWN.value)
     )
 
 

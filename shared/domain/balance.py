@@ -1,6 +1,7 @@
 """Credit at a gateway: whether it is enough, and what its owner hears when that changes. Pure, and total.
 
-A reading moves the state, and each crossing of a limit is told once; a reading that failed moves nothing.
+A reading moves the state, and each crossing of a limit is told once; a reading that failed moves nothing, until the one
+that made the gateway skipped is too old to be a reason.
 """
 
 from collections.abc import Mapping
@@ -18,6 +19,8 @@ SHORTEST_MINUTES: Final = 5
 USUAL_MINUTES: Final = 60
 # One failure is weather. So many in a row mean that nobody watches the credit any more.
 FAILURES_TOLD: Final = 3
+# How long a gateway may be skipped for a reading that nobody can repeat.
+OUTLIVED_AFTER: Final = timedelta(days=1)
 _FIRST_RETRY: Final = timedelta(minutes=5)
 _PLACES: Final = 6
 _LARGEST: Final = Decimal(10) ** 15
@@ -119,6 +122,11 @@ def is_told(check: Check, *, failures: int) -> bool:
     return check.enabled and failures == FAILURES_TOLD
 
 
+def is_outlived(state: State, *, age: timedelta, failures: int) -> bool:
+    """Whether a gateway's emptiness is forgotten. Nobody could see it topped up, so it would be skipped for ever."""
+    return state is State.EMPTY and failures >= FAILURES_TOLD and age >= OUTLIVED_AFTER
+
+
 def shown(amount: Decimal, unit: str | None) -> str:
     return f"{amount:f} {unit}" if unit else f"{amount:f}"
 
@@ -151,13 +159,31 @@ def _shown_limit(limit: Decimal | None, unit: str) -> str:
     return "its limit" if limit is None else shown(limit, unit)
 
 
-def unreadable(gateway_id: UUID, *, name: str, failures: int, reason: str) -> Notice:
+def unreadable(gateway_id: UUID, *, name: str, state: State, failures: int, reason: str) -> Notice:
     """The notice of a credit that cannot be read."""
+    then = "A low balance is not noticed until it can be read again."
+    if state is State.EMPTY:
+        then = (
+            "It was empty when it was last read and stays skipped: until it can be read again, or for a day after "
+            "that reading. To use it before, take stop_below out of its balance_check."
+        )
     return Notice(
         Kind.BALANCE_UNREADABLE,
         ("gateway", gateway_id),
         f"The balance of gateway {name} cannot be read",
-        f"The gateway {name} was asked for its balance {failures} times in a row, in vain: {reason} A low "
-        "balance is not noticed until it can be read again.",
-        {"name": name, "failures": failures, "reason": reason},
+        f"The gateway {name} was asked for its balance {failures} times in a row, in vain: {reason} {then}",
+        {"name": name, "failures": failures, "reason": reason, "used_again": False},
+    )
+
+
+def used_again(gateway_id: UUID, *, name: str, failures: int, reason: str) -> Notice:
+    """The notice of a gateway that was empty once, and may be so no more."""
+    return Notice(
+        Kind.BALANCE_UNREADABLE,
+        ("gateway", gateway_id),
+        f"Gateway {name} is used again without knowing its balance",
+        f"The gateway {name} was empty when it was last read, more than a day ago; since then it was asked {failures} "
+        f"times in a row, in vain: {reason} It may have been topped up, so it is used again. If it was not, it refuses "
+        "messages, and they take the next gateway; disable it to spare them that.",
+        {"name": name, "failures": failures, "reason": reason, "used_again": True},
     )

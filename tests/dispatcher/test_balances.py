@@ -185,6 +185,46 @@ async def test_failure_is_no_crossing(
     assert [notice.kind for notice in await notices(worker)] == ["balance_low"]
 
 
+async def test_empty_one_that_cannot_be_read_any_more_is_used_again_after_a_day(
+    worker: HandWorker, router: respx.MockRouter, gateway: UUID, by_hand: HandClock
+) -> None:
+    """Nobody would see it topped up. That is told, and so is what comes after."""
+    down = httpx.Response(503)
+    route = at(router)
+    credit(router, told("4"), *[down] * 24, told("3"))
+    await ask_in_turn(worker, by_hand, 24)
+    async with worker.transaction() as tx:
+        message_id = await make_message(tx, worker.pepper, now=worker.now())
+    await pump_once(worker, "urgent")
+    assert route.call_count == 0
+    await by_hand.advance(minutes=1)
+    assert [notice.kind for notice in await notices(worker)] == ["balance_empty", "balance_unreadable"]
+    assert "stays skipped" in (await notices(worker))[-1].text
+
+    await balances(worker)
+    row = await row_of(worker, gateway)
+    assert (row.balance, row.balance_at, row.balance_state) == (None, None, "unknown")
+    assert (await notices(worker))[-1].data["used_again"] is True
+    assert await readings(worker) == [Decimal(4)]
+    await pump_once(worker, "urgent")
+    assert route.call_count == 1
+    assert (await message_of(worker.engine, message_id)).gateway_id == gateway
+
+    await by_hand.advance(hours=1)
+    await balances(worker)
+    kinds = [notice.kind for notice in await notices(worker)]
+    assert kinds == ["balance_empty", "balance_unreadable", "balance_unreadable", "balance_empty"]
+
+
+async def test_one_that_is_not_empty_is_not_forgotten(
+    worker: HandWorker, router: respx.MockRouter, gateway: UUID, by_hand: HandClock
+) -> None:
+    credit(router, told("20"), httpx.Response(503))
+    await ask_in_turn(worker, by_hand, 30)
+    assert (await row_of(worker, gateway)).balance == Decimal(20)
+    assert [notice.kind for notice in await notices(worker)] == ["balance_low", "balance_unreadable"]
+
+
 @pytest.mark.parametrize(
     "over",
     [

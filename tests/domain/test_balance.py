@@ -10,15 +10,18 @@ import pytest
 
 from shared.domain.balance import (
     FAILURES_TOLD,
+    OUTLIVED_AFTER,
     Check,
     State,
     check_of,
     crossing,
+    is_outlived,
     is_told,
     notice_of,
     state_of,
     storable,
     unreadable,
+    used_again,
     wait_before_next,
     why_empty,
 )
@@ -163,6 +166,31 @@ def test_words(kind: Kind, severity: Severity, words: str) -> None:
 
 
 def test_words_for_what_cannot_be_read() -> None:
-    notice = unreadable(GATEWAY, name="Main", failures=3, reason="It gave no answer (read_timeout).")
+    notice = unreadable(GATEWAY, name="Main", state=State.OK, failures=3, reason="It gave no answer (read_timeout).")
     assert (notice.kind, notice.severity) == (Kind.BALANCE_UNREADABLE, Severity.WARNING)
     assert "3 times in a row" in notice.text
+    assert "skipped" not in notice.text
+
+
+def test_words_for_an_empty_one_that_cannot_be_read() -> None:
+    reason = "It gave no answer (read_timeout)."
+    notice = unreadable(GATEWAY, name="Main", state=State.EMPTY, failures=3, reason=reason)
+    assert "stays skipped" in notice.text
+    assert "take stop_below out" in notice.text
+    again = used_again(GATEWAY, name="Main", failures=9, reason=reason)
+    assert (again.kind, again.severity) == (Kind.BALANCE_UNREADABLE, Severity.WARNING)
+    assert "9 times in a row" in again.text
+    assert reason in again.text
+    assert (notice.data["used_again"], again.data["used_again"]) == (False, True)
+
+
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("failures", [0, FAILURES_TOLD - 1, FAILURES_TOLD, 40])
+@pytest.mark.parametrize(
+    "age", [timedelta(0), OUTLIVED_AFTER - timedelta(seconds=1), OUTLIVED_AFTER, 9 * OUTLIVED_AFTER]
+)
+def test_only_an_empty_one_is_forgotten_and_only_when_it_is_old_and_cannot_be_read(
+    state: State, failures: int, age: timedelta
+) -> None:
+    outlived = state is State.EMPTY and failures >= FAILURES_TOLD and age >= OUTLIVED_AFTER
+    assert is_outlived(state, age=age, failures=failures) is outlived
