@@ -47,6 +47,8 @@ from api.tags import routes as tags
 from api.target_groups import routes as target_groups
 from api.templates import routes as templates
 from api.texts import routes as texts
+from api.webhooks import deliveries as webhook_deliveries
+from api.webhooks import routes as webhooks
 from shared import log
 from shared.metrics import http_metrics
 from shared.settings import Settings
@@ -91,6 +93,8 @@ _V1: Final = (
     notices.router,
     policy.router,
     me.router,
+    webhooks.router,
+    webhook_deliveries.router,
     api_keys.router,
     audit.router,
 )

@@ -46,6 +46,7 @@ TAGS: Final = (
     ("notices", "What you should know without asking: low balances, withdrawn gateways."),
     ("policy", "The operator's sending rules: times, lengths, senders, countries, what is switched on."),
     ("me", "Who this key is, and what it may do."),
+    ("webhooks", "Have your own systems told what happens, signed."),
     ("api keys", "Who may call, and how far."),
     ("audit", "Who did what."),
     ("callbacks", "Where gateways bring receipts and inbound messages."),

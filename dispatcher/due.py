@@ -6,12 +6,15 @@ Before: the api confirmed and scheduled them. After: expand.py.
 from dispatcher import failpoints
 from dispatcher.queries import campaigns, resends
 from dispatcher.worker import Worker
+from shared.domain.event import EventType
+from shared.queries.events import Event, tell
 
 
 async def due(worker: Worker) -> int:
     """Start what is due; how many steps began to be expanded."""
     async with worker.transaction() as tx:
-        await campaigns.start_due(tx)
+        for campaign_id in await campaigns.start_due(tx):
+            await tell(tx, Event(EventType.CAMPAIGN_STARTED, campaign_id), now=worker.now())
     while not worker.stopping.is_set():
         async with worker.transaction() as tx:
             found = await campaigns.lock_unfrozen(tx)

@@ -18,7 +18,7 @@ from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.http import HeaderMap
 from pyreqwest.request import StreamRequest
 
-from dispatcher.addresses import Address
+from shared.addresses import Address
 
 
 @dataclass(frozen=True, slots=True)

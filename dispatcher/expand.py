@@ -19,6 +19,7 @@ from dispatcher import failpoints
 from dispatcher.queries import campaigns, resends
 from dispatcher.queries.campaigns import Recipient, Step
 from dispatcher.queries.tallies import Moves, write_tallies
+from dispatcher.queries.tellings import tell_of_rows
 from dispatcher.reach import ANYBODY, Fate, Reach, reach_of
 from dispatcher.worker import Worker
 from shared.domain.message import PRIORITY_OF, Kind, Status
@@ -75,6 +76,7 @@ async def expand(worker: Worker) -> int:
             now = ahead if ahead is not None and ahead.fits(step) else await _make(worker, tx, step, step.expanded)
             following = await beside.enter_async_context(_begun(_make_next(worker, step, now.upto)))
             await campaigns.copy_messages(tx, now.records, resent=step.resend_of is not None)
+            await tell_of_rows(tx, now.records, columns=campaigns.COLUMNS, wanted=worker.wanted)
             await campaigns.move_cursor(tx, step, expanded=now.upto)
             await write_tallies(tx, now.moves, writer=worker.writer * 8 + 4)
             failpoints.hit("before_expand_commit")

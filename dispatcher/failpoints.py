@@ -26,6 +26,10 @@ NAMES: Final = frozenset(
         "before_finish_commit",
         "before_import_commit",
         "after_import_commit",
+        "before_fan_out_commit",
+        "after_webhook_claim",
+        "after_webhook_answer",
+        "before_webhook_commit",
     }
 )
 

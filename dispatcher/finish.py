@@ -9,6 +9,8 @@ from dispatcher import failpoints
 from dispatcher.queries import campaigns
 from dispatcher.queries.tallies import write_tallies
 from dispatcher.worker import Worker
+from shared.domain.event import EventType
+from shared.queries.events import Event, tell
 
 CANCEL_BATCH: Final = 5_000
 
@@ -18,6 +20,8 @@ async def finish(worker: Worker) -> int:
     async with worker.transaction() as tx:
         await campaigns.finish_steps(tx)
         done = await campaigns.finish_campaigns(tx)
+        for campaign_id in done:
+            await tell(tx, Event(EventType.CAMPAIGN_COMPLETED, campaign_id), now=worker.now())
         failpoints.hit("before_finish_commit")
     return len(done)
 
@@ -30,7 +34,7 @@ async def empty_stopped(worker: Worker) -> int:
             return 0
         # Waits for a slice under expansion, so that its messages are seen by the next statement.
         await campaigns.cancel_steps(tx, campaign_id)
-        moves = await campaigns.cancel_queued(tx, campaign_id, limit=CANCEL_BATCH)
+        moves = await campaigns.cancel_queued(tx, campaign_id, limit=CANCEL_BATCH, wanted=worker.wanted)
         if not await campaigns.has_open(tx, campaign_id):
             await campaigns.mark_emptied(tx, campaign_id)
         await write_tallies(tx, moves, writer=worker.writer * 8 + 6)
@@ -40,6 +44,6 @@ async def empty_stopped(worker: Worker) -> int:
 async def cancel_requested(worker: Worker) -> int:
     """Cancel single messages that their owners called back before they were claimed."""
     async with worker.transaction() as tx:
-        moves = await campaigns.cancel_requested(tx, limit=CANCEL_BATCH)
+        moves = await campaigns.cancel_requested(tx, limit=CANCEL_BATCH, wanted=worker.wanted)
         await write_tallies(tx, moves, writer=worker.writer * 8 + 6)
     return 0

@@ -3,13 +3,15 @@
 from datetime import timedelta
 from typing import Final
 
-from dispatcher.queries.housekeeping import delete_applied_receipts, delete_old_readings
+from dispatcher.queries.housekeeping import delete_applied_receipts, delete_old_deliveries, delete_old_readings
 from dispatcher.worker import Worker
 from shared.queries.idempotency import prune_idempotency_keys
 from shared.queries.partitions import ensure_partitions
 
 RECEIPTS_KEPT: Final = timedelta(days=7)
 READINGS_KEPT: Final = timedelta(days=90)
+DELIVERED_KEPT: Final = timedelta(days=7)
+DEAD_KEPT: Final = timedelta(days=30)
 BATCH: Final = 10_000
 
 
@@ -21,5 +23,6 @@ async def keep_house(worker: Worker) -> int:
     async with worker.transaction() as tx:
         gone = await delete_applied_receipts(tx, before=now - RECEIPTS_KEPT, limit=BATCH)
         gone += await delete_old_readings(tx, before=now - READINGS_KEPT, limit=BATCH)
+        gone += await delete_old_deliveries(tx, before=now - DELIVERED_KEPT, dead_before=now - DEAD_KEPT, limit=BATCH)
         gone += await prune_idempotency_keys(tx, now)
     return gone

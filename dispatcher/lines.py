@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import httpx
 
-from dispatcher.addresses import Address, Network, may_connect, read_addresses
 from dispatcher.engine import EngineFactory, Limits, Peer
+from shared.addresses import Address, Network, may_connect, read_addresses
 
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 

@@ -40,6 +40,7 @@ from dispatcher.rescue import rescue
 from dispatcher.revive import revive
 from dispatcher.ticks import tick
 from dispatcher.transport import Transport
+from dispatcher.webhooks import Courier, fan_out
 from dispatcher.worker import Limits, Worker, keep_book, leave
 from shared import log as logs
 from shared.clock import utc_now
@@ -85,8 +86,13 @@ STAGES: Final = (
     Stage("mail", mail, 5.0),
     Stage("housekeeping", keep_house, 600.0),
 )
+# What carries events to owners' systems, with a courier: as a lane of its own, it may have a process of its own.
+WEBHOOKS: Final = "webhooks"
+WEBHOOK_STAGES: Final = (Stage("fan_out", fan_out, 0.5, belled=True),)
 # Whatever its lanes, a dispatcher needs the gateways (read here, no message has to wait for them) and their health.
 EVERYWHERE: Final = (Stage("book", keep_book, FRESH_SECONDS / 2), Stage("health", health, 1.0))
+_STAGES_OF: Final = {"bulk": STAGES, WEBHOOKS: WEBHOOK_STAGES}
+SERVABLE: Final = (*LANES, WEBHOOKS)
 
 
 async def repeat(worker: Worker, stage: Stage) -> None:
@@ -217,13 +223,14 @@ async def _with_redis(worker: Worker, event: str, run: Callable[[], Coroutine[An
 
 
 async def serve(worker: Worker, *, lanes: tuple[str, ...], redis_url: str) -> None:
-    """Run the lanes' pumps and, with the bulk lane, every stage, until `worker.stopping` is set; then drain."""
+    """Run the lanes' pumps with their stages, most with the bulk lane, until `worker.stopping` is set; then drain."""
     tasks: list[asyncio.Task[None]] = []
     all_woken: list[str] = []
     for lane in lanes:
-        stages = STAGES if lane == "bulk" else ()
+        stages = _STAGES_OF.get(lane, ())
         woken = [lane, *(stage.name for stage in stages if stage.belled)]
-        tasks.append(asyncio.create_task(Pump(worker, lane).run(), name=f"pump-{lane}"))
+        runner = Courier(worker) if lane == WEBHOOKS else Pump(worker, lane)
+        tasks.append(asyncio.create_task(runner.run(), name=f"runner-{lane}"))
         tasks.append(asyncio.create_task(listen(worker, lane, redis_url, woken)))
         all_woken += woken
         tasks += [asyncio.create_task(repeat(worker, stage), name=stage.name) for stage in stages]
@@ -241,7 +248,7 @@ async def serve(worker: Worker, *, lanes: tuple[str, ...], redis_url: str) -> No
 async def _wake_at_the_end(worker: Worker) -> None:
     """A stage sleeps for up to its whole turn; a stop does not wait for that."""
     await worker.stopping.wait()
-    for stage in (*STAGES, *EVERYWHERE):
+    for stage in (*STAGES, *WEBHOOK_STAGES, *EVERYWHERE):
         worker.ring(stage.name)
 
 
@@ -262,9 +269,9 @@ async def run(settings: Settings) -> None:
 def main() -> None:
     settings = Settings.from_environment()
     logs.configure("dispatcher")
-    unknown = set(settings.lanes) - set(LANES)
+    unknown = set(settings.lanes) - set(SERVABLE)
     if unknown or not settings.lanes:
-        raise SystemExit(f"LAPWING_LANES: {', '.join(sorted(unknown)) or 'empty'}; lanes are {', '.join(LANES)}.")
+        raise SystemExit(f"LAPWING_LANES: {', '.join(sorted(unknown)) or 'empty'}; lanes are {', '.join(SERVABLE)}.")
     if settings.lease_seconds * 5 / 6 <= settings.gateway_deadline_seconds:
         raise SystemExit(
             f"LAPWING_LEASE_SECONDS: {settings.lease_seconds:g} leaves no time for a hand-over of up to "

@@ -20,6 +20,7 @@ from dispatcher.meter import Meter
 from dispatcher.queries import claims
 from dispatcher.queries.claims import Claimed
 from dispatcher.queries.tallies import Moves, write_tallies
+from dispatcher.queries.tellings import tell_of
 from dispatcher.quiet import find_resting
 from dispatcher.settler import Settler
 from dispatcher.worker import Worker
@@ -100,6 +101,7 @@ class Pump:
             async with worker.transaction() as tx:
                 await worker.book.read(tx)
                 await worker.rules.read(tx)
+                await worker.subscriptions.read(tx)
         self._waited = False
         if not slots or all(route.shut for route in worker.book.routes):
             await self._expire()
@@ -112,6 +114,7 @@ class Pump:
                 taken = await claims.claim(
                     tx, lane=self.lane, slots=slots, lease=worker.limits.lease, dispatcher=worker.name
                 )
+                await tell_of(tx, taken.closed, wanted=worker.wanted)
                 awake, resting = await find_resting(worker, tx, taken.claimed)
                 choice = choose(worker, self.lane, awake)
                 await self._intend(tx, choice, resting, taken.moves)
@@ -166,7 +169,7 @@ class Pump:
         self._expire_at = monotonic() + EXPIRE_SECONDS
         worker = self.worker
         async with worker.transaction() as tx:
-            moves = await claims.expire(tx, lane=self.lane, limit=EXPIRE_BATCH)
+            moves = await claims.expire(tx, lane=self.lane, limit=EXPIRE_BATCH, wanted=worker.wanted)
             await write_tallies(tx, moves, writer=worker.writer * 8 + (self.lane == "urgent"))
 
     def _start(self, batch: Sequence[Claimed], account: Account, *, start_by: float, meter: Meter | None) -> None:

@@ -29,7 +29,7 @@ async def receipts(worker: Worker) -> int:
         if not pending:
             return 0
         matches = await inbox.match_receipts(tx, pending)
-        moves = await inbox.apply_evidence(tx, merge(pending, matches))
+        moves = await inbox.apply_evidence(tx, merge(pending, matches), wanted=worker.wanted)
         refusers = [matches[one.id][0] for one in pending if one.opted_out and one.id in matches]
         numbers = await inbox.list_numbers(tx, refusers)
         await insert_opt_outs(

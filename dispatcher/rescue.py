@@ -15,7 +15,9 @@ BATCH: Final = 1_000
 async def rescue(worker: Worker) -> int:
     """Rescue one batch of stale leases; how many there were."""
     async with worker.transaction() as tx:
-        count, moves = await rescue_leases(tx, limit=BATCH, lookup_in=worker.limits.lookup_waits[0])
+        count, moves = await rescue_leases(
+            tx, limit=BATCH, lookup_in=worker.limits.lookup_waits[0], wanted=worker.wanted
+        )
         await write_tallies(tx, moves, writer=worker.writer * 8 + 7)
     if count:
         worker.metrics.lease_rescues.inc(count)

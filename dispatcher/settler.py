@@ -109,7 +109,7 @@ class Settler:
         settled = [one for _, one in batch]
         refused_accounts = {one.gateway_id: one.code for one in settled if one.fault == Fault.ACCOUNT}
         async with worker.transaction() as tx:
-            moves = await settlements.settle(tx, settled)
+            moves = await settlements.settle(tx, settled, wanted=worker.wanted)
             await insert_opt_outs(
                 tx,
                 [

@@ -16,7 +16,6 @@ from typing import Literal
 
 import httpx
 
-from dispatcher.addresses import Address, Network, UnreadableHost, host_of
 from dispatcher.deadlines import Deadlines
 from dispatcher.engine import (
     BodyTooLarge,
@@ -33,6 +32,7 @@ from dispatcher.engine import (
 from dispatcher.lines import Host, Line, Lines, NoAddress, Resolver, Rules, Way, resolve
 from dispatcher.plain_engine import PlainEngine
 from shared.adapter import Answer, Call
+from shared.addresses import Address, Network, UnreadableHost, host_of
 from shared.domain.outcome import Lost
 
 log = logging.getLogger(__name__)

@@ -22,8 +22,10 @@ from dispatcher.mail_server import MailServer
 from dispatcher.pace import Paces
 from dispatcher.queries.health import be_gone, be_seen
 from dispatcher.rules import Rules
+from dispatcher.subscriptions import Subscriptions
 from dispatcher.transport import Transport
 from shared.clock import utc_now
+from shared.domain.message import Status
 from shared.metrics import DispatcherMetrics
 from shared.scripts.scripts import Scripts
 from shared.sealing import Sealer
@@ -78,6 +80,7 @@ class Worker:
     limits: Limits = Limits()
     name: str = field(default_factory=new_name)
     mail_server: MailServer | None = None
+    subscriptions: Subscriptions = field(default_factory=Subscriptions)
     gauges: Gauges = field(init=False)
     logins: Logins = field(init=False)
     redis_url: str | None = field(default=None, repr=False)  # None: paces are kept without it
@@ -114,6 +117,11 @@ class Worker:
     def now(self) -> datetime:
         return utc_now()
 
+    @property
+    def wanted(self) -> frozenset[Status]:
+        """The statuses of messages that webhooks want to hear of."""
+        return self.subscriptions.statuses
+
     def ring(self, name: str) -> None:
         """Wake a stage or a lane's pump of this process, by its name."""
         self.bells[name].set()
@@ -132,10 +140,11 @@ class Worker:
 
 
 async def keep_book(worker: Worker) -> int:
-    """Read the gateways and the rules anew, beside the path, so that the pump finds them fresh."""
+    """Read the gateways, the rules and what webhooks want anew, beside the path, so that the pump finds them fresh."""
     async with worker.transaction() as tx:
         await worker.book.read(tx)
         await worker.rules.read(tx)
+        await worker.subscriptions.read(tx)
         worker.paces.dispatchers = await be_seen(tx, name=worker.name)
     await worker.paces.keep_only([route.gateway_id for route in worker.book.routes if route.pace])
     return 0

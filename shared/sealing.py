@@ -86,6 +86,11 @@ def place_of_secrets(gateway_id: object) -> str:
     return f"gateways|{gateway_id}|secrets_sealed"
 
 
+def place_of_webhook(webhook_id: object, column: str = "secret_sealed") -> str:
+    """Where one of a webhook's secrets lives, for the seal."""
+    return f"webhooks|{webhook_id}|{column}"
+
+
 PLACE_OF_PEPPER: Final = "installation|1|pepper_sealed"
 
 

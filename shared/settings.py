@@ -78,7 +78,7 @@ class Settings(BaseSettings):
     gateway_http_engine: Literal["pyreqwest", "httpx"] = "pyreqwest"
     gateway_deadline_seconds: float = Field(default=10, gt=0, le=120)
     lease_seconds: float = Field(default=30, gt=0, le=600)
-    lanes: Words = ("urgent", "bulk")
+    lanes: Words = ("urgent", "bulk", "webhooks")
     bulk_slots: int = Field(default=500, ge=1, le=5000)
     urgent_slots: int = Field(default=100, ge=1, le=5000)
     metrics_port: int | None = Field(default=None, ge=0, le=65535)

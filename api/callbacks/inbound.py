@@ -11,10 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.callbacks import queries
 from shared.adapter import Inbound
+from shared.domain.event import EventType
 from shared.domain.keywords import Keyword, classify
 from shared.domain.msisdn import InvalidMsisdn, parse
 from shared.ids import uuid7
 from shared.queries import audit
+from shared.queries.events import Event, tell
 from shared.queries.opt_outs import NewOptOut, delete_opt_out_of, insert_opt_outs
 from shared.sealing import hash_msisdn
 
@@ -45,7 +47,10 @@ async def record_inbound(
             "campaign_id": await queries.find_last_campaign_id(tx, msisdn, now=now),
             "received_at": now,
         }
-        if await queries.insert_inbound(tx, row) and keyword in {Keyword.STOP, Keyword.START}:
+        if not await queries.insert_inbound(tx, row):
+            continue
+        await tell(tx, Event(EventType.INBOUND_RECEIVED, inbound_id), now=now)
+        if keyword in {Keyword.STOP, Keyword.START}:
             await _obey(
                 tx,
                 keyword,

@@ -10,7 +10,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.queries.tallies import Moves
+from dispatcher.queries.tellings import Moving
 from shared.domain.campaign import Which
+from shared.domain.message import Status
 
 
 class Unfrozen(NamedTuple):
@@ -57,6 +59,7 @@ _START = text("""
     WHERE status = 'scheduled' AND (starts_at IS NULL OR starts_at <= now())
       AND (opt_in_acknowledged_at IS NOT NULL
            OR EXISTS (SELECT FROM policy p WHERE p.rules -> 'require_opt_in_acknowledgement' = 'false'))
+    RETURNING id
 """)
 
 # A million recipients take longer than a statement usually may.
@@ -194,7 +197,7 @@ _STOPPED = text("""
     FOR UPDATE SKIP LOCKED
 """)
 
-_CANCEL_SOME = text("""
+_CANCEL_SOME = Moving("""
     WITH chosen AS (
         SELECT m.id FROM messages m
         WHERE m.status = 'queued' AND m.campaign_message_id IN (
@@ -203,20 +206,20 @@ _CANCEL_SOME = text("""
         FOR UPDATE SKIP LOCKED
     ), moved AS (
         UPDATE messages m SET status = 'cancelled', status_at = now() FROM chosen s WHERE m.id = s.id
-        RETURNING m.campaign_message_id, m.segments
-    )
+        RETURNING m.campaign_message_id, m.segments /* returned */
+    ) /* told */
     SELECT campaign_message_id, 'queued', 'cancelled', count(*), sum(segments) FROM moved GROUP BY 1
 """)
 
-_CANCEL_REQUESTED = text("""
+_CANCEL_REQUESTED = Moving("""
     WITH chosen AS (
         SELECT m.id FROM messages m WHERE m.status = 'queued' AND m.cancel_requested_at IS NOT NULL
         LIMIT :limit
         FOR UPDATE SKIP LOCKED
     ), moved AS (
         UPDATE messages m SET status = 'cancelled', status_at = now() FROM chosen s WHERE m.id = s.id
-        RETURNING m.campaign_message_id, m.segments
-    )
+        RETURNING m.campaign_message_id, m.segments /* returned */
+    ) /* told */
     SELECT campaign_message_id, 'queued', 'cancelled', count(*), sum(segments) FROM moved GROUP BY 1
 """)
 
@@ -233,9 +236,9 @@ _OPEN_OF = text("""
 _EMPTIED = text("UPDATE campaigns SET emptied_at = now(), finished_at = now() WHERE id = :campaign_id")
 
 
-async def start_due(tx: AsyncConnection) -> int:
+async def start_due(tx: AsyncConnection) -> list[UUID]:
     """Let scheduled campaigns run whose first message is due."""
-    return (await tx.execute(_START)).rowcount
+    return list((await tx.execute(_START)).scalars())
 
 
 async def lock_unfrozen(tx: AsyncConnection) -> Unfrozen | None:
@@ -304,16 +307,18 @@ async def lock_stopped(tx: AsyncConnection) -> UUID | None:
     return (await tx.execute(_STOPPED)).scalar_one_or_none()
 
 
-async def cancel_queued(tx: AsyncConnection, campaign_id: UUID, *, limit: int) -> Moves:
-    rows = await tx.execute(_CANCEL_SOME, {"campaign_id": campaign_id, "limit": limit})
+async def cancel_queued(
+    tx: AsyncConnection, campaign_id: UUID, *, limit: int, wanted: frozenset[Status] = frozenset()
+) -> Moves:
+    rows = await _CANCEL_SOME.execute(tx, {"campaign_id": campaign_id, "limit": limit}, wanted=wanted)
     moves = Moves()
     moves.add_rows(tuple(row) for row in rows)
     return moves
 
 
-async def cancel_requested(tx: AsyncConnection, *, limit: int) -> Moves:
+async def cancel_requested(tx: AsyncConnection, *, limit: int, wanted: frozenset[Status] = frozenset()) -> Moves:
     """Cancel the queued messages that their owners called back."""
-    rows = await tx.execute(_CANCEL_REQUESTED, {"limit": limit})
+    rows = await _CANCEL_REQUESTED.execute(tx, {"limit": limit}, wanted=wanted)
     moves = Moves()
     moves.add_rows(tuple(row) for row in rows)
     return moves

@@ -14,7 +14,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.queries.tallies import Moves
-from shared.domain.message import PRIORITY_OF
+from dispatcher.queries.tellings import Moving, Told
+from shared.domain.message import PRIORITY_OF, SkipReason, Status
 
 
 class Claimed(NamedTuple):
@@ -45,10 +46,11 @@ class Claimed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a claim came to: `rows` were taken, of which `claimed` may be handed over; `moves` is what changed."""
+    """What a claim came to: of `rows` taken `claimed` may go out and `closed` are over; `moves` is what changed."""
 
     rows: int
     claimed: Sequence[Claimed]
+    closed: Sequence[Told]
     moves: Moves
 
 
@@ -141,7 +143,7 @@ _URGENT = text(
 
 # Where nobody can be handed anything to there is no claim that would see that a message's time is over.
 _EXPIRE = {
-    lane: text(f"""
+    lane: Moving(f"""
     WITH over AS (
         SELECT m.id FROM messages m
         WHERE m.campaign_message_id {whose} AND m.status = 'queued' AND m.expires_at <= now()
@@ -149,8 +151,8 @@ _EXPIRE = {
         FOR UPDATE SKIP LOCKED
     ), moved AS (
         UPDATE messages m SET status = 'expired', status_at = now() FROM over o WHERE m.id = o.id
-        RETURNING m.campaign_message_id, m.segments
-    )
+        RETURNING m.campaign_message_id, m.segments /* returned */
+    ) /* told */
     SELECT campaign_message_id, 'queued', 'expired', count(*), sum(segments) FROM moved GROUP BY 1
     """)
     for lane, whose in (("urgent", "IS NULL"), ("bulk", "IS NOT NULL"))
@@ -182,18 +184,21 @@ async def claim(tx: AsyncConnection, *, lane: str, slots: int, lease: float, dis
     )
     taken = 0
     claimed: list[Claimed] = []
+    closed: list[Told] = []
     moves = Moves()
     for taken, (fate, *columns) in enumerate(rows, start=1):  # noqa: B007 - its last value is the count
         one = Claimed._make(columns)
         moves.add(one.campaign_message_id, was="queued", now=fate, messages=1, segments=one.segments)
         if fate == "sending":
             claimed.append(one)
-    return Taken(taken, claimed, moves)
+        else:
+            closed.append(Told(one.id, fate, skip_reason=SkipReason.OPTED_OUT if fate == Status.SKIPPED else None))
+    return Taken(taken, claimed, closed, moves)
 
 
-async def expire(tx: AsyncConnection, *, lane: str, limit: int) -> Moves:
+async def expire(tx: AsyncConnection, *, lane: str, limit: int, wanted: frozenset[Status] = frozenset()) -> Moves:
     """Close queued messages of a lane whose time is over, while there is no gateway to claim them for."""
-    rows = await tx.execute(_EXPIRE[lane], {"limit": limit})
+    rows = await _EXPIRE[lane].execute(tx, {"limit": limit}, wanted=wanted)
     moves = Moves()
     moves.add_rows(tuple(row) for row in rows)
     return moves

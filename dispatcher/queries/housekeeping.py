@@ -25,6 +25,16 @@ _READINGS = text("""
 """)
 
 
+_DELIVERIES = text("""
+    DELETE FROM webhook_deliveries d USING (
+        SELECT id FROM webhook_deliveries
+        WHERE closed_at < :dead_before OR (closed_at < :before AND status = 'delivered')
+        LIMIT :limit
+        FOR UPDATE SKIP LOCKED) old
+    WHERE d.id = old.id
+""")
+
+
 async def delete_applied_receipts(tx: AsyncConnection, *, before: datetime, limit: int) -> int:
     """Empty the inbox of what was applied long ago; what it said stands in the attempts."""
     bounds = {"before": before, "before_id": first_uuid7(before), "limit": limit}
@@ -34,3 +44,8 @@ async def delete_applied_receipts(tx: AsyncConnection, *, before: datetime, limi
 async def delete_old_readings(tx: AsyncConnection, *, before: datetime, limit: int) -> int:
     """Forget what gateways said of their credit long ago; how many readings went."""
     return (await tx.execute(_READINGS, {"before_id": first_uuid7(before), "limit": limit})).rowcount
+
+
+async def delete_old_deliveries(tx: AsyncConnection, *, before: datetime, dead_before: datetime, limit: int) -> int:
+    """Forget what webhooks were told long ago; what died is kept for longer, for its owner may want it after all."""
+    return (await tx.execute(_DELIVERIES, {"before": before, "dead_before": dead_before, "limit": limit})).rowcount

@@ -14,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.queries.tallies import Moves
+from dispatcher.queries.tellings import Moving
 from shared.adapter import Receipt
 from shared.domain.message import RANK, Status
 from shared.ids import derived_uuid7, time_of
@@ -92,7 +93,7 @@ _PROVE = text("""
 
 _RANK = "CASE {} " + " ".join(f"WHEN '{s}' THEN {rank}" for s, rank in RANK.items()) + " END"
 
-_MOVE = text(f"""
+_MOVE = Moving(f"""
     WITH told AS (
         SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:statuses AS text[])) AS t (id, status)
     ), held AS (
@@ -104,8 +105,8 @@ _MOVE = text(f"""
         SET status = h.told, status_at = now(), lease_until = NULL, leased_by = NULL
         FROM held h
         WHERE m.id = h.id AND {_RANK.format("h.told")} > {_RANK.format("h.was")}
-        RETURNING m.campaign_message_id, h.was, h.told, m.segments
-    )
+        RETURNING m.campaign_message_id, h.was, h.told, m.segments /* returned */
+    ) /* told */
     SELECT campaign_message_id, was, told, count(*), sum(segments) FROM moved GROUP BY 1, 2, 3
 """)
 
@@ -192,7 +193,9 @@ async def match_receipts(tx: AsyncConnection, pending: Sequence[Pending]) -> dic
     return matches
 
 
-async def apply_evidence(tx: AsyncConnection, evidence: Sequence[Evidence]) -> Moves:
+async def apply_evidence(
+    tx: AsyncConnection, evidence: Sequence[Evidence], *, wanted: frozenset[Status] = frozenset()
+) -> Moves:
     """Record that the attempts were accepted, and move their messages up to what was told."""
     moves = Moves()
     if not evidence:
@@ -201,7 +204,8 @@ async def apply_evidence(tx: AsyncConnection, evidence: Sequence[Evidence]) -> M
     for one in evidence:
         known = best.get(one.message_id, one.status)
         best[one.message_id] = max(known, one.status, key=RANK.__getitem__)
-    rows = await tx.execute(_MOVE, {"ids": list(best), "statuses": [str(status) for status in best.values()]})
+    values = {"ids": list(best), "statuses": [str(status) for status in best.values()]}
+    rows = await _MOVE.execute(tx, values, wanted=wanted)
     moves.add_rows(tuple(row) for row in rows)
     await tx.execute(
         _PROVE,

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.queries.tallies import Moves
+from dispatcher.queries.tellings import Moving
 from shared.adapter import Receipt
 from shared.domain.message import ANSWERABLE, Status
 
@@ -41,7 +42,7 @@ class Settled(NamedTuple):
 
 _ANSWERABLE = ", ".join(f"'{status}'" for status in sorted(ANSWERABLE))
 
-_SETTLE = text(f"""
+_SETTLE = Moving(f"""
     WITH told AS (
         SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:attempts AS smallint[]), CAST(:statuses AS text[]),
                              CAST(:delays AS float8[]), CAST(:gateway_ids AS uuid[]), CAST(:codes AS text[]))
@@ -58,8 +59,8 @@ _SETTLE = text(f"""
             not_before = CASE WHEN t.status = 'queued' THEN now() + make_interval(secs => t.delay) ELSE m.not_before END
         FROM held h JOIN told t ON t.id = h.id
         WHERE m.id = h.id AND h.attempt = t.attempt AND h.was IN ({_ANSWERABLE})
-        RETURNING m.campaign_message_id, h.was, t.status, m.segments
-    )
+        RETURNING m.campaign_message_id, h.was, t.status, m.segments /* returned */
+    ) /* told */
     SELECT campaign_message_id, was, status, count(*), sum(segments) FROM moved GROUP BY 1, 2, 3
 """)
 
@@ -105,12 +106,16 @@ _STEPS = text("""
     FOR SHARE OF cm, c
 """)
 
-_FAIL = text("""
-    UPDATE messages m SET status = 'failed', failure = t.code
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:attempts AS smallint[]), CAST(:codes AS text[])) AS t (id, attempt, code)
-    WHERE m.id = t.id AND m.attempt = t.attempt AND m.status = 'queued'
-      AND m.campaign_message_id = ANY(CAST(:ended AS uuid[]))
-    RETURNING m.campaign_message_id, 'queued', 'failed', 1, m.segments
+_FAIL = Moving("""
+    WITH moved AS (
+        UPDATE messages m SET status = 'failed', failure = t.code
+        FROM unnest(CAST(:ids AS uuid[]), CAST(:attempts AS smallint[]), CAST(:codes AS text[]))
+             AS t (id, attempt, code)
+        WHERE m.id = t.id AND m.attempt = t.attempt AND m.status = 'queued'
+          AND m.campaign_message_id = ANY(CAST(:ended AS uuid[]))
+        RETURNING m.campaign_message_id, m.segments /* returned */
+    ) /* told */
+    SELECT campaign_message_id, 'queued', 'failed', 1, segments FROM moved
 """)
 
 _TRIED = text("""
@@ -121,7 +126,7 @@ _EXCHANGE = text("""
     UPDATE attempts SET exchange = CAST(:exchange AS jsonb) WHERE message_id = :id AND attempt = :attempt
 """)
 
-_RESCUE = text("""
+_RESCUE = Moving("""
     WITH stale AS (
         SELECT m.id FROM messages m WHERE m.status = 'sending' AND m.lease_until < now()
         ORDER BY m.id LIMIT :limit
@@ -129,25 +134,28 @@ _RESCUE = text("""
     ), moved AS (
         UPDATE messages m SET status = 'unconfirmed', status_at = now(), lease_until = NULL
         FROM stale s WHERE m.id = s.id
-        RETURNING m.id, m.attempt, m.campaign_message_id, m.segments
+        RETURNING m.id, m.attempt, m.campaign_message_id, m.segments /* returned */
     ), noted AS (
         UPDATE attempts a
         SET outcome = 'lost', detail = 'lease ran out', lookup_at = now() + make_interval(secs => :lookup_in)
         FROM moved v WHERE a.message_id = v.id AND a.attempt = v.attempt AND a.outcome IS NULL
-    )
+    ) /* told */
     SELECT campaign_message_id, 'sending', 'unconfirmed', count(*), sum(segments) FROM moved GROUP BY 1
 """)
 
 
-async def settle(tx: AsyncConnection, settled: Sequence[Settled]) -> Moves:
-    """Write a batch of outcomes. A message that evidence or another attempt has moved since keeps its status."""
+async def settle(tx: AsyncConnection, settled: Sequence[Settled], *, wanted: frozenset[Status] = frozenset()) -> Moves:
+    """Write a batch of outcomes. A message that evidence or another attempt has moved since keeps its status.
+
+    `wanted` are the statuses that webhooks are told of.
+    """
     moves = Moves()
     if not settled:
         return moves
     ids = [one.id for one in settled]
     attempts = [one.attempt for one in settled]
-    rows = await tx.execute(
-        _SETTLE,
+    rows = await _SETTLE.execute(
+        tx,
         {
             "ids": ids,
             "attempts": attempts,
@@ -156,12 +164,13 @@ async def settle(tx: AsyncConnection, settled: Sequence[Settled]) -> Moves:
             "gateway_ids": [one.gateway_id for one in settled],
             "codes": [one.code for one in settled],
         },
+        wanted=wanted,
     )
     moved = [tuple(row) for row in rows]
     moves.add_rows(moved)
     revived = {row[0] for row in moved if row[0] and row[1:3] == (Status.UNCONFIRMED, Status.QUEUED)}
     if revived:
-        await _fail_in_ended(tx, settled, steps=revived, moves=moves)
+        moves.add_rows(await _fail_in_ended(tx, settled, steps=revived, wanted=wanted))
     accepted = [one for one in settled if one.status is Status.SUBMITTED]
     others = [one for one in settled if one.status is not Status.SUBMITTED]
     if accepted:
@@ -180,23 +189,26 @@ async def settle(tx: AsyncConnection, settled: Sequence[Settled]) -> Moves:
     return moves
 
 
-async def _fail_in_ended(tx: AsyncConnection, settled: Sequence[Settled], *, steps: set[UUID], moves: Moves) -> None:
-    """Fail what came back to the queue of a campaign that is over."""
+async def _fail_in_ended(
+    tx: AsyncConnection, settled: Sequence[Settled], *, steps: set[UUID], wanted: frozenset[Status]
+) -> list[tuple[Any, ...]]:
+    """Fail what came back to the queue of a campaign that is over; what moved."""
     rows = await tx.execute(_STEPS, {"ids": sorted(steps)})
     ended = [row.id for row in rows if row.ended]
     if not ended:
-        return
+        return []
     back = [one for one in settled if one.status is Status.QUEUED]
-    rows = await tx.execute(
-        _FAIL,
+    moved = await _FAIL.execute(
+        tx,
         {
             "ids": [one.id for one in back],
             "attempts": [one.attempt for one in back],
             "codes": [one.code for one in back],
             "ended": ended,
         },
+        wanted=wanted,
     )
-    moves.add_rows(tuple(row) for row in rows)
+    return [tuple(row) for row in moved]
 
 
 async def _record_others(tx: AsyncConnection, settled: Sequence[Settled]) -> None:
@@ -232,9 +244,11 @@ async def _record_others(tx: AsyncConnection, settled: Sequence[Settled]) -> Non
         await tx.execute(_EXCHANGE, exchanges)
 
 
-async def rescue_leases(tx: AsyncConnection, *, limit: int, lookup_in: float) -> tuple[int, Moves]:
+async def rescue_leases(
+    tx: AsyncConnection, *, limit: int, lookup_in: float, wanted: frozenset[Status] = frozenset()
+) -> tuple[int, Moves]:
     """Make messages whose lease ran out unconfirmed; how many there were, and the differences they make."""
-    rows = await tx.execute(_RESCUE, {"limit": limit, "lookup_in": lookup_in})
+    rows = await _RESCUE.execute(tx, {"limit": limit, "lookup_in": lookup_in}, wanted=wanted)
     counted = [tuple(row) for row in rows]
     moves = Moves()
     moves.add_rows(counted)

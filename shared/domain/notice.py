@@ -20,6 +20,7 @@ class Kind(StrEnum):
     GATEWAY_FAILING = "gateway_failing"  # it is left alone for a while
     GATEWAY_RECOVERED = "gateway_recovered"  # it is trusted again
     CAMPAIGN_HELD = "campaign_held"  # it needs its owner
+    WEBHOOK_DISABLED = "webhook_disabled"  # its receiver is gone, or was away for days
 
 
 class Severity(StrEnum):
@@ -38,6 +39,7 @@ SEVERITY_OF: Final[Mapping[Kind, Severity]] = MappingProxyType(
         Kind.GATEWAY_FAILING: Severity.CRITICAL,
         Kind.GATEWAY_RECOVERED: Severity.INFO,
         Kind.CAMPAIGN_HELD: Severity.CRITICAL,
+        Kind.WEBHOOK_DISABLED: Severity.CRITICAL,
     }
 )
 

@@ -9,6 +9,7 @@ from shared.models.people import Contact, Import, ImportChunk, ImportRejection, 
 from shared.models.platform import ApiKey, AuditEntry, DispatcherRow, IdempotencyKey, Installation
 from shared.models.policy import PolicyRow
 from shared.models.templates import TemplateRow, TemplateVersion
+from shared.models.webhooks import Webhook, WebhookDelivery, WebhookEvent
 
 __all__ = [
     "ApiKey",
@@ -42,4 +43,7 @@ __all__ = [
     "TargetGroupMember",
     "TemplateRow",
     "TemplateVersion",
+    "Webhook",
+    "WebhookDelivery",
+    "WebhookEvent",
 ]

@@ -1,4 +1,4 @@
-"""A gateway's health in its row, and each change of it written down with its reason."""
+"""A gateway's health in its row, each change of it written down with its reason, and told who wants to know."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,8 +9,10 @@ from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.domain.breaker import Health
+from shared.domain.event import EVENT_OF_HEALTH
 from shared.ids import uuid7
 from shared.models import Gateway, HealthChange
+from shared.queries.events import Event, tell
 
 
 async def record_change(  # noqa: PLR0913 - what a row of it holds
@@ -21,6 +23,8 @@ async def record_change(  # noqa: PLR0913 - what a row of it holds
             id=uuid7(now), gateway_id=gateway_id, at=now, was=was, health=health.value, reason=reason, by=by
         )
     )
+    if (told := EVENT_OF_HEALTH.get(health)) is not None:
+        await tell(tx, Event(told, gateway_id, {"was": was, "health": health.value, "reason": reason}), now=now)
 
 
 async def set_health(  # noqa: PLR0913 - a change is told whole

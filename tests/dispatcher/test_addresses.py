@@ -4,7 +4,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 import pytest
 
-from dispatcher.addresses import UnreadableHost, host_of, may_connect, read_addresses
+from shared.addresses import UnreadableHost, host_of, may_connect, read_addresses
 
 LOOPBACK = IPv4Address("127.0.0.1")
 EVERYTHING = (ip_network("0.0.0.0/0"), ip_network("::/0"))

@@ -8,7 +8,7 @@ from sqlalchemy import func, insert, select, text
 from dispatcher.housekeeping import keep_house
 from shared.db import begin
 from shared.ids import uuid7
-from shared.models import BalanceReading, IdempotencyKey, ReceiptRow
+from shared.models import BalanceReading, IdempotencyKey, ReceiptRow, Webhook, WebhookDelivery
 from shared.queries.partitions import PARTITIONED, month_after, month_of, statements
 from tests.factories import make_gateway, make_receipt
 from tests.worlds import HandWorker
@@ -46,6 +46,23 @@ async def test_readings_go_after_ninety_days(worker: HandWorker) -> None:
     assert [await keep_house(worker), await keep_house(worker)] == [2, 0]
     async with begin(worker.engine) as tx:
         assert set((await tx.execute(select(BalanceReading.amount))).scalars()) == {1, 89}
+
+
+async def test_deliveries_go_after_a_week_and_dead_ones_after_a_month(worker: HandWorker) -> None:
+    now, webhook_id = worker.now(), uuid7()
+    webhook = {"id": webhook_id, "url": "https://crm.example.com", "events": ["*"], "secret_sealed": b""}
+    async with worker.transaction() as tx:
+        await tx.execute(insert(Webhook).values(webhook | {"created_at": now, "updated_at": now}))
+        for status, days in (("delivered", 6), ("delivered", 8), ("dead", 29), ("dead", 31), ("waiting", None)):
+            at = now - timedelta(days=40)
+            closed_at = None if days is None else now - timedelta(days=days)
+            row = {"webhook_id": webhook_id, "event_id": uuid7(), "subject_id": uuid7(), "type": "x.y", "data": {}}
+            times = {"at": at, "created_at": at, "closed_at": closed_at, "status": status}
+            await tx.execute(insert(WebhookDelivery).values(row | times))
+    assert await keep_house(worker) == 2
+    async with begin(worker.engine) as tx:
+        left = (await tx.execute(select(WebhookDelivery.status).order_by(WebhookDelivery.id))).scalars().all()
+    assert left == ["delivered", "dead", "waiting"]
 
 
 async def test_in_batches(worker: HandWorker, monkeypatch: pytest.MonkeyPatch) -> None:

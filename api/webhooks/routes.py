@@ -1,0 +1,186 @@
+"""Webhooks over HTTP: who is told of what. What is configured here, the dispatcher picks up within a second."""
+
+import os
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Response
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api.deps import Bell, CanAdmin, CanManage, Now, Page, Reader, RequestId, Res, Tx
+from api.examples import answered
+from api.idempotency import IdempotentRoute
+from api.paging import PageOut, page_of
+from api.places import id_of
+from api.problems import problems
+from api.webhooks import examples, queries
+from api.webhooks.queries import AnyRow
+from api.webhooks.schemas import NewWebhookOut, RotationIn, WebhookIn, WebhookOut, WebhookPatch
+from shared.domain.event import CHOICES
+from shared.domain.webhook import DisabledReason
+from shared.domain.webhook_signature import SECRET_BYTES, secret_text
+from shared.domain.webhook_url import UnusableUrl, check_url
+from shared.errors import Conflict, FieldError, Invalid
+from shared.ids import uuid7
+from shared.queries import audit
+from shared.sealing import Sealer, place_of_webhook
+
+router = APIRouter(prefix="/webhooks", tags=["webhooks"], route_class=IdempotentRoute)
+
+MOST_WEBHOOKS: Final = 50
+_LANE: Final = "webhooks"
+WebhookId = Annotated[UUID, Path(description="The webhook's id.")]
+
+
+class TooManyWebhooks(Conflict):
+    """There are as many webhooks as there may be; delete one, or have one of them told of more."""
+
+
+class UnknownEvent(Invalid):
+    """There is no event of this type."""
+
+
+@router.post("", status_code=201, responses=problems(TooManyWebhooks, UnusableUrl, UnknownEvent))
+async def create_webhook(  # noqa: PLR0913, PLR0917 - a route asks for what it needs
+    body: WebhookIn, response: Response, tx: Tx, caller: CanAdmin, now: Now, res: Res, request_id: RequestId
+) -> NewWebhookOut:
+    """Have a system of yours told what happens, from now on. The answer holds the secret that signs, this once."""
+    check_url(body.url, allowed=res.allowed_networks)
+    if await queries.count_webhooks_alone(tx) >= MOST_WEBHOOKS:
+        raise TooManyWebhooks(f"There are {MOST_WEBHOOKS} webhooks, and no more are told; delete one first.")
+    webhook_id, secret = uuid7(now), os.urandom(SECRET_BYTES)
+    row = await queries.insert_webhook(
+        tx,
+        {
+            "id": webhook_id,
+            "url": body.url,
+            "events": checked_events(body.events),
+            "description": body.description or None,
+            "secret_sealed": res.sealer.seal(secret, place=place_of_webhook(webhook_id)),
+            "created_by": caller.id,
+            "created_at": now,
+            "updated_at": now,
+            **_switched(body.enabled, now),
+        },
+    )
+    await _record(tx, caller.id, "webhook.created", row, (now, request_id))
+    response.headers["Location"] = f"/v1/webhooks/{webhook_id}"
+    return _with_secret(row, secret)
+
+
+@router.get("", responses=problems(422))
+async def list_webhooks(tx: Reader, _: CanManage, page: Page) -> PageOut[WebhookOut]:
+    """All webhooks, the newest first, without their secrets."""
+    rows = await queries.list_webhooks(tx, before=id_of(page), limit=page.limit + 1)
+    shown, cursor = page_of(rows, page, place=lambda row: {"id": row.id})
+    return PageOut(items=[WebhookOut.model_validate(row) for row in shown], next_cursor=cursor)
+
+
+@router.get("/{webhook_id}", responses=problems(404))
+async def get_webhook(webhook_id: WebhookId, tx: Reader, _: CanManage) -> WebhookOut:
+    """One webhook, and how its receiver is doing."""
+    return WebhookOut.model_validate(await queries.get_webhook(tx, webhook_id))
+
+
+@router.patch("/{webhook_id}", responses=problems(404, UnusableUrl, UnknownEvent))
+async def change_webhook(  # noqa: PLR0913, PLR0917 - a route asks for what it needs
+    webhook_id: WebhookId,
+    body: WebhookPatch,
+    tx: Tx,
+    caller: CanAdmin,
+    now: Now,
+    res: Res,
+    request_id: RequestId,
+    bell: Bell,
+) -> WebhookOut:
+    """Change what is given. Enabled again, it goes on with what was waiting; what happened meanwhile it is not told."""
+    row = await queries.lock_webhook(tx, webhook_id)
+    changes: dict[str, Any] = {"updated_at": now}
+    if body.url is not None:
+        check_url(body.url, allowed=res.allowed_networks)
+        changes |= {"url": body.url, "failures": 0, "failing_since": None, "retry_at": None}
+    if body.events is not None:
+        changes["events"] = checked_events(body.events)
+    if "description" in body.model_fields_set:
+        changes["description"] = body.description or None
+    if body.enabled is not None and body.enabled != row.enabled:
+        changes |= _switched(body.enabled, now)
+    row = await queries.update_webhook(tx, webhook_id, changes)
+    await _record(tx, caller.id, "webhook.changed", row, (now, request_id))
+    bell.ring(_LANE)
+    return WebhookOut.model_validate(row)
+
+
+@router.delete("/{webhook_id}", status_code=204, responses=problems(404))
+async def delete_webhook(webhook_id: WebhookId, tx: Tx, caller: CanAdmin, now: Now, request_id: RequestId) -> Response:
+    """Forget a webhook, with what it was told and what was waiting for it."""
+    row = await queries.lock_webhook(tx, webhook_id)
+    await queries.delete_webhook(tx, webhook_id)
+    await _record(tx, caller.id, "webhook.deleted", row, (now, request_id))
+    return Response(status_code=204)
+
+
+@router.post("/{webhook_id}/rotate-secret", responses={**problems(404), **answered(examples.ROTATED)})
+async def rotate_webhook_secret(  # noqa: PLR0913, PLR0917 - a route asks for what it needs
+    webhook_id: WebhookId, body: RotationIn, tx: Tx, caller: CanAdmin, now: Now, res: Res, request_id: RequestId
+) -> NewWebhookOut:
+    """Make a new secret. The one before signs beside it for a while, so that no event is refused meanwhile."""
+    row = await queries.lock_webhook(tx, webhook_id)
+    secret = os.urandom(SECRET_BYTES)
+    changes = {
+        "secret_sealed": res.sealer.seal(secret, place=place_of_webhook(webhook_id)),
+        **_kept(row, res.sealer, until=now + timedelta(hours=body.keep_old_hours) if body.keep_old_hours else None),
+        "updated_at": now,
+    }
+    row = await queries.update_webhook(tx, webhook_id, changes)
+    await _record(tx, caller.id, "webhook.secret_rotated", row, (now, request_id))
+    return _with_secret(row, secret)
+
+
+def _kept(row: AnyRow, sealer: Sealer, *, until: datetime | None) -> dict[str, Any]:
+    """The secret so far, sealed for the place of old ones."""
+    if until is None:
+        return {"old_secret_sealed": None, "old_secret_until": None}
+    old = sealer.open(row.secret_sealed, place=place_of_webhook(row.id))
+    sealed = sealer.seal(old, place=place_of_webhook(row.id, "old_secret_sealed"))
+    return {"old_secret_sealed": sealed, "old_secret_until": until}
+
+
+def checked_events(events: list[str]) -> list[str]:
+    """Each once; raises UnknownEvent for what there is not."""
+    unknown = [(place, name) for place, name in enumerate(events) if name not in CHOICES]
+    if unknown:
+        errors = [
+            FieldError(f"/events/{place}", f"There is no event {name[:100]!r}; docs/webhooks.md lists them.")
+            for place, name in unknown
+        ]
+        raise UnknownEvent(errors[0].detail, errors=errors)
+    return sorted(set(events))
+
+
+def _switched(enabled: bool, now: datetime) -> dict[str, Any]:
+    """What switching it on or off means. On, it begins as if nothing had failed."""
+    if not enabled:
+        return {"enabled": False, "disabled_reason": DisabledReason.OWNER.value, "disabled_at": now}
+    fresh = {"failures": 0, "failing_since": None, "retry_at": None}
+    return {"enabled": True, "disabled_reason": None, "disabled_at": None, **fresh}
+
+
+def _with_secret(row: AnyRow, secret: bytes) -> NewWebhookOut:
+    return NewWebhookOut(**WebhookOut.model_validate(row).model_dump(), secret=secret_text(secret))
+
+
+async def _record(tx: AsyncConnection, caller: str, action: str, row: AnyRow, asked: tuple[datetime, str]) -> None:
+    """Who did what to which webhook; of its URL only the host, for a path may hold a token."""
+    now, request_id = asked
+    await audit.record(
+        tx,
+        caller=caller,
+        action=action,
+        subject=("webhook", str(row.id)),
+        detail={"host": urlsplit(row.url).hostname, "events": list(row.events), "enabled": row.enabled},
+        now=now,
+        request_id=request_id,
+    )

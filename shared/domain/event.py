@@ -1,0 +1,90 @@
+"""What owners' systems can be told of by webhook: the types, and which a webhook wants. Pure.
+
+A type is `noun.past_participle`. Those of messages are the statuses a message can come to rest in, so whoever moves a
+message needs no other word for it.
+"""
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from shared.domain.breaker import Health
+from shared.domain.campaign import Status as CampaignStatus
+from shared.domain.message import Status
+from shared.domain.notice import Kind as Notice
+
+EVERYTHING: Final = "*"
+
+
+class EventType(StrEnum):
+    MESSAGE_SUBMITTED = "message.submitted"  # a gateway took it
+    MESSAGE_SENT = "message.sent"  # the carrier took it
+    MESSAGE_DELIVERED = "message.delivered"  # the handset has it
+    MESSAGE_UNDELIVERED = "message.undelivered"  # gateway or carrier gave up after taking it
+    MESSAGE_FAILED = "message.failed"  # no gateway would take it
+    MESSAGE_UNCONFIRMED = "message.unconfirmed"  # a gateway may have it
+    MESSAGE_EXPIRED = "message.expired"  # past its expires_at, not sent
+    MESSAGE_SKIPPED = "message.skipped"  # not sent on purpose
+    MESSAGE_CANCELLED = "message.cancelled"  # its owner called it back in time
+    CAMPAIGN_SCHEDULED = "campaign.scheduled"  # it will start by itself
+    CAMPAIGN_STARTED = "campaign.started"  # it runs
+    CAMPAIGN_COMPLETED = "campaign.completed"  # nothing of it is open
+    CAMPAIGN_STOPPED = "campaign.stopped"  # its owner called back what was not sent
+    CAMPAIGN_HELD = "campaign.held"  # it needs its owner
+    INBOUND_RECEIVED = "inbound.received"  # a handset wrote
+    GATEWAY_WITHDRAWN = "gateway.withdrawn"  # it refuses everything of ours
+    GATEWAY_RESTING = "gateway.resting"  # it fails, and is left alone for a while
+    GATEWAY_SLOW = "gateway.slow"  # it answers late, and comes after those that do not
+    GATEWAY_RESTORED = "gateway.restored"  # it is well again, or its owner put it back
+    GATEWAY_BALANCE_LOW = "gateway.balance_low"  # below warn_below
+    GATEWAY_BALANCE_EMPTY = "gateway.balance_empty"  # below stop_below: it is skipped
+    GATEWAY_BALANCE_RECOVERED = "gateway.balance_recovered"  # neither, after one of them
+    GATEWAY_BALANCE_UNREADABLE = "gateway.balance_unreadable"  # asked several times in vain
+    NOTICE_TOLD = "notice.told"  # news that has no type of its own
+    WEBHOOK_TEST = "webhook.test"  # somebody asked for it; no webhook has to want it
+
+
+EVENT_OF_STATUS: Final[Mapping[Status, EventType]] = MappingProxyType(
+    {status: EventType(f"message.{status}") for status in Status if status not in {Status.QUEUED, Status.SENDING}}
+)
+
+EVENT_OF_NOTICE: Final[Mapping[Notice, EventType]] = MappingProxyType(
+    {
+        Notice.BALANCE_LOW: EventType.GATEWAY_BALANCE_LOW,
+        Notice.BALANCE_EMPTY: EventType.GATEWAY_BALANCE_EMPTY,
+        Notice.BALANCE_RECOVERED: EventType.GATEWAY_BALANCE_RECOVERED,
+        Notice.BALANCE_UNREADABLE: EventType.GATEWAY_BALANCE_UNREADABLE,
+        Notice.GATEWAY_WITHDRAWN: EventType.GATEWAY_WITHDRAWN,
+        Notice.CAMPAIGN_HELD: EventType.CAMPAIGN_HELD,
+    }
+)
+
+EVENT_OF_CAMPAIGN: Final[Mapping[object, EventType]] = MappingProxyType(
+    {
+        CampaignStatus.SCHEDULED: EventType.CAMPAIGN_SCHEDULED,
+        CampaignStatus.RUNNING: EventType.CAMPAIGN_STARTED,
+        CampaignStatus.STOPPED: EventType.CAMPAIGN_STOPPED,
+    }
+)
+
+# A withdrawal is told by its notice.
+EVENT_OF_HEALTH: Final[Mapping[Health, EventType]] = MappingProxyType(
+    {Health.OPEN: EventType.GATEWAY_RESTING, Health.SLOW: EventType.GATEWAY_SLOW, Health.OK: EventType.GATEWAY_RESTORED}
+)
+
+GROUPS: Final = frozenset(f"{kind.partition('.')[0]}.*" for kind in EventType if kind is not EventType.WEBHOOK_TEST)
+
+# What a webhook may list: one type, a noun with all its types, or everything.
+CHOICES: Final = frozenset(EventType) - {EventType.WEBHOOK_TEST} | GROUPS | {EVERYTHING}
+
+
+def choices_for(kind: EventType) -> tuple[str, ...]:
+    """What a webhook has to list to be told of this type: any of these."""
+    return (EVERYTHING, f"{kind.partition('.')[0]}.*", kind.value)
+
+
+def wanted_statuses(chosen: Iterable[str]) -> frozenset[Status]:
+    """The statuses of messages that somebody wants to hear of, among everything that webhooks have chosen."""
+    all_chosen = frozenset(chosen)
+    return frozenset(status for status, kind in EVENT_OF_STATUS.items() if not all_chosen.isdisjoint(choices_for(kind)))
