@@ -1,6 +1,6 @@
 """The gateways as this process knows them: read from Postgres every second, so that a hand-over asks no database."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from time import monotonic
@@ -12,8 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from shared.adapter import Account, Adapter
 from shared.domain.balance import State, check_of, state_of
 from shared.domain.breaker import Health
+from shared.domain.msisdn import country_of
 from shared.domain.pace import Pace
 from shared.domain.routing import Route
+from shared.domain.sender_id import is_name, may_show
 from shared.gateways import ADAPTERS, adapter_for
 from shared.queries.gateways import ConfiguredGateway, list_configured, read_clock
 from shared.sealing import Sealer
@@ -92,12 +94,17 @@ class Book:
             return adapter
         return adapter_for(self._kinds[account.gateway_id], account)
 
-    def sender_for(self, gateway_id: UUID, sender_id: str | None) -> str | None:
-        """The sender of a message through this gateway: its own, else the only one there is."""
-        if sender_id is not None:
-            return sender_id
+    def sender_for(self, gateway_id: UUID, sender_id: str | None, msisdn: str) -> str | None:
+        """The sender of a message through this gateway: its own, else the only one there is.
+
+        A name goes nowhere where carriers take none: there it is the gateway's number, or what its settings say.
+        """
         route = self._routes.get(gateway_id)
-        return route.default_sender if route else None
+        if sender_id is None:
+            return route.default_sender if route else None
+        if not is_name(sender_id) or may_show(sender_id, country=country_of(msisdn)):
+            return sender_id
+        return route.default_number if route else None
 
     def name_of(self, gateway_id: UUID) -> str:
         """What its operator calls it: the label of its metrics."""
@@ -122,11 +129,12 @@ def _route(one: ConfiguredGateway, *, now: datetime) -> Route:
         slow=one.health == Health.SLOW,
         pace=Pace.of(one.pace),
         resting_until=one.resting_until,
-        default_sender=_default_sender(one),
+        default_sender=_only(one, one.sender_ids),
+        default_number=_only(one, [sender for sender in one.sender_ids if not is_name(sender)]),
     )
 
 
-def _default_sender(one: ConfiguredGateway) -> str | None:
+def _only(one: ConfiguredGateway, senders: Collection[str]) -> str | None:
     """What the handset shows where neither message nor settings name anybody: the sender ID, if there is only one."""
     names_one = one.account is not None and any(one.account.settings.get(name) for name in _SENDER_SETTINGS)
-    return None if names_one or len(one.sender_ids) != 1 else next(iter(one.sender_ids))
+    return None if names_one or len(senders) != 1 else next(iter(senders))

@@ -103,7 +103,7 @@ def _sms_of(worker: Worker, claimed: Claimed, account: Account, *, now_seconds: 
         attempt=claimed.attempt,
         msisdn=claimed.msisdn,
         text=claimed.text,
-        sender_id=worker.book.sender_for(account.gateway_id, claimed.sender_id),
+        sender_id=worker.book.sender_for(account.gateway_id, claimed.sender_id, claimed.msisdn),
         segments=claimed.segments,
         expires_in=expires_in,
         location_id=claimed.location_id,

@@ -38,6 +38,7 @@ class Route:
     pace: Pace | None = None
     resting_until: datetime | None = None  # it asked to be given time
     default_sender: str | None = None  # of a message that names none
+    default_number: str | None = None  # where a name may not be shown
 
     @property
     def shut(self) -> bool:

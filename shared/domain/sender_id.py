@@ -6,6 +6,7 @@ Only the form is decided here. Whether a gateway or a country accepts it is thei
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from shared.errors import Invalid
 
@@ -26,10 +27,24 @@ class SenderId:
     value: str
 
 
+# Where carriers take no names, whatever gateway brings them. Other countries ask for registration or rewrite them,
+# which is between the gateway and its owner.
+NAMELESS: Final = frozenset({"US", "CA"})
+
 _NAME = re.compile(r"[A-Za-z0-9 ]*")
 _NUMBER_LIKE = re.compile(r"\+?[0-9 ()./-]*")
 _SEPARATORS = re.compile(r"[ ()./-]")
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+
+
+def is_name(value: str) -> bool:
+    """Whether a stored sender ID is a name."""
+    return not value.lstrip("+").isdigit()
+
+
+def may_show(value: str, *, country: str | None) -> bool:
+    """Whether handsets of a country may show this sender. `country` is ISO 3166, None where it is not known."""
+    return country not in NAMELESS or not is_name(value)
 
 
 def parse(value: str) -> SenderId:

@@ -424,8 +424,26 @@ async def test_only_sender_of_a_gateway_is_its_default(
     async with begin(worker.engine) as tx:
         await make_sender_id(tx, first, "OTHER")
         await worker.book.read(tx)
-    assert worker.book.sender_for(first, None) is None
-    assert worker.book.sender_for(first, "OTHER") == "OTHER"
+    assert worker.book.sender_for(first, None, NUMBERS[0]) is None
+    assert worker.book.sender_for(first, "OTHER", NUMBERS[0]) == "OTHER"
+
+
+async def test_no_name_where_carriers_take_none(worker: HandWorker, router: respx.MockRouter, first: UUID) -> None:
+    """To the United States the gateway's own number stands for the name; elsewhere the name goes."""
+    route = at(router)
+    async with begin(worker.engine) as tx:
+        await make_sender_id(tx, first, "LAPWING")
+    await queue_one(worker, sender_id="LAPWING", msisdn="+12025550143")
+    await pump_all(worker, "urgent")
+    assert b"From=%2B12025550100" in route.calls.last.request.content
+    await queue_one(worker, sender_id="LAPWING", msisdn=NUMBERS[0])
+    await pump_all(worker, "urgent")
+    assert b"From=LAPWING" in route.calls.last.request.content
+    async with begin(worker.engine) as tx:
+        await make_sender_id(tx, first, "+12025550155")
+        await tx.execute(update(Gateway).values(settings={"account_sid": "AC" + "0" * 32}))
+        await worker.book.read(tx)
+    assert worker.book.sender_for(first, "LAPWING", "+12025550143") == "+12025550155"
 
 
 async def test_sender_that_only_the_second_gateway_has(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.domain.sender_id import InvalidSenderId, SenderId, SenderKind, parse
+from shared.domain.sender_id import InvalidSenderId, SenderId, SenderKind, may_show, parse
 
 NUMERIC, ALPHANUMERIC = SenderKind.NUMERIC, SenderKind.ALPHANUMERIC
 SHORT_CODE = SenderKind.SHORT_CODE
@@ -70,3 +70,18 @@ def test_a_refusal_names_the_field_and_the_remedy(value: str, remedy: str) -> No
 def test_what_is_stored_reads_as_itself(value: str) -> None:
     once = parse(value)
     assert parse(once.value) == once
+
+
+@pytest.mark.parametrize(
+    ("value", "country", "may"),
+    [
+        ("LAPWING", "US", False),
+        ("LAPWING", "CA", False),
+        ("LAPWING", "GB", True),
+        ("LAPWING", None, True),
+        ("+12025550142", "US", True),
+        ("12345", "US", True),
+    ],
+)
+def test_names_go_where_carriers_take_them(value: str, country: str | None, may: bool) -> None:
+    assert may_show(value, country=country) is may
