@@ -65,6 +65,7 @@ async def _serve(options: argparse.Namespace, dials: Dials) -> None:
     await public.start(lambda: router.connection(public))
     await private.start(lambda: router.connection(private))
     gateway.turn(dials)
+    await public.settled()
     _say_ready(public, private, account)
     await ended.wait()
     public.stop()

@@ -6,6 +6,7 @@ answers, and writes receipts and inbound messages. It keeps nothing and does no 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import NamedTuple, Protocol
 
 from deploy.simulator.dials import Dials
@@ -40,12 +41,21 @@ class Reply(NamedTuple):
 
 @dataclass(slots=True)
 class World:
-    """What a dialect may look at. `dials` is replaced when they are turned; `spent` counts since the balance was."""
+    """What a dialect may look at. `dials` is replaced when they are turned.
+
+    `taken` messages and the segments `spent` on them are counted since the balance or the price was set.
+    """
 
     account: Account
     archive: Archive
     dials: Dials
+    taken: int = 0
     spent: int = 0
+
+    @property
+    def left(self) -> Decimal:
+        """The balance, less the price of every message that was taken."""
+        return Decimal(self.dials.balance) - Decimal(self.dials.price) * self.taken
 
 
 class Submission(NamedTuple):

@@ -73,13 +73,14 @@ class Control:
         return Reply(200, dials.as_json(self._gateway.world.dials))
 
     async def _turn(self, wanted: Any) -> Reply:
-        return self._turned(dials.turned(self._gateway.world.dials, wanted))
+        return await self._turned(dials.turned(self._gateway.world.dials, wanted))
 
     async def _reset(self, _: Any) -> Reply:
-        return self._turned(self._first)
+        return await self._turned(self._first)
 
-    def _turned(self, found: Dials) -> Reply:
+    async def _turned(self, found: Dials) -> Reply:
         self._gateway.turn(found)
+        await self._gateway.listener.settled()
         return Reply(200, dials.as_json(found))
 
     async def _stats(self, _: Any) -> Reply:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from deploy.simulator import ledger as book
 from deploy.simulator import misbehaviour
+from deploy.simulator.certificate import bad_certificate
 from deploy.simulator.client import Client
 from deploy.simulator.connection import Connection, encoded
 from deploy.simulator.contract import Ask, Dialect, Reply, Request, Submission, World
@@ -66,11 +67,12 @@ class Gateway:
     def turn(self, dials: Dials) -> None:
         """Put dials in force; the fault counters start anew when the rules were among them."""
         before, self.world.dials = self.world.dials, dials
-        if dials.balance != before.balance:
-            self.world.spent = 0
+        if (dials.balance, dials.price) != (before.balance, before.price):
+            self.world.taken = self.world.spent = 0
         if dials.faults is not before.faults:
             misbehaviour.prepare(dials.faults)
             self.faults = Faults(dials.faults, chance=self._chance)
+        self.listener.set_tls(bad_certificate() if dials.tls else None)
         self.listener.set_open(dials.listening)
 
     def new_sid(self, dialect: Dialect) -> str:
@@ -170,6 +172,7 @@ class Gateway:
         self._first_sid = self._first_sid or message.sid
         self._last_sid = message.sid
         self.world.archive.add(message)
+        self.world.taken += 1
         self.world.spent += send.segments
         self.stats.count_accepted(send.m)
         self.ledger.accepted(

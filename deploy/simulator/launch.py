@@ -62,6 +62,11 @@ class Simulator:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def tls_url(self) -> str:
+        """The same place while the dial `tls` is on."""
+        return f"https://127.0.0.1:{self.port}"
+
+    @property
     def pid(self) -> int:
         if self._process is None:
             raise SimulatorError("the simulator is not running; call start() first")

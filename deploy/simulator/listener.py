@@ -5,6 +5,7 @@ While it is closed, a bound socket that does not listen holds the port: connecti
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Callable
 
 from deploy.simulator.connection import Connection
@@ -25,6 +26,7 @@ class Listener:
         self._wanted = True
         self._task: asyncio.Task[None] | None = None
         self._closed_until = 0.0
+        self._tls: ssl.SSLContext | None = None
 
     async def start(self, factory: Callable[[], asyncio.BaseProtocol]) -> None:
         self._factory = factory
@@ -36,6 +38,18 @@ class Listener:
             self._reopen()
         else:
             self._close()
+
+    def set_tls(self, tls: ssl.SSLContext | None) -> None:
+        """Speak TLS from now on, or no more; connections of the other kind are ended."""
+        if tls is not self._tls:
+            self._tls = tls
+            self._close()
+            self._reopen()
+
+    async def settled(self) -> None:
+        """Once the port is what it was last told to be."""
+        if self._task is not None:
+            await self._task
 
     def close_for(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
@@ -67,7 +81,9 @@ class Listener:
         if self._server is not None:
             return
         line = _bound(self._host, self.port)
-        self._server = await asyncio.get_running_loop().create_server(self._factory, sock=line, backlog=BACKLOG)
+        self._server = await asyncio.get_running_loop().create_server(
+            self._factory, sock=line, backlog=BACKLOG, ssl=self._tls
+        )
 
 
 def _bound(host: str, port: int) -> socket.socket:

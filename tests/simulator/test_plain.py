@@ -50,6 +50,17 @@ def test_inbound_and_balance(simulator: Simulator, caller: Caller, receiver: Rec
     assert caller.request("GET", "/plain/balance").json["balance"] == "100.00"
 
 
+def test_the_balance_falls_by_the_price(simulator: Simulator, caller: Caller) -> None:
+    simulator.set_dials(price="0.075")
+    for _ in range(2):
+        caller.request("POST", "/plain/send", json.dumps({"to": TO, "message": "hello"}))
+    assert caller.request("GET", "/plain/balance").json["balance"] == "99.850"
+    twilio = caller.get(f"/2010-04-01/Accounts/{simulator.account_sid}/Balance.json").json
+    assert twilio["balance"] == "99.850"
+    simulator.set_dials(balance="1")
+    assert caller.request("GET", "/plain/balance").json["balance"] == "1.000"
+
+
 def test_faults_strike_here_too(simulator: Simulator, caller: Caller) -> None:
     simulator.set_dials(faults=[{"kind": "error", "status": 500, "accept": True}])
     assert caller.request("POST", "/plain/send", json.dumps({"to": TO, "message": "hello"})).status == 500

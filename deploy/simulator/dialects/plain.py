@@ -27,7 +27,7 @@ def read(world: World, request: Request, *, now: float) -> Submission | Ask:
     if request.path == b"/plain/send" and request.method == b"GET":
         return _submission(read_form(request.query))
     if request.path == b"/plain/balance" and request.method == b"GET":
-        body = {"balance": world.dials.balance, "currency": world.dials.currency}
+        body = {"balance": f"{world.left:f}", "currency": world.dials.currency}
         return Ask("balance", Reply(200, json.dumps(body).encode()))
     return Ask("any", _error(404, "no such page"))
 

@@ -144,8 +144,8 @@ class Shape:
         return Submission((send._replace(m=str(reference) if reference else query.get("m")),))
 
     def _told(self, world: World) -> Reply:
-        dials = world.dials
-        values = {"balance": float(dials.balance), "balance_text": dials.balance, "currency": dials.currency}
+        left = world.left
+        values = {"balance": float(left), "balance_text": f"{left:f}", "currency": world.dials.currency}
         return _reply(200, filled(self.balance_fields, values))
 
 

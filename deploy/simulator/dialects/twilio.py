@@ -143,8 +143,7 @@ def _get(request: Request, operation: str) -> Ask | None:
 
 
 def _balance(world: World) -> Reply:
-    dials = world.dials
-    body = {"account_sid": world.account.sid, "balance": dials.balance, "currency": dials.currency}
+    body = {"account_sid": world.account.sid, "balance": f"{world.left:f}", "currency": world.dials.currency}
     return Reply(200, json.dumps(body).encode())
 
 
