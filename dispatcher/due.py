@@ -5,6 +5,7 @@ Before: the api confirmed and scheduled them. After: expand.py.
 
 from dispatcher import failpoints
 from dispatcher.queries import campaigns, resends
+from dispatcher.watch import keep_watch
 from dispatcher.worker import Worker
 from shared.domain.event import EventType
 from shared.queries.events import Event, tell
@@ -12,6 +13,7 @@ from shared.queries.events import Event, tell
 
 async def due(worker: Worker) -> int:
     """Start what is due; how many steps began to be expanded."""
+    await keep_watch(worker)
     async with worker.transaction() as tx:
         for campaign_id in await campaigns.start_due(tx):
             await tell(tx, Event(EventType.CAMPAIGN_STARTED, campaign_id), now=worker.now())

@@ -40,7 +40,9 @@ from dispatcher.rescue import rescue
 from dispatcher.revive import revive
 from dispatcher.ticks import tick
 from dispatcher.transport import Transport
+from dispatcher.watch import look_first, watch
 from dispatcher.webhooks import Courier, fan_out
+from dispatcher.witness import Witness
 from dispatcher.worker import Limits, Worker, keep_book, leave
 from shared import log as logs
 from shared.clock import utc_now
@@ -79,6 +81,7 @@ STAGES: Final = (
     Stage("finish", finish, 0.5),
     Stage("empty_stopped", empty_stopped, 1.0, belled=True),
     Stage("cancel_requested", cancel_requested, 1.0, belled=True),
+    Stage("watch", watch, 1.0),
     Stage("rescue", rescue, 1.0),
     Stage("reconcile", reconcile, 1.0),
     Stage("imports", run_imports, 1.0, belled=True),
@@ -155,6 +158,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[Worker]:
             ),
             mail_server=letters_to,
             redis_url=settings.redis_url,
+            witness=Witness(settings.redis_url),
         )
         closing.push_async_callback(worker.aclose)
         yield worker
@@ -224,6 +228,7 @@ async def _with_redis(worker: Worker, event: str, run: Callable[[], Coroutine[An
 
 async def serve(worker: Worker, *, lanes: tuple[str, ...], redis_url: str) -> None:
     """Run the lanes' pumps with their stages, most with the bulk lane, until `worker.stopping` is set; then drain."""
+    await look_first(worker)
     tasks: list[asyncio.Task[None]] = []
     all_woken: list[str] = []
     for lane in lanes:

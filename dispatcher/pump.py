@@ -103,7 +103,7 @@ class Pump:
                 await worker.rules.read(tx)
                 await worker.subscriptions.read(tx)
         self._waited = False
-        if not slots or all(route.shut for route in worker.book.routes):
+        if self._is_shut() or not slots:
             await self._expire()
             return 0
         # The lease is counted from before the statement began, so ours always ends before the database's.
@@ -134,11 +134,19 @@ class Pump:
             self._start(batch, account, start_by=start_by, meter=choice.meters.get(account.gateway_id))
         return taken.rows
 
+    def _is_shut(self) -> bool:
+        """Whether there is no gateway at all; for how long that is so is remembered."""
+        if any(not route.shut for route in self.worker.book.routes):
+            return False
+        self.worker.streaks.shut()
+        return True
+
     async def _intend(
         self, tx: AsyncConnection, choice: Choice, resting: Sequence[tuple[Claimed, float]], moves: Moves
     ) -> None:
         """Write down who is handed to whom, and put the others back: no attempt of them was made."""
         worker = self.worker
+        worker.streaks.routed(served=(one for one, _ in choice.intents), homeless=choice.homeless)
         intents = [(one, account.gateway_id) for one, account in choice.intents]
         await claims.insert_intents(tx, intents, dispatcher=worker.name)
         back = [*choice.waiting, *resting, *((one, NO_ROUTE_SECONDS) for one in choice.homeless)]

@@ -67,6 +67,8 @@ class Settler:
     def _count(self, batch: Sequence[tuple[Claimed, Settled]]) -> None:
         worker = self._worker
         counts = Counter((one.outcome, one.gateway_id, claimed.kind) for claimed, one in batch)
+        for claimed, one in batch:
+            worker.streaks.note(claimed.campaign_message_id, one.status)
         for (outcome, gateway_id, kind), count in counts.items():
             worker.gauges.messages(outcome, worker.book.name_of(gateway_id), kind).inc(count)
 

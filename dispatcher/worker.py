@@ -22,8 +22,10 @@ from dispatcher.mail_server import MailServer
 from dispatcher.pace import Paces
 from dispatcher.queries.health import be_gone, be_seen
 from dispatcher.rules import Rules
+from dispatcher.streaks import Streaks
 from dispatcher.subscriptions import Subscriptions
 from dispatcher.transport import Transport
+from dispatcher.witness import Witness
 from shared.clock import utc_now
 from shared.domain.message import Status
 from shared.metrics import DispatcherMetrics
@@ -54,6 +56,9 @@ class Limits:
     backlog: int = 200_000
     receipts_batch: int = 2_000
     settle_wait: float = 0.02
+    # Campaigns are held after so many failures in a row, or so many seconds without a gateway.
+    failures_in_a_row: int = 50
+    no_gateway: float = 900.0
     lookup_waits: tuple[float, ...] = (15.0, 60.0, 300.0, 900.0, 3600.0)
 
     def slots(self, lane: str) -> int:
@@ -81,6 +86,8 @@ class Worker:
     name: str = field(default_factory=new_name)
     mail_server: MailServer | None = None
     subscriptions: Subscriptions = field(default_factory=Subscriptions)
+    witness: Witness | None = None
+    streaks: Streaks = field(default_factory=Streaks)
     gauges: Gauges = field(init=False)
     logins: Logins = field(init=False)
     redis_url: str | None = field(default=None, repr=False)  # None: paces are kept without it
@@ -107,6 +114,8 @@ class Worker:
         await self.paces.aclose()
         await self.scripts.close()
         await self.logins.aclose()
+        if self.witness is not None:
+            await self.witness.aclose()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:

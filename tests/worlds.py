@@ -32,6 +32,7 @@ _INSTALL = (
     "INSERT INTO by_hand.clock VALUES (pg_catalog.now())",
 )
 _SET = text("UPDATE by_hand.clock SET at = :at")
+_BEAT = text("UPDATE heartbeat SET beat_at = beat_at + :by, awake_until = awake_until + :by")
 
 SMALL = Limits(
     deadline=2.0,
@@ -54,6 +55,13 @@ class HandClock:
     engine: AsyncEngine
 
     async def advance(self, **by: float) -> None:
+        """Time passes, and a dispatcher is there all the while."""
+        await self.sleep(**by)
+        async with begin(self.engine) as tx:
+            await tx.execute(_BEAT, {"by": timedelta(**by)})
+
+    async def sleep(self, **by: float) -> None:
+        """Time passes, and no dispatcher is there."""
         self.clock.advance(timedelta(**by))
         async with begin(self.engine) as tx:
             await tx.execute(_SET, {"at": self.clock.now})

@@ -63,7 +63,7 @@ async def create_message(wanted: MessageIn, tx: Tx, caller: CanSend, now: Now, r
     if told := rules.find_country_refused(policy, msisdn):
         raise rules.CountryNotAllowed(told, pointer="/msisdn" if wanted.contact_id is None else "/contact_id")
     sender_id = await _sender(tx, wanted.sender_id, policy)
-    not_before, expires_at = _times(wanted, now)
+    not_before, expires_at = _times(wanted, policy, now)
     row = await queries.insert_message(
         tx,
         {
@@ -195,7 +195,7 @@ def _measured(text: str, policy: Policy) -> dict[str, Any]:
     return {"text": text, "encoding": measured.encoding.value, "segments": measured.segments}
 
 
-def _times(wanted: MessageIn, now: datetime) -> tuple[datetime, datetime]:
+def _times(wanted: MessageIn, policy: Policy, now: datetime) -> tuple[datetime, datetime]:
     """Not before, and not after."""
     if told := find_past("send_at", wanted.send_at, now=now):
         raise Invalid(told, pointer="/send_at")
@@ -203,7 +203,9 @@ def _times(wanted: MessageIn, now: datetime) -> tuple[datetime, datetime]:
         if told := find_too_far(field, moment, now=now):
             raise Invalid(told, pointer=f"/{field}")
     not_before = max(wanted.send_at or now, now)
-    expires_at = wanted.expires_at or not_before + DEFAULT_LIFE
+    # What has a time is not sent late without its owner's word; what is for now may wait for a gateway.
+    life = DEFAULT_LIFE if wanted.send_at is None else timedelta(minutes=max(1, policy.late_after_minutes))
+    expires_at = wanted.expires_at or not_before + life
     if expires_at <= not_before:
         raise Invalid("expires_at must be ahead of now and later than send_at.", pointer="/expires_at")
     return not_before, expires_at

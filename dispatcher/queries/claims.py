@@ -104,6 +104,8 @@ _CAMPAIGN = text(
         SELECT cm.id, {_EARLIER}
         FROM campaign_messages cm JOIN campaigns c ON c.id = cm.campaign_id
         WHERE cm.status IN ('expanding', 'sending') AND c.status = 'running'
+          -- after a long absence of all dispatchers somebody has to look what is late first
+          AND NOT EXISTS (SELECT 1 FROM heartbeat h WHERE h.awake_until <= now())
           AND EXISTS (SELECT 1 FROM messages m
                       WHERE m.campaign_message_id = cm.id AND m.status = 'queued' AND m.not_before <= now())
           AND NOT EXISTS (SELECT 1 FROM campaign_messages e JOIN messages m ON m.campaign_message_id = e.id

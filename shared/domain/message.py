@@ -69,7 +69,9 @@ RANK: Final[Mapping[Status, int]] = MappingProxyType(
 
 MOVES: Final[Mapping[Status, frozenset[Status]]] = MappingProxyType(
     {
-        Status.QUEUED: EVIDENCE | {Status.SENDING, Status.FAILED, Status.EXPIRED, Status.SKIPPED, Status.CANCELLED},
+        # Unconfirmed without a hand-over: the database was set back, and a later one may have sent it.
+        Status.QUEUED: EVIDENCE
+        | {Status.SENDING, Status.FAILED, Status.EXPIRED, Status.SKIPPED, Status.CANCELLED, Status.UNCONFIRMED},
         Status.SENDING: EVIDENCE | {Status.QUEUED, Status.FAILED, Status.UNCONFIRMED},
         Status.SUBMITTED: frozenset({Status.SENT, Status.UNDELIVERED, Status.DELIVERED}),
         Status.SENT: frozenset({Status.UNDELIVERED, Status.DELIVERED}),

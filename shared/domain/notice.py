@@ -10,6 +10,8 @@ from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
+from shared.domain.campaign import HeldReason
+
 
 class Kind(StrEnum):
     BALANCE_LOW = "balance_low"  # below warn_below
@@ -21,6 +23,7 @@ class Kind(StrEnum):
     GATEWAY_RECOVERED = "gateway_recovered"  # it is trusted again
     CAMPAIGN_HELD = "campaign_held"  # it needs its owner
     WEBHOOK_DISABLED = "webhook_disabled"  # its receiver is gone, or was away for days
+    DATABASE_RESTORED = "database_restored"  # what it remembers is older than what was sent
 
 
 class Severity(StrEnum):
@@ -40,6 +43,7 @@ SEVERITY_OF: Final[Mapping[Kind, Severity]] = MappingProxyType(
         Kind.GATEWAY_RECOVERED: Severity.INFO,
         Kind.CAMPAIGN_HELD: Severity.CRITICAL,
         Kind.WEBHOOK_DISABLED: Severity.CRITICAL,
+        Kind.DATABASE_RESTORED: Severity.CRITICAL,
     }
 )
 
@@ -91,11 +95,35 @@ def gateway_recovered(gateway_id: UUID, *, name: str) -> Notice:
     )
 
 
-def campaign_held(campaign_id: UUID, *, name: str, reason: str) -> Notice:
+# Why a campaign is held, and what its owner should look at before resuming it.
+_WHY: Final[Mapping[HeldReason, str]] = MappingProxyType(
+    {
+        HeldReason.LATE: "Its time passed while no dispatcher was there, and it is too late to send it unasked.",
+        HeldReason.QUOTA: "The quota is used up.",
+        HeldReason.NO_GATEWAY: "For a while no gateway could take its messages; look at the gateways.",
+        HeldReason.ERROR_RATE: "Its latest messages failed, one after the other; look at their failures.",
+        HeldReason.RESTORED: "The database was set back, so what it shows as unsent may have been sent already.",
+    }
+)
+
+
+def campaign_held(campaign_id: UUID, *, name: str, reason: HeldReason) -> Notice:
     return Notice(
         Kind.CAMPAIGN_HELD,
         ("campaign", campaign_id),
         f"Campaign {name} is held",
-        f"The campaign {name} is held ({reason}) and sends nothing until its owner resumes or stops it.",
+        f"The campaign {name} is held ({reason}) and sends nothing until its owner resumes or stops it. {_WHY[reason]}",
         {"name": name, "reason": reason},
+    )
+
+
+def database_restored(epoch: UUID, *, campaigns: int, messages: int) -> Notice:
+    return Notice(
+        Kind.DATABASE_RESTORED,
+        ("installation", epoch),
+        "The database was set back or moved",
+        "The database remembers less than what was sent, as after restoring a backup. Scheduled and running campaigns "
+        f"are held ({campaigns}), and single messages that were due are unconfirmed ({messages}): they may have been "
+        "sent. Resume, stop or resend them.",
+        {"campaigns": campaigns, "messages": messages},
     )

@@ -6,7 +6,7 @@ from shared.models.gateways import BalanceReading, Gateway, HealthChange, Sender
 from shared.models.messages import Attempt, InboundRow, Message, ReceiptRow
 from shared.models.notices import NoticeEmail, NoticeRow
 from shared.models.people import Contact, Import, ImportChunk, ImportRejection, OptOut, TargetGroup, TargetGroupMember
-from shared.models.platform import ApiKey, AuditEntry, DispatcherRow, IdempotencyKey, Installation
+from shared.models.platform import ApiKey, AuditEntry, DispatcherRow, Heartbeat, IdempotencyKey, Installation
 from shared.models.policy import PolicyRow
 from shared.models.templates import TemplateRow, TemplateVersion
 from shared.models.webhooks import Webhook, WebhookDelivery, WebhookEvent
@@ -25,6 +25,7 @@ __all__ = [
     "DispatcherRow",
     "Gateway",
     "HealthChange",
+    "Heartbeat",
     "IdempotencyKey",
     "Import",
     "ImportChunk",

@@ -84,3 +84,16 @@ class DispatcherRow(Base):
     name: Mapped[str] = mapped_column(primary_key=True)
     started_at: Mapped[datetime]
     seen_at: Mapped[datetime]
+
+
+class Heartbeat(Base):
+    """One row: when a dispatcher last looked after campaigns, and in which database (`dispatcher/watch.py`)."""
+
+    __tablename__ = "heartbeat"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: Mapped[int] = small(primary_key=True, autoincrement=False)
+    epoch: Mapped[UUID]  # a new one for each database that was set back or moved
+    system: Mapped[str]  # which cluster and database the epoch was begun in
+    beat_at: Mapped[datetime]
+    awake_until: Mapped[datetime]  # no campaign is claimed after that before somebody looked what is late

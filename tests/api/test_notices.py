@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.db import begin
+from shared.domain.campaign import HeldReason
 from shared.domain.notice import Notice, campaign_held, gateway_withdrawn
 from shared.models import AuditEntry, NoticeEmail, NoticeRow
 from shared.queries.notices import insert_notice
@@ -17,7 +18,7 @@ from tests.factories import make_api_key
 
 GATEWAY, CAMPAIGN = UUID(int=1), UUID(int=2)
 WITHDRAWN = gateway_withdrawn(GATEWAY, name="Main", reason="20003")
-HELD = campaign_held(CAMPAIGN, name="Autumn", reason="late")
+HELD = campaign_held(CAMPAIGN, name="Autumn", reason=HeldReason.LATE)
 
 
 async def tell(engine: AsyncEngine, notice: Notice, at: datetime, *emails: str) -> str:

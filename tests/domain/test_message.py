@@ -157,7 +157,8 @@ def test_moves_hold_nothing_that_no_event_makes() -> None:
     by_answer = {(c, after_outcome(c, o, again=a)) for c, o, a in product(ANSWERABLE, OUTCOMES, (True, False))}
     by_lease = {(SE, UC)}
     by_restart = {(CA, Q)}
-    made = by_claim | by_expand_or_settle | by_receipt | by_answer | by_lease | by_restart
+    by_restore = {(Q, UC)}
+    made = by_claim | by_expand_or_settle | by_receipt | by_answer | by_lease | by_restart | by_restore
     assert {(c, t) for c, targets in MOVES.items() for t in targets} == {(c, t) for c, t in made if c is not t}
 
 

@@ -2,11 +2,15 @@
 
 from uuid import UUID
 
+import pytest
+
+from shared.domain.campaign import HeldReason
 from shared.domain.notice import (
     SEVERITY_OF,
     Kind,
     Severity,
     campaign_held,
+    database_restored,
     gateway_failing,
     gateway_recovered,
     gateway_withdrawn,
@@ -29,7 +33,7 @@ def test_withdrawn_gateway() -> None:
 
 
 def test_held_campaign() -> None:
-    notice = campaign_held(ONE, name="Autumn", reason="late")
+    notice = campaign_held(ONE, name="Autumn", reason=HeldReason.LATE)
     assert (notice.kind, notice.subject) == (Kind.CAMPAIGN_HELD, ("campaign", ONE))
     assert "Autumn" in notice.title
     assert "(late)" in notice.text
@@ -42,3 +46,17 @@ def test_failing_gateway_and_its_recovery() -> None:
     recovered = gateway_recovered(ONE, name="Main")
     assert (recovered.kind, recovered.severity) == (Kind.GATEWAY_RECOVERED, Severity.INFO)
     assert recovered.subject == failing.subject == ("gateway", ONE)
+
+
+@pytest.mark.parametrize("reason", HeldReason)
+def test_every_reason_is_explained(reason: HeldReason) -> None:
+    notice = campaign_held(ONE, name="Autumn", reason=reason)
+    assert notice.text.count(". ") == 1
+    assert notice.data == {"name": "Autumn", "reason": reason}
+
+
+def test_restored_database() -> None:
+    notice = database_restored(ONE, campaigns=2, messages=3)
+    assert (notice.kind, notice.severity) == (Kind.DATABASE_RESTORED, Severity.CRITICAL)
+    assert "(2)" in notice.text
+    assert "(3)" in notice.text
