@@ -20,6 +20,8 @@ from starlette.responses import Response
 
 from api.deps import Identified, Now, Res, Tx
 from api.problems import IdempotencyKeyBusy, IdempotencyKeyReused
+from api.resources import Resources
+from api.security import Caller
 from shared.errors import FieldError
 from shared.queries import idempotency as queries
 from shared.queries.idempotency import Scope, StoredAnswer
@@ -45,7 +47,7 @@ IdempotencyKey = Annotated[
 
 
 @dataclass(frozen=True, slots=True)
-class _Claim:
+class KeyClaim:
     """A key that is this request's until its transaction ends."""
 
     tx: AsyncConnection
@@ -59,18 +61,21 @@ class _Claim:
         return f"idempotency_keys|{self.scope.name}|body"
 
 
-class _Replay(Exception):
+class Replay(Exception):
+    """The request was answered before; this is what it was told."""
+
     def __init__(self, response: Response) -> None:
         super().__init__()
         self.response = response
 
 
-async def _claim(
-    request: Request, caller: Identified, resources: Res, tx: Tx, now: Now, key: IdempotencyKey = None
-) -> None:
-    if key is None or caller is None:
-        return
-    claim = _Claim(
+async def claim_key(
+    request: Request, caller: Caller, resources: Resources, *, tx: AsyncConnection, now: datetime, key: str | None
+) -> KeyClaim | None:
+    """Make the key this request's until `tx` ends; raises Replay where it was answered before. None without a key."""
+    if key is None:
+        return None
+    claim = KeyClaim(
         tx=tx,
         scope=Scope(caller=caller.id, method=request.method, path=request.url.path, key=key),
         fingerprint=await _fingerprint(request),
@@ -81,12 +86,18 @@ async def _claim(
         raise IdempotencyKeyBusy("The first request with this Idempotency-Key is still at work.")
     answer = await queries.find_stored_answer(tx, claim.scope)
     if answer is None:
-        request.state.idempotency_claim = claim
-        return
+        return claim
     if answer.fingerprint != claim.fingerprint:
         raise _reused()
     body = claim.sealer.open(answer.body, place=claim.place)
-    raise _Replay(Response(body, status_code=answer.status, headers={**answer.headers, REPLAYED: "true"}))
+    raise Replay(Response(body, status_code=answer.status, headers={**answer.headers, REPLAYED: "true"}))
+
+
+async def _claim(
+    request: Request, caller: Identified, resources: Res, tx: Tx, now: Now, key: IdempotencyKey = None
+) -> None:
+    if key is not None and caller is not None:
+        request.state.idempotency_claim = await claim_key(request, caller, resources, tx=tx, now=now, key=key)
 
 
 class IdempotentRoute(APIRoute):
@@ -111,7 +122,7 @@ class IdempotentRoute(APIRoute):
 
 
 class AskingRoute(IdempotentRoute):
-    """A POST that neither creates nor sends: asking twice changes nothing, so it takes no key and holds no `Tx`."""
+    """A POST that holds no `Tx`: it takes no key, for asking twice changes nothing, or claims one by itself."""
 
     takes_key = False
 
@@ -119,15 +130,16 @@ class AskingRoute(IdempotentRoute):
 async def _answer_once(request: Request, handle: Callable[[Request], Awaitable[Response]]) -> Response:
     try:
         response = await handle(request)
-    except _Replay as replay:
+    except Replay as replay:
         return replay.response
-    claim: _Claim | None = getattr(request.state, "idempotency_claim", None)
+    claim: KeyClaim | None = getattr(request.state, "idempotency_claim", None)
     if claim is not None and 200 <= response.status_code < 300:
-        await _store(claim, response)
+        await store_answer(claim, response)
     return response
 
 
-async def _store(claim: _Claim, response: Response) -> None:
+async def store_answer(claim: KeyClaim, response: Response) -> None:
+    """Keep what the request is told, in the transaction that holds the claim."""
     body = getattr(response, "body", None)
     if not isinstance(body, bytes):
         raise TypeError("a POST that takes an Idempotency-Key cannot stream its answer")

@@ -34,6 +34,7 @@ class Resources:
     allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     cors_origins: tuple[str, ...] = ()
     rate_limits: RateLimits = field(default_factory=RateLimits)
+    gateway_deadline: float = 10.0  # seconds that a gateway has for its answer
     scripts: Scripts = field(default_factory=Scripts)  # to try owners' scripts when they are saved
 
 
@@ -62,6 +63,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             allowed_networks=settings.allowed_networks,
             cors_origins=settings.cors_origins,
             rate_limits=rate_limits,
+            gateway_deadline=settings.gateway_deadline_seconds,
             scripts=scripts,
         )
     finally:

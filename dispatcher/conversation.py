@@ -31,7 +31,7 @@ class Said:
     """What a call came to: an outcome for each message, and the exchange for the record.
 
     `account` is the one that the call was built from: its secrets are those to keep out of the record, and so are the
-    texts and numbers of the whole `batch`.
+    texts and numbers of the whole `batch`. `why` is for the owner: what went wrong with their own script.
     """
 
     batch: Sequence[Sms] = field(repr=False)
@@ -39,6 +39,7 @@ class Said:
     account: Account
     call: Call | None = field(default=None, repr=False)
     answer: Answer | None = field(default=None, repr=False)
+    why: str | None = None
 
     @classmethod
     def of_all(cls, batch: Sequence[Sms], outcome: Outcome, account: Account, call: Call | None = None) -> "Said":
@@ -64,7 +65,7 @@ async def converse(worker: Worker, account: Account, batch: Sequence[Sms], *, st
             call = adapter.build_send(ready, batch)
     except (ScriptFailed, UnfitScript) as failure:
         log.warning("a script failed", extra={"gateway_id": str(ready.gateway_id), "cause": str(failure)})
-        return Said.of_all(batch, SCRIPT_FAILED, ready)
+        return Said(batch, [SCRIPT_FAILED] * len(batch), ready, why=str(failure))
     except Exception:
         log.exception("a call could not be built", extra={"message_id": str(batch[0].id)})
         return Said.of_all(batch, Lost(may_have_arrived=False, cause="build_failed"), ready)
@@ -122,6 +123,7 @@ async def _read_by_script(worker: Worker, scripted: Scripted, script: str, sms: 
         },
         "sms": scripted.script_input(said.account, sms),
     }
+    why: str | None = None
     try:
         # Turns of its own: a `read` that never ends would otherwise be forgiven for each `build` that does.
         told: object = await worker.scripts.call(script, "read", given, owner=f"{said.account.gateway_id} read")
@@ -130,8 +132,8 @@ async def _read_by_script(worker: Worker, scripted: Scripted, script: str, sms: 
         if failure.reason in _HAS_NO_SAY:
             return said
         log.warning("a script failed", extra={"gateway_id": str(said.account.gateway_id), "cause": str(failure)})
-        outcome = Lost(may_have_arrived=True, cause="script_failed")
+        outcome, why = Lost(may_have_arrived=True, cause="script_failed"), str(failure)
     except Exception:
         log.exception("an answer was not read", extra={"message_id": str(sms.id)})
         outcome = Lost(may_have_arrived=True, cause="unforeseen")
-    return said if outcome is None else Said(said.batch, [outcome], said.account, said.call, answer)
+    return said if outcome is None else Said(said.batch, [outcome], said.account, said.call, answer, why)

@@ -14,7 +14,7 @@ from uuid import UUID
 from dispatcher.conversation import LEASE_MARGIN, LOGIN_ENDED, Said, converse
 from dispatcher.queries.claims import Claimed
 from dispatcher.queries.settlements import Settled
-from dispatcher.redaction import redact_exchange
+from dispatcher.redaction import redact_exchange, secrets_of
 from dispatcher.worker import Worker
 from shared.adapter import Account, Call, Sms
 from shared.domain import routing
@@ -52,7 +52,7 @@ def _batch_key(worker: Worker, account: Account, claimed: Claimed) -> Hashable:
     batched = BATCHED.get(worker.book.kind_of(account.gateway_id) or "")
     if batched is None:
         return account.gateway_id
-    sms = _sms_of(worker, claimed, account, now_seconds=worker.now().timestamp())
+    sms = sms_of(worker, claimed, account, now_seconds=worker.now().timestamp())
     return account.gateway_id, batched.batch_key(account, sms)
 
 
@@ -64,7 +64,7 @@ async def hand_over(
     After that the lease is not ours for long enough, and nothing may leave. There is an outcome for each of them.
     """
     now = worker.now()
-    messages = [_sms_of(worker, claimed, account, now_seconds=now.timestamp()) for claimed in batch]
+    messages = [sms_of(worker, claimed, account, now_seconds=now.timestamp()) for claimed in batch]
     if monotonic() > start_by:
         said = Said.of_all(messages, Lost(may_have_arrived=False, cause=LEASE_MARGIN), account)
         worker.healths.end_probe(account.gateway_id)
@@ -75,8 +75,13 @@ async def hand_over(
         begun = monotonic()
         said = await converse(worker, account, messages, start_by=start_by)
         _listen(worker, said, seconds=monotonic() - begun)
+    return settled_by(worker, batch, said)
+
+
+def settled_by(worker: Worker, batch: Sequence[Claimed], said: Said) -> list[Settled]:
+    """What a call comes to for each of its messages, ready to be written."""
     settled = [_settled(worker, claimed, outcome, said) for claimed, outcome in zip(batch, said.outcomes, strict=True)]
-    return _with_news(settled, messages) if said.call is not None and said.call.url == sandbox.URL else settled
+    return _with_news(settled, said.batch) if said.call is not None and said.call.url == sandbox.URL else settled
 
 
 def _listen(worker: Worker, said: Said, *, seconds: float) -> None:
@@ -96,7 +101,7 @@ def _with_news(settled: Sequence[Settled], messages: Sequence[Sms]) -> list[Sett
     ]
 
 
-def _sms_of(worker: Worker, claimed: Claimed, account: Account, *, now_seconds: float) -> Sms:
+def sms_of(worker: Worker, claimed: Claimed, account: Account, *, now_seconds: float) -> Sms:
     expires_in = None if claimed.expires_at is None else max(1, int(claimed.expires_at.timestamp() - now_seconds))
     return Sms(
         id=claimed.id,
@@ -190,7 +195,7 @@ def _words_of(outcome: Refused | Lost) -> dict[str, Any]:
 
 def _exchange(said: Said, call: Call) -> dict[str, Any]:
     private = [words for sms in said.batch for words in (sms.text, sms.msisdn)]
-    return redact_exchange(call, said.answer, private=(*private, *said.account.secrets.values()))
+    return redact_exchange(call, said.answer, private=private, secrets=secrets_of(said.account))
 
 
 def _storable(words: str | None) -> str | None:

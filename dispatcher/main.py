@@ -40,6 +40,8 @@ from dispatcher.rescue import rescue
 from dispatcher.revive import revive
 from dispatcher.ticks import tick
 from dispatcher.transport import Transport
+from dispatcher.trials import NAME as TRIALS
+from dispatcher.trials import Trials
 from dispatcher.watch import look_first, watch
 from dispatcher.webhooks import Courier, fan_out
 from dispatcher.witness import Witness
@@ -234,6 +236,9 @@ async def serve(worker: Worker, *, lanes: tuple[str, ...], redis_url: str) -> No
     for lane in lanes:
         stages = _STAGES_OF.get(lane, ())
         woken = [lane, *(stage.name for stage in stages if stage.belled)]
+        if lane == "urgent":
+            woken.append(TRIALS)
+            tasks.append(asyncio.create_task(Trials(worker).run(), name=TRIALS))
         runner = Courier(worker) if lane == WEBHOOKS else Pump(worker, lane)
         tasks.append(asyncio.create_task(runner.run(), name=f"runner-{lane}"))
         tasks.append(asyncio.create_task(listen(worker, lane, redis_url, woken)))

@@ -1,17 +1,19 @@
 """What may be kept of an exchange with a gateway: its shape and its words, without secrets, numbers or texts.
 
 Gateways quote what they were sent. What is private of a call is taken out in every form it may come back in, and
-then whatever could be a number.
+then whatever could be a number. Of a test there is more to see (`redact_panes`): all but secrets and numbers.
 """
 
 import json
 import re
+from base64 import b64encode
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from html import escape
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
 
-from shared.adapter import Answer, Call
+from shared.adapter import Account, Answer, Call
 
 # Header values that say something about the exchange and nothing about us.
 _PLAIN_HEADERS: Final = frozenset(
@@ -19,19 +21,32 @@ _PLAIN_HEADERS: Final = frozenset(
 )
 _FORM: Final = "application/x-www-form-urlencoded"
 _LONG_DIGITS: Final = re.compile(r"\+?\d[\d ().-]{5,}\d")
+_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
+# Headers whose values are credentials, or prove that we have some.
+_TELLING: Final = re.compile(r"auth|token|key|secret|cookie|sign|passw|credential|session", re.IGNORECASE)
+_HOST: Final = re.compile(r"https?://[^/]*")
 _CAP: Final = 1_000
+_PANE: Final = 8_000
 _HIDDEN: Final = "[hidden]"
 # Shorter ones are in every other word, and say nothing.
 _SHORTEST: Final = 4
 
 
-def redact_exchange(call: Call, answer: Answer | None, *, private: Sequence[str] = ()) -> dict[str, Any]:
+def secrets_of(account: Account) -> tuple[str, ...]:
+    """What nobody may read of an account: its secrets, and the token in the addresses of its callbacks."""
+    tokens = (url.rstrip("/").split("/")[-2] for url in (account.status_url, account.inbound_url) if "/" in url)
+    return (*account.secrets.values(), *dict.fromkeys(tokens))
+
+
+def redact_exchange(
+    call: Call, answer: Answer | None, *, private: Sequence[str] = (), secrets: Sequence[str] = ()
+) -> dict[str, Any]:
     """The request's line and field names, and the answer without what is private and without long numbers."""
-    hidden = _forms_of(private)
+    hidden = _pattern(private, secrets)
     exchange: dict[str, Any] = {
         "request": {
             "method": call.method,
-            "url": _clean(_place_of(call.url), hidden),
+            "url": _clean_url(_place_of(call.url), hidden),
             "headers": {name: _header(name, value) for name, value in call.headers},
             "fields": sorted({_clean(name, hidden) for name in _field_names(call)}),
         }
@@ -43,26 +58,87 @@ def redact_exchange(call: Call, answer: Answer | None, *, private: Sequence[str]
                 name: _clean(value, hidden) for name, value in answer.headers.items() if name.lower() in _PLAIN_HEADERS
             },
             # Cleaned before it is cut: half a number or half a text would not be known again.
-            "body": _clean(answer.body.decode("utf-8", "replace").replace("\x00", ""), hidden),
+            "body": _clean(_text_of(answer.body), hidden),
         }
     return exchange
 
 
+def redact_panes(
+    call: Call, answer: Answer | None, *, private: Sequence[str] = (), secrets: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The request and the answer as who set the gateway up wants to see them: line, headers and body of both."""
+    hidden = _pattern(private, secrets)
+    query = call.url.partition("#")[0].partition("?")[2]
+    url = _place_of(call.url) + f"?{query}" * bool(query)
+    panes: dict[str, Any] = {
+        "request": {
+            "method": call.method,
+            "url": _clean_url(url, hidden, most=_PANE),
+            "headers": {name: _pane_header(name, value, hidden) for name, value in call.headers},
+            "body": _clean(_text_of(call.body), hidden, most=_PANE),
+        }
+    }
+    if answer is not None:
+        panes["answer"] = {
+            "status": answer.status,
+            "headers": {name: _pane_header(name, value, hidden) for name, value in answer.headers.items()},
+            "body": _clean(_text_of(answer.body), hidden, most=_PANE),
+        }
+    return panes
+
+
 def mask(text: str) -> str:
     """The text with anything that could be a number made unreadable."""
-    return _LONG_DIGITS.sub(lambda found: f"[{len(found.group())} digits]", text)
+    return _LONG_DIGITS.sub(_masked, text)
 
 
-def _clean(text: str, hidden: re.Pattern[str] | None) -> str:
-    return mask(hidden.sub(_HIDDEN, text) if hidden else text)[:_CAP]
+def _masked(found: re.Match[str]) -> str:
+    digits = found.group()
+    return digits if _DATE.fullmatch(digits) else f"[{len(digits)} digits]"
 
 
-def _forms_of(private: Sequence[str]) -> re.Pattern[str] | None:
+def _clean(text: str, hidden: re.Pattern[str] | None, *, most: int = _CAP) -> str:
+    return mask(hidden.sub(_HIDDEN, text) if hidden else text)[:most]
+
+
+def _clean_url(url: str, hidden: re.Pattern[str] | None, *, most: int = _CAP) -> str:
+    """The host stands in the settings; an address in numbers is nobody's number."""
+    found = _HOST.match(url)
+    if found is None:
+        return _clean(url, hidden, most=most)
+    host = found.group()
+    return ((hidden.sub(_HIDDEN, host) if hidden else host) + _clean(url[len(host) :], hidden, most=most))[:most]
+
+
+def _text_of(body: bytes) -> str:
+    return body.decode("utf-8", "replace").replace("\x00", "")
+
+
+def _pane_header(name: str, value: str, hidden: re.Pattern[str] | None) -> str:
+    return _HIDDEN if _TELLING.search(name) else _clean(value.replace("\x00", ""), hidden)
+
+
+def _pattern(private: Sequence[str], secrets: Sequence[str]) -> re.Pattern[str] | None:
     """All private words as they are, and as JSON, HTML and URLs write them; the longest first."""
-    forms = {form for words in private if len(words) >= _SHORTEST for form in _forms(words)}
+    forms = {form for words in (*private, *secrets) if len(words) >= _SHORTEST for form in _forms(words)}
+    forms |= _forms_in_base64(tuple(secrets))
     if not forms:
         return None
     return re.compile("|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)))
+
+
+@lru_cache(maxsize=256)
+def _forms_in_base64(secrets: tuple[str, ...]) -> frozenset[str]:
+    """What stands in `Authorization: Basic`, which some gateways quote: a secret at each place in a group of three."""
+    forms: set[str] = set()
+    for secret in secrets:
+        words = secret.encode("utf-8", "replace")
+        for before, unknown in ((0, 0), (1, 2), (2, 3)):
+            known = (before + len(words)) * 8 // 6
+            form = b64encode(bytes(before) + words).decode()[unknown:known]
+            if len(form) >= _SHORTEST + 2:
+                forms |= {form, form.replace("+", "-").replace("/", "_"), form.replace("/", "\\/")}
+    return frozenset(forms)
 
 
 def _forms(words: str) -> Iterator[str]:

@@ -20,6 +20,7 @@ from dispatcher.queries.settlements import Settled
 from dispatcher.queries.tallies import write_tallies
 from dispatcher.worker import Worker
 from shared.db import is_busy, is_outage
+from shared.domain.message import Kind
 from shared.domain.outcome import Fault
 from shared.queries.opt_outs import NewOptOut, insert_opt_outs
 
@@ -109,7 +110,12 @@ class Settler:
     async def _write(self, batch: Sequence[tuple[Claimed, Settled]]) -> None:
         worker = self._worker
         settled = [one for _, one in batch]
-        refused_accounts = {one.gateway_id: one.code for one in settled if one.fault == Fault.ACCOUNT}
+        refused_accounts = {
+            one.gateway_id: one.code
+            for claimed, one in batch
+            # A test asks how a gateway would answer; what it was given may be no fault of the account's.
+            if one.fault == Fault.ACCOUNT and claimed.kind != Kind.TEST
+        }
         async with worker.transaction() as tx:
             moves = await settlements.settle(tx, settled, wanted=worker.wanted)
             await insert_opt_outs(

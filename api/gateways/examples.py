@@ -111,3 +111,38 @@ HEALTH_CHANGE: Final[dict[str, Any]] = {
     "reason": "10 hand-overs in a row failed",
     "by": "sms-1-4711-0a1b2c3d",
 }
+TRIAL: Final[dict[str, Any]] = {"msisdn": world.MSISDN, "text": "A test of the new account."}
+TRIED: Final[dict[str, Any]] = {
+    "message_id": world.MESSAGE,
+    "status": "submitted",
+    "skip_reason": None,
+    "outcome": "accepted",
+    "in_doubt": False,
+    "fault": None,
+    "code": None,
+    "detail": None,
+    "reference": world.REFERENCE,
+    "segments": 1,
+    "took_ms": 182,
+    "then": "The gateway took it; receipts follow.",
+    "request": {
+        "line": f"POST https://api.twilio.com/2010-04-01/Accounts/AC{'0' * 32}/Messages.json",
+        "headers": {"Authorization": "[hidden]", "Content-Type": "application/x-www-form-urlencoded"},
+        "body": "To=[hidden]&Body=A+test+of+the+new+account.&From=[12 digits]",
+    },
+    "answer": {
+        "status": 201,
+        "headers": {"content-type": "application/json"},
+        "body": f'{{"sid": "{world.REFERENCE}", "status": "queued", "num_segments": "1"}}',
+    },
+}
+STILL_SENDING: Final[dict[str, Any]] = TRIED | {
+    "status": "sending",
+    "outcome": None,
+    "reference": None,
+    "segments": None,
+    "took_ms": None,
+    "then": "The gateway has not answered yet; look at the message again in a moment.",
+    "request": None,
+    "answer": None,
+}

@@ -12,6 +12,7 @@ from api.examples import answered
 from api.idempotency import IdempotentRoute
 from api.messages import examples, queries
 from api.messages.schemas import MessageDetailOut, MessageFilter, MessageIn, MessageOut
+from api.messages.values import TextTooManySegments, UnknownSender, fresh, measured
 from api.moments import find_past, find_too_far
 from api.paging import PageOut, encode_cursor
 from api.places import id_of
@@ -21,11 +22,9 @@ from api.security import Caller
 from shared.domain import message as law
 from shared.domain import msisdn as numbers
 from shared.domain import policy as rules
-from shared.domain.message import PRIORITY_OF, Kind, Status
+from shared.domain.message import Kind
 from shared.domain.policy import Policy
-from shared.domain.segments import measure
 from shared.errors import Invalid, NotFound
-from shared.ids import uuid7
 from shared.queries import audit
 from shared.queries.policy import get_policy
 from shared.queries.sender_ids import find_sender
@@ -36,14 +35,6 @@ router = APIRouter(prefix="/messages", tags=["messages"], route_class=Idempotent
 DEFAULT_LIFE: Final = timedelta(hours=24)
 READ: Final = "read"
 BY_POLICY: Final = (rules.NotActivated, rules.CountryNotAllowed, rules.SenderNotAllowed)
-
-
-class TextTooManySegments(Invalid):
-    """The text is longer than one message may be, in segments or in characters."""
-
-
-class UnknownSender(Invalid):
-    """No gateway has this sender."""
 
 
 @router.post(
@@ -67,8 +58,8 @@ async def create_message(wanted: MessageIn, tx: Tx, caller: CanSend, now: Now, r
     row = await queries.insert_message(
         tx,
         {
-            **_fresh(Kind(wanted.kind), caller.id, now),
-            **_measured(wanted.text, policy),
+            **fresh(Kind(wanted.kind), caller.id, now),
+            **measured(wanted.text, policy),
             "msisdn": msisdn,
             "msisdn_hash": hash_msisdn(res.pepper, msisdn),
             "sender_id": sender_id,
@@ -135,7 +126,7 @@ async def resend_message(message_id: UUID, tx: Tx, caller: CanSend, now: Now, be
     first = await queries.lock_first(tx, message_id)
     message = await queries.lock_message(tx, message_id)
     _check_reach(message, caller)
-    law.check_resendable(message.status)
+    law.check_resendable(message.status, message.kind)
     others = await queries.list_others(tx, first, besides=message_id)
     law.check_resent_once([(one.id, one.status) for one in others])
     # A dispatcher that wakes up late may prove that one of them never left, and queue it again: that would ring twice.
@@ -148,7 +139,7 @@ async def resend_message(message_id: UUID, tx: Tx, caller: CanSend, now: Now, be
     row = await queries.insert_message(
         tx,
         {
-            **_fresh(kind, caller.id, now),
+            **fresh(kind, caller.id, now),
             **{name: getattr(message, name) for name in copied},
             "resend_of": message_id,
             "not_before": now,
@@ -171,28 +162,6 @@ def _shown(row: Any, caller: Caller) -> Any:
     if READ in caller.scopes or row.contact_id is None:
         return row
     return {**row._mapping, "msisdn": None}  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
-
-
-def _fresh(kind: Kind, caller: str, now: datetime) -> dict[str, Any]:
-    """What every new message begins with."""
-    return {
-        "id": uuid7(now),
-        "kind": kind,
-        "status": Status.QUEUED,
-        "priority": PRIORITY_OF[kind],
-        "created_by": caller,
-        "created_at": now,
-        "status_at": now,
-    }
-
-
-def _measured(text: str, policy: Policy) -> dict[str, Any]:
-    if not text.strip():
-        raise Invalid("The text is empty; write what to send.", pointer="/text")
-    measured = measure(text)
-    if told := rules.find_too_long(policy, characters=measured.characters, segments=measured.segments):
-        raise TextTooManySegments(told, pointer="/text")
-    return {"text": text, "encoding": measured.encoding.value, "segments": measured.segments}
 
 
 def _times(wanted: MessageIn, policy: Policy, now: datetime) -> tuple[datetime, datetime]:

@@ -91,7 +91,8 @@ class AttemptOut(Out):
     segments: int | None = Field(description="What the gateway says it charges.")
     lookups: int
     exchange: dict[str, Any] | None = Field(
-        description="Request and answer without secrets, numbers or texts; kept where it went wrong."
+        description="Request and answer without secrets, numbers or texts, kept where it went wrong. Of a gateway's "
+        "test always, and with its text."
     )
 
 

@@ -4,7 +4,7 @@ Opt-outs, stops, call-backs and expiry are looked at here, in the last statement
 true when the message was made.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.queries.tallies import Moves
 from dispatcher.queries.tellings import Moving, Told
-from shared.domain.message import PRIORITY_OF, SkipReason, Status
+from shared.domain.message import PRIORITY_OF, PUMPED, Kind, SkipReason, Status
 
 
 class Claimed(NamedTuple):
@@ -127,7 +127,7 @@ _CAMPAIGN = text(
 
 # One priority after the other, so that the index ends each search at what is due: otherwise every claim would read all
 # that is scheduled for later.
-_PRIORITIES = ", ".join(f"({priority})" for priority in sorted(set(PRIORITY_OF.values())))
+_PRIORITIES = ", ".join(f"({priority})" for priority in sorted({PRIORITY_OF[kind] for kind in PUMPED}))
 _URGENT = text(
     f"""
     WITH due AS (
@@ -142,6 +142,24 @@ _URGENT = text(
     )"""
     + _MOVE.format(waits="", later="")
 )
+
+# Tests of gateways, which the pumps leave to `dispatcher/trials.py`.
+_TRIALS = text(
+    f"""
+    WITH due AS (
+        SELECT {_DECISIVE} FROM messages m
+        WHERE m.campaign_message_id IS NULL AND m.status = 'queued'
+          AND m.priority = {PRIORITY_OF[Kind.TEST]} AND m.not_before <= now()
+        ORDER BY m.not_before, m.id
+        LIMIT :slots
+        FOR UPDATE SKIP LOCKED
+    )"""
+    + _MOVE.format(waits="", later="")
+)
+_CLAIMS = {"urgent": _URGENT, "bulk": _CAMPAIGN, "trials": _TRIALS}
+
+# A test names its gateway in the column where every other message has that of its last attempt.
+_PINNED = text("SELECT id, gateway_id FROM messages WHERE id = ANY(CAST(:ids AS uuid[]))")
 
 # Where nobody can be handed anything to there is no claim that would see that a message's time is over.
 _EXPIRE = {
@@ -181,9 +199,7 @@ async def claim(tx: AsyncConnection, *, lane: str, slots: int, lease: float, dis
 
     `lease` is in seconds of the database's clock.
     """
-    rows = await tx.execute(
-        _URGENT if lane == "urgent" else _CAMPAIGN, {"slots": slots, "lease": lease, "dispatcher": dispatcher}
-    )
+    rows = await tx.execute(_CLAIMS[lane], {"slots": slots, "lease": lease, "dispatcher": dispatcher})
     taken = 0
     claimed: list[Claimed] = []
     closed: list[Told] = []
@@ -218,6 +234,12 @@ async def insert_intents(tx: AsyncConnection, intents: Sequence[tuple[Claimed, U
                 "gateway_ids": [gateway_id for _, gateway_id in intents],
             },
         )
+
+
+async def list_pinned(tx: AsyncConnection, claimed: Sequence[Claimed]) -> Mapping[UUID, UUID]:
+    """The gateway that each of these tests is for."""
+    rows = await tx.execute(_PINNED, {"ids": [one.id for one in claimed]})
+    return {row.id: row.gateway_id for row in rows}
 
 
 async def put_back(tx: AsyncConnection, back: Sequence[tuple[Claimed, float]], *, dispatcher: str) -> None:

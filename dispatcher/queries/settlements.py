@@ -186,7 +186,19 @@ async def settle(tx: AsyncConnection, settled: Sequence[Settled], *, wanted: fro
         )
     if others:
         await _record_others(tx, others)
+    await _keep_exchanges(tx, settled)
     return moves
+
+
+async def _keep_exchanges(tx: AsyncConnection, settled: Sequence[Settled]) -> None:
+    """What was said, of those where somebody will want to look."""
+    exchanges = [
+        {"id": one.id, "attempt": one.attempt, "exchange": json.dumps(one.exchange)}
+        for one in settled
+        if one.exchange is not None
+    ]
+    if exchanges:
+        await tx.execute(_EXCHANGE, exchanges)
 
 
 async def _fail_in_ended(
@@ -235,13 +247,6 @@ async def _record_others(tx: AsyncConnection, settled: Sequence[Settled]) -> Non
     ]
     if tried:
         await tx.execute(_TRIED, tried)
-    exchanges = [
-        {"id": one.id, "attempt": one.attempt, "exchange": json.dumps(one.exchange)}
-        for one in settled
-        if one.exchange is not None
-    ]
-    if exchanges:
-        await tx.execute(_EXCHANGE, exchanges)
 
 
 async def rescue_leases(

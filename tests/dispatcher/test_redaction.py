@@ -2,14 +2,17 @@
 
 import html
 import json
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable
 from urllib.parse import quote, quote_plus
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.redaction import mask, redact_exchange
-from shared.adapter import Answer, Call
+from dispatcher.redaction import mask, redact_exchange, redact_panes, secrets_of
+from shared.adapter import Account, Answer, Call
 
 MSISDN = "+447700900123"
 TEXT = 'Ann & Bob: "8 o\'clock", naïve café / 5 € <b>'
@@ -127,3 +130,72 @@ def test_any_bytes_have_a_form_that_can_be_stored(body: bytes) -> None:
     kept = json.dumps(redact_exchange(CALL, Answer(200, {}, body), private=PRIVATE))
     assert "\\u0000" not in kept
     kept.encode()
+
+
+@pytest.mark.parametrize("user", ["u", "us", "use", "user", "+447700900123"])
+@pytest.mark.parametrize("encode", [b64encode, urlsafe_b64encode], ids=["plain", "URL"])
+def test_answer_that_quotes_our_credentials(user: str, encode: Callable[[bytes], bytes]) -> None:
+    """Gateways that echo a request echo its Authorization, in which a secret begins anywhere in a group of three."""
+    credentials = encode(f"{user}:{SECRET}".encode()).decode()
+    answer = Answer(400, {"x-echo": credentials}, f"you said Basic {credentials}".encode())
+    for kept in (
+        redact_exchange(CALL, answer, secrets=[SECRET]),
+        redact_panes(CALL, answer, private=[MSISDN], secrets=[SECRET]),
+    ):
+        body = kept["answer"]["body"]
+        assert body.startswith("you said Basic ")
+        assert "[hidden]" in body
+        # what is left beside it is the user, and fewer characters of the secret than a group
+        left = body.removeprefix("you said Basic ").replace("[hidden]", "")
+        assert len(left) <= len(encode(user.encode())) + 4
+        assert credentials not in str(kept)
+
+
+def test_panes_show_all_but_secrets_and_numbers() -> None:
+    answer = Answer(
+        200,
+        {"content-type": "text/plain", "set-cookie": "session=1", "x-trace": f"t-1 {SECRET}", "x-rate-left": "12"},
+        f"{TEXT} to {MSISDN} on 2026-11-25".encode(),
+    )
+    call = Call(
+        CALL.method, CALL.url, (*CALL.headers, ("X-Route", "a"), ("Idempotency-Key", "unknown")), f"{TEXT}".encode()
+    )
+    assert redact_panes(call, answer, private=[MSISDN], secrets=[SECRET]) == {
+        "request": {
+            "method": "POST",
+            "url": "https://gw.example.com/send/[hidden]?to=[hidden]&key=[hidden]",
+            "headers": {
+                "Authorization": "[hidden]",
+                "X-Api-Key": "[hidden]",
+                "Content-Type": FORM[1],
+                "X-Route": "a",
+                "Idempotency-Key": "[hidden]",
+            },
+            "body": TEXT,
+        },
+        "answer": {
+            "status": 200,
+            "headers": {
+                "content-type": "text/plain",
+                "set-cookie": "[hidden]",
+                "x-trace": "t-1 [hidden]",
+                "x-rate-left": "12",
+            },
+            "body": f"{TEXT} to [hidden] on 2026-11-25",
+        },
+    }
+
+
+@given(st.binary(max_size=300), st.binary(max_size=300))
+def test_any_bytes_make_panes_that_can_be_stored(sent: bytes, heard: bytes) -> None:
+    call = Call("POST", "https://gw.example.com", (("X", sent.decode("latin-1")),), sent)
+    kept = json.dumps(redact_panes(call, Answer(200, {"x": heard.decode("latin-1")}, heard), secrets=[SECRET]))
+    assert "\\u0000" not in kept
+    kept.encode()
+
+
+def test_addresses_of_callbacks_are_secrets_too() -> None:
+    base = "https://sms.example.com/callbacks/1/the-callback-token"
+    account = Account(UUID(int=1), {}, {"api_secret": SECRET}, f"{base}/status", f"{base}/inbound")
+    assert secrets_of(account) == (SECRET, "the-callback-token")
+    assert secrets_of(Account(UUID(int=1), {}, {})) == ()

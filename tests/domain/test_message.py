@@ -13,6 +13,7 @@ from shared.domain.message import (
     MOVES,
     OPEN,
     PRIORITY_OF,
+    PUMPED,
     RANK,
     RESENDABLE,
     Kind,
@@ -185,6 +186,13 @@ def test_only_one_that_ended_without_arriving_can_be_sent_again(status: Status) 
         check_resendable(status)
 
 
+@pytest.mark.parametrize("status", Status)
+def test_test_is_made_anew_and_never_sent_again(status: Status) -> None:
+    """A resend would go to whatever gateway comes first."""
+    with pytest.raises(MessageNotResendable, match="test the gateway once more"):
+        check_resendable(status, Kind.TEST)
+
+
 def test_what_may_be_sent_again_is_over_and_has_not_arrived() -> None:
     assert not RESENDABLE & (OPEN | {Status.SUBMITTED, Status.SENT, Status.DELIVERED})
     assert Status.SKIPPED not in RESENDABLE  # not sent on purpose
@@ -193,4 +201,6 @@ def test_what_may_be_sent_again_is_over_and_has_not_arrived() -> None:
 def test_every_kind_has_its_turn() -> None:
     assert set(PRIORITY_OF) == set(Kind)
     assert min(Kind, key=lambda kind: PRIORITY_OF[kind]) is Kind.OTP
-    assert max(PRIORITY_OF.values()) == PRIORITY_OF[Kind.CAMPAIGN] > PRIORITY_OF[Kind.TEST]
+    assert max(PUMPED, key=lambda kind: PRIORITY_OF[kind]) is Kind.CAMPAIGN
+    # a queue of its own: no pump asks for this priority
+    assert PRIORITY_OF[Kind.TEST] not in {PRIORITY_OF[kind] for kind in PUMPED}
