@@ -24,7 +24,7 @@ from api.contacts import routes as contacts
 from api.docs import add_docs
 from api.frontdoor import Frontdoor
 from api.gate import LARGEST_HEAD, LONGEST_TARGET, Gate
-from api.gateways import balances, trials
+from api.gateways import balances, script_versions, trials
 from api.gateways import classify as gateway_answers
 from api.gateways import presets as gateway_presets
 from api.gateways import routes as gateways
@@ -88,6 +88,7 @@ _V1: Final = (
     gateway_presets.router,
     balances.router,
     trials.router,
+    script_versions.router,
     sender_ids.router,
     opt_outs.router,
     inbound.router,

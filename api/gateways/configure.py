@@ -21,6 +21,8 @@ from shared.sealing import SealBroken, Sealer
 
 _V = TypeVar("_V")
 
+# A shorter secret may stand in a script by chance.
+_TELLING_FROM: Final = 6
 _TOKEN_BYTES: Final = 24  # 192 bits, 32 characters in a path
 
 
@@ -36,6 +38,7 @@ def new_row(given: GatewayIn, *, gateway_id: UUID, sealer: Sealer, now: datetime
     """A gateway's row, but for its place in the order."""
     secrets = _merged({}, _revealed(given.secrets))
     settings = checked_settings(given.kind, preset=given.preset, settings=given.settings, secrets=given.secrets)
+    _check_script_holds_none(settings, secrets)
     return {
         "id": gateway_id,
         "name": given.name,
@@ -82,10 +85,22 @@ def changed_row(row: GatewayRow, given: GatewayPatch, *, sealer: Sealer, now: da
         secrets = _merged(_opened(row, sealer), _revealed(given.secrets))
         settings = _merged(row.settings, given.settings)
         changes["settings"] = dict(adapter_of(row.kind).check_settings(settings, secrets))
+        _check_script_holds_none(changes["settings"], secrets)
         if given.secrets:
             sealed = seal_secrets(secrets, gateway_id=row.id, sealer=sealer)
             changes["secrets_sealed"] = sealed
     return {**changes, "updated_at": now}
+
+
+def _check_script_holds_none(settings: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
+    """Every wording of a script is kept and can be read: a secret in one could not be taken back."""
+    script = settings.get("script", "")
+    for name, secret in secrets.items():
+        if len(secret) >= _TELLING_FROM and secret in script:
+            raise Invalid(
+                f"script holds the secret {name} itself, and scripts can be read; write %SECRET:{name}% in its place.",
+                pointer="/settings/script",
+            )
 
 
 def _checked(check: BalanceCheck | None, *, kind: str) -> dict[str, Any] | None:

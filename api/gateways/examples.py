@@ -146,3 +146,12 @@ STILL_SENDING: Final[dict[str, Any]] = TRIED | {
     "request": None,
     "answer": None,
 }
+SCRIPT: Final[dict[str, Any]] = {
+    "version": 3,
+    "in_force": True,
+    "sha256": "c7b0adb1125c49493acdba6e5677c29ad4b5104feff1162e9113ab44f5f7982a",
+    "text": "function build(sms)\n  return {json = {to = sms.to, text = sms.message}}\nend\n",
+    "restored_from": 1,
+    "created_by": world.API_KEY,
+    "created_at": world.CREATED,
+}

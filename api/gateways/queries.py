@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from shared.domain.message import Status
 from shared.errors import Conflict, NotFound
 from shared.gateways import METERED
 from shared.ids import first_uuid7
-from shared.models import Attempt, BalanceReading, Campaign, Gateway, Message, SenderIdRow
+from shared.models import Attempt, BalanceReading, Campaign, Gateway, GatewayScript, Message, SenderIdRow
 
 GatewayRow = Row[Any]
 
@@ -150,6 +151,54 @@ async def list_readings(
     if before is not None:
         question = question.where(BalanceReading.id < before)
     return (await tx.execute(question)).all()
+
+
+async def insert_script(
+    tx: AsyncConnection, gateway_id: UUID, script: str, *, caller: str, now: datetime, restored_from: int | None = None
+) -> int:
+    """Keep a wording as the next version of this gateway's script; its number. Under `lock_order`."""
+    newest = select(func.coalesce(func.max(GatewayScript.version), 0)).where(GatewayScript.gateway_id == gateway_id)
+    version: int = (await tx.execute(newest)).scalar_one() + 1
+    await tx.execute(
+        insert(GatewayScript).values(
+            gateway_id=gateway_id,
+            version=version,
+            sha256=sha256(script.encode()).hexdigest(),
+            text=script,
+            restored_from=restored_from,
+            created_by=caller,
+            created_at=now,
+        )
+    )
+    return version
+
+
+async def get_script(tx: AsyncConnection, gateway_id: UUID, version: int) -> GatewayRow:
+    question = select(GatewayScript).where(GatewayScript.gateway_id == gateway_id, GatewayScript.version == version)
+    row = (await tx.execute(question)).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no version {version} of this gateway's script.")
+    return row
+
+
+async def list_scripts(
+    tx: AsyncConnection, gateway_id: UUID, *, before: int | None, limit: int
+) -> Sequence[GatewayRow]:
+    """A page of a gateway's wordings, the newest first."""
+    question = (
+        select(GatewayScript)
+        .where(GatewayScript.gateway_id == gateway_id)
+        .order_by(GatewayScript.version.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        question = question.where(GatewayScript.version < before)
+    return (await tx.execute(question)).all()
+
+
+async def find_newest(tx: AsyncConnection, gateway_id: UUID) -> GatewayRow | None:
+    rows = await list_scripts(tx, gateway_id, before=None, limit=1)
+    return rows[0] if rows else None
 
 
 def _there(row: GatewayRow | None) -> GatewayRow:

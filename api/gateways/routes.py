@@ -13,6 +13,7 @@ from api.gateways import examples, queries
 from api.gateways.configure import changed_row, healthy, new_row, told
 from api.gateways.schemas import GatewayIn, GatewayOut, GatewayPatch, HealthChangeOut, OrderIn, OrderOut
 from api.gateways.script import check_script
+from api.gateways.script_versions import keep_script
 from api.gateways.shown import shown
 from api.idempotency import IdempotentRoute
 from api.paging import PageOut, bad_cursor, page_of
@@ -41,12 +42,13 @@ async def create_gateway(  # noqa: PLR0913, PLR0917 - a route asks for what it n
     await queries.lock_order(tx)
     await queries.check_name_free(tx, body.name)
     gateway = await queries.insert_gateway(tx, row)
+    kept = await keep_script(tx, gateway.id, gateway.settings, was=None, caller=caller.id, now=now)
     await audit.record(
         tx,
         caller=caller.id,
         action="gateway.created",
         subject=("gateway", str(gateway.id)),
-        detail=told(body),
+        detail=told(body) | kept,
         now=now,
         request_id=request_id,
     )
@@ -102,12 +104,14 @@ async def change_gateway(  # noqa: PLR0913, PLR0917 - a route asks for what it n
         await check_script(res.scripts, changes["settings"])
     gateway = await queries.update_gateway(tx, gateway_id, changes)
     await _tell_recovery(tx, row, gateway, by=caller.id, now=now)
+    was = row.settings.get("script")
+    kept = await keep_script(tx, gateway_id, gateway.settings, was=was, caller=caller.id, now=now)
     await audit.record(
         tx,
         caller=caller.id,
         action="gateway.changed",
         subject=("gateway", str(gateway_id)),
-        detail=told(body),
+        detail=told(body) | kept,
         now=now,
         request_id=request_id,
     )

@@ -2,7 +2,7 @@
 
 from shared.models.base import Base
 from shared.models.campaigns import Campaign, CampaignMessage, CampaignRecipient, CampaignTarget, Tally
-from shared.models.gateways import BalanceReading, Gateway, HealthChange, SenderIdRow
+from shared.models.gateways import BalanceReading, Gateway, GatewayScript, HealthChange, SenderIdRow
 from shared.models.messages import Attempt, InboundRow, Message, ReceiptRow
 from shared.models.notices import NoticeEmail, NoticeRow
 from shared.models.people import Contact, Import, ImportChunk, ImportRejection, OptOut, TargetGroup, TargetGroupMember
@@ -24,6 +24,7 @@ __all__ = [
     "Contact",
     "DispatcherRow",
     "Gateway",
+    "GatewayScript",
     "HealthChange",
     "Heartbeat",
     "IdempotencyKey",

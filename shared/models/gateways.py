@@ -85,3 +85,17 @@ class HealthChange(Base):
     health: Mapped[str]
     reason: Mapped[str | None]
     by: Mapped[str]  # a dispatcher, or the key of who commanded it
+
+
+class GatewayScript(Base):
+    """A wording that the script of a gateway had, kept so that it can be read and put in force again."""
+
+    __tablename__ = "gateway_scripts"
+
+    gateway_id: Mapped[UUID] = mapped_column(ForeignKey("gateways.id", ondelete="CASCADE"), primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    sha256: Mapped[str]
+    text: Mapped[str]
+    restored_from: Mapped[int | None]  # the version that this one repeats
+    created_by: Mapped[str | None]  # nobody knows of those that are older than this table
+    created_at: Mapped[datetime]
