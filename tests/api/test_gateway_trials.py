@@ -328,14 +328,14 @@ async def test_sender_has_to_be_this_gateway_s(
     async with begin(engine) as tx:
         other = await make_gateway(tx, sealer, "second", priority=2)
         await make_sender_id(tx, other, "Harbour")
-        await make_sender_id(tx, gateway, "Cafe Ada")
+        await make_sender_id(tx, gateway, "+12025550111")
     route = at(router)
     refusal = await client.post(f"/v1/gateways/{gateway}/test", json={**BODY, "sender_id": "Harbour"})
     assert (refusal.status_code, refusal.json()["errors"][0]["pointer"]) == (422, "/sender_id")
     async with dispatcher(worker):
-        told = await client.post(f"/v1/gateways/{gateway}/test", json={**BODY, "sender_id": "Cafe Ada"})
+        told = await client.post(f"/v1/gateways/{gateway}/test", json={**BODY, "sender_id": "+12025550111"})
     assert told.status_code == 200
-    assert b"From=Cafe+Ada" in route.calls.last.request.content
+    assert b"From=%2B12025550111" in route.calls.last.request.content
 
 
 @pytest.mark.parametrize(
@@ -373,4 +373,28 @@ async def test_other_refusals(client: httpx.AsyncClient, gateway: UUID, engine: 
         answer = await client.post(f"/v1/gateways/{gateway_id}/test", json=BODY)
         assert (answer.status_code, answer.json()["type"]) == (409, "/problems/gateway-not-testable")
         assert words in answer.json()["detail"]
+    assert await count(engine) == 0
+
+
+@pytest.mark.parametrize(
+    ("rule", "body", "slug"),
+    [
+        pytest.param({"allowed_countries": ["ZA"]}, BODY, "country-not-allowed", id="country"),
+        pytest.param({"max_chars": 5}, BODY, "text-too-many-segments", id="length"),
+        pytest.param({}, {**BODY, "sender_id": "Cafe Ada"}, "sender-not-allowed", id="sender"),
+    ],
+)
+async def test_operator_s_rules_hold_for_tests_too(
+    client: httpx.AsyncClient,
+    gateway: UUID,
+    engine: AsyncEngine,
+    rule: dict[str, Any],
+    body: dict[str, Any],
+    slug: str,
+) -> None:
+    async with begin(engine) as tx:
+        await make_sender_id(tx, gateway, "Cafe Ada")
+    assert (await client.put("/v1/policy", json=rule)).status_code == 200
+    answer = await client.post(f"/v1/gateways/{gateway}/test", json=body)
+    assert (answer.status_code, answer.json()["type"]) == (422, f"/problems/{slug}"), answer.text
     assert await count(engine) == 0
