@@ -58,7 +58,7 @@ class KeyClaim:
 
     @property
     def place(self) -> str:
-        return f"idempotency_keys|{self.scope.name}|body"
+        return queries.place_of_answer(self.scope)
 
 
 class Replay(Exception):

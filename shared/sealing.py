@@ -50,7 +50,12 @@ class Sealer:
     def seal(self, value: bytes, *, place: str) -> bytes:
         key = self.keys[0]
         nonce = os.urandom(_NONCE_BYTES)
-        return _VERSION + _id_of(key) + nonce + AESGCM(key).encrypt(nonce, value, place.encode())
+        return self.head + nonce + AESGCM(key).encrypt(nonce, value, place.encode())
+
+    @property
+    def head(self) -> bytes:
+        """What every value begins with that the first key sealed."""
+        return _VERSION + _id_of(self.keys[0])
 
     def open(self, sealed: bytes, *, place: str) -> bytes:
         head, rest = sealed[: 1 + _ID_BYTES], sealed[1 + _ID_BYTES :]

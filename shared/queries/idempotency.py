@@ -40,6 +40,11 @@ class StoredAnswer:
     body: bytes = field(repr=False)
 
 
+def place_of_answer(scope: Scope) -> str:
+    """Where a stored answer lives, for the seal."""
+    return f"idempotency_keys|{scope.name}|body"
+
+
 async def try_lock_idempotency_key(tx: AsyncConnection, scope: Scope) -> bool:
     """Hold the key until this transaction ends; False when another request holds it."""
     number = func.hashtextextended(f"idempotency\n{scope.name}", 0)

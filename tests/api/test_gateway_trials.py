@@ -385,12 +385,7 @@ async def test_other_refusals(client: httpx.AsyncClient, gateway: UUID, engine: 
     ],
 )
 async def test_operator_s_rules_hold_for_tests_too(
-    client: httpx.AsyncClient,
-    gateway: UUID,
-    engine: AsyncEngine,
-    rule: dict[str, Any],
-    body: dict[str, Any],
-    slug: str,
+    client: httpx.AsyncClient, gateway: UUID, engine: AsyncEngine, rule: dict[str, Any], body: dict[str, Any], slug: str
 ) -> None:
     async with begin(engine) as tx:
         await make_sender_id(tx, gateway, "Cafe Ada")
