@@ -10,6 +10,7 @@ from typing import Final
 
 from dispatcher.queries import balances as queries
 from dispatcher.queries.balances import Asked, Reading
+from dispatcher.redaction import hide, secrets_of
 from dispatcher.worker import Worker
 from shared.adapter import Account, Answer, Balance, Metered, redacted
 from shared.domain import balance as law
@@ -66,7 +67,7 @@ async def _heard(worker: Worker, asked: Asked) -> Reading | str:
     try:
         return await _answered(worker, account, metered)
     except ServiceError as error:
-        return redacted(error.detail).replace("\0", "")
+        return hide(redacted(error.detail), secrets_of(account)).replace("\0", "")
     except Exception:
         log.exception("a balance went wrong", extra={"gateway_id": str(asked.gateway_id)})
         return "It could not be asked; the log has the details."

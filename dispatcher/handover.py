@@ -14,7 +14,7 @@ from uuid import UUID
 from dispatcher.conversation import LEASE_MARGIN, LOGIN_ENDED, Said, converse
 from dispatcher.queries.claims import Claimed
 from dispatcher.queries.settlements import Settled
-from dispatcher.redaction import redact_exchange, secrets_of
+from dispatcher.redaction import hide, redact_exchange, secrets_of
 from dispatcher.worker import Worker
 from shared.adapter import Account, Call, Sms
 from shared.domain import routing
@@ -145,7 +145,7 @@ def _settled(worker: Worker, claimed: Claimed, outcome: Outcome, said: Said) -> 
         lookup_in=worker.limits.lookup_waits[0] if status is Status.UNCONFIRMED else None,
         # Kept only where somebody will want to look: an accepted message has nothing to explain.
         exchange=_exchange(said, said.call) if said.call else None,
-        **_words_of(outcome),
+        **_words_of(outcome, secrets_of(said.account)),
     )
 
 
@@ -185,10 +185,11 @@ def _again(worker: Worker, claimed: Claimed, gateway_id: UUID, outcome: Outcome,
     )
 
 
-def _words_of(outcome: Refused | Lost) -> dict[str, Any]:
+def _words_of(outcome: Refused | Lost, secrets: Sequence[str]) -> dict[str, Any]:
     match outcome:
         case Refused(fault=fault, code=code, detail=detail):
-            return {"fault": str(fault), "code": _storable(code), "detail": _storable(detail) or None}
+            words = _storable(hide(detail, secrets)) or None
+            return {"fault": str(fault), "code": _storable(hide(code, secrets)), "detail": words}
         case Lost(cause=cause):
             return {"code": _storable(cause)}
 

@@ -87,6 +87,19 @@ def redact_panes(
     return panes
 
 
+def hide(words: str, secrets: Sequence[str]) -> str:
+    """A gateway's words without secrets, and without the beginning of one: they were cut to their length already."""
+    forms, hidden = _known(tuple(secrets))
+    if hidden is None:
+        return words
+    words = hidden.sub(_HIDDEN, words)
+    for form in forms:
+        for length in range(len(form) - 1, _SHORTEST, -1):
+            if words.endswith(form[:length]):
+                return words[:-length] + _HIDDEN
+    return words
+
+
 def mask(text: str) -> str:
     """The text with anything that could be a number made unreadable."""
     return _LONG_DIGITS.sub(_masked, text)
@@ -118,13 +131,21 @@ def _pane_header(name: str, value: str, hidden: re.Pattern[str] | None) -> str:
     return _HIDDEN if _TELLING.search(name) else _clean(value.replace("\x00", ""), hidden)
 
 
+@lru_cache(maxsize=256)
+def _known(secrets: tuple[str, ...]) -> tuple[Sequence[str], re.Pattern[str] | None]:
+    """The forms of an account's secrets: they are the same for every refusal."""
+    return _all_forms((), secrets), _pattern((), secrets)
+
+
 def _pattern(private: Sequence[str], secrets: Sequence[str]) -> re.Pattern[str] | None:
+    forms = _all_forms(private, secrets)
+    return re.compile("|".join(re.escape(form) for form in forms)) if forms else None
+
+
+def _all_forms(private: Sequence[str], secrets: Sequence[str]) -> Sequence[str]:
     """All private words as they are, and as JSON, HTML and URLs write them; the longest first."""
     forms = {form for words in (*private, *secrets) if len(words) >= _SHORTEST for form in _forms(words)}
-    forms |= _forms_in_base64(tuple(secrets))
-    if not forms:
-        return None
-    return re.compile("|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)))
+    return sorted(forms | _forms_in_base64(tuple(secrets)), key=len, reverse=True)
 
 
 @lru_cache(maxsize=256)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.redaction import mask, redact_exchange, redact_panes, secrets_of
+from dispatcher.redaction import hide, mask, redact_exchange, redact_panes, secrets_of
 from shared.adapter import Account, Answer, Call
 
 MSISDN = "+447700900123"
@@ -199,3 +199,16 @@ def test_addresses_of_callbacks_are_secrets_too() -> None:
     account = Account(UUID(int=1), {}, {"api_secret": SECRET}, f"{base}/status", f"{base}/inbound")
     assert secrets_of(account) == (SECRET, "the-callback-token")
     assert secrets_of(Account(UUID(int=1), {}, {})) == ()
+
+
+@pytest.mark.parametrize("quoted", [SECRET, b64encode(f"user:{SECRET}".encode()).decode(), json.dumps(f"a {SECRET}")])
+def test_words_that_were_cut_in_the_middle_of_a_secret(quoted: str) -> None:
+    """Wherever an adapter cuts: at most the four characters stay that an owner is shown as a hint, too."""
+    words = f"not allowed: {quoted}"
+    for cut in range(len("not allowed: "), len(words) + 1):
+        kept = hide(words[:cut], [SECRET])
+        assert kept.startswith("not allowed: ")
+        assert SECRET[:6] not in kept
+        assert b64encode(b"user:" + SECRET.encode()).decode()[7:14] not in kept
+    assert hide("nothing of it", [SECRET]) == "nothing of it"
+    assert hide(words, []) == words
