@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from math import isfinite
 from typing import Any, Final
@@ -12,6 +12,7 @@ from shared.adapter import Account, Call, Sms, UnfitScript
 from shared.gateways.custom.marks import filled
 from shared.gateways.custom.placeholders import CannotFill, as_literal
 from shared.gateways.custom.request import FORM, JSON, Outline, assembled, outline_of, with_content_type, with_query
+from shared.gateways.custom.signatures import is_signature, signature
 from shared.gateways.custom.values import value_of
 
 MOST_BYTES: Final = 65_536
@@ -65,11 +66,14 @@ class _Said:
             raise UnfitScript(f"The script's {name} must be a table with names, not {_kind_of(value)}.")
         return value
 
-    def pairs(self, name: str, say: Callable[[str], str]) -> Iterator[tuple[str, str]]:
-        """Names and values; a list gives its name several times."""
+    def pairs(self, account: Account, name: str, *, body: bytes | None) -> Iterator[tuple[str, str]]:
+        """Names and values, marks filled and signatures made; a list gives its name several times."""
         for key, value in (self.table(name) or {}).items():
             for one in value if isinstance(value, list | tuple) else (value,):
-                yield key, say(_scalar(name, key, one))
+                if is_signature(one):
+                    yield key, signature(account, one, body=body)
+                else:
+                    yield key, filled(account, _scalar(name, key, one))
 
     @property
     def has_json(self) -> bool:
@@ -81,18 +85,18 @@ class _Said:
 
 
 def _call(account: Account, outline: Outline, said: _Said, *, url: str, headers: Sequence[tuple[str, str]]) -> Call:
-    fill = partial(filled, account)
-    url = _checked_url(account, said.text("url"), url)
-    url = with_query(url, _form(said.pairs("query", fill)))
     content_type, body = _body(account, said, outline.content_type)
+    sent = body or b""
+    url = _checked_url(account, said.text("url"), url)
+    url = with_query(url, _form(said.pairs(account, "query", body=sent)))
     method = said.text("method") or ("POST" if body is not None and outline.method == "GET" else outline.method)
     if method not in {"GET", "POST", "PUT"}:
         raise UnfitScript(f"The script's method must be GET, POST or PUT, not {_shown(method)}.")
     if method == "GET" and body is not None:
         raise UnfitScript("The script's method is GET, which has no body; use query.")
-    named = _with(headers, [(name, _header(name, value)) for name, value in said.pairs("headers", fill)])
+    named = _with(headers, [(name, _header(name, value)) for name, value in said.pairs(account, "headers", body=sent)])
     typed = tuple(named) if method == "GET" else with_content_type(named, content_type)
-    return Call(method, url, typed, body or b"", verify_tls=outline.verify_tls)
+    return Call(method, url, typed, sent, verify_tls=outline.verify_tls)
 
 
 def _body(account: Account, said: _Said, content_type: str) -> tuple[str, bytes | None]:
@@ -101,7 +105,7 @@ def _body(account: Account, said: _Said, content_type: str) -> tuple[str, bytes 
         return JSON, _sized(text)
     if (table := said.table("form")) is not None:
         del table
-        return FORM, _sized(_form(said.pairs("form", partial(filled, account))))
+        return FORM, _sized(_form(said.pairs(account, "form", body=None)))
     text_body = said.text("body")
     return content_type, None if text_body is None else _sized(_payload(account, text_body, content_type))
 
@@ -150,6 +154,8 @@ def _plain(account: Account, value: Any, *, depth: int) -> Any:
         return int(value) if value.is_integer() and abs(value) < 2**53 else value
     if isinstance(value, list | tuple):
         return [_plain(account, one, depth=depth + 1) for one in value]
+    if is_signature(value):
+        return signature(account, value, body=None)
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
         return {key: _plain(account, one, depth=depth + 1) for key, one in value.items()}
     raise UnfitScript(f"The script's json holds {_kind_of(value)}, which JSON has not.")
