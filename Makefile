@@ -55,9 +55,14 @@ fmt: .venv/dev ## format the code, and mend what ruff can
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format --quiet .
 
-.PHONY: fmt docs bench chaos lock revision clean
+FUZZ ?= 600
+
+.PHONY: fmt docs fuzz bench chaos lock revision clean
 docs: .venv/dev ## write the pages that are made of the code: docs/problems.md
 	@$(RUN) -m api.catalogue > docs/problems.md.new && mv docs/problems.md.new docs/problems.md
+
+fuzz: .venv/dev ## the OpenAPI document against the answers, from a new seed; FUZZ=600 seconds
+	FUZZ_SECONDS=$(FUZZ) $(RUN) -m pytest -q tests/fuzz
 
 bench: .venv/dev ## figures and ratios; N=20000 messages
 	@$(RUN) -m proof.bench --messages $(N)

@@ -8,10 +8,12 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import compile_path
 
 from api.problems import (
     MEDIA_TYPE,
@@ -132,7 +134,20 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
         raise error
     kind, detail = _FROM_FRAMEWORK.get(error.status_code, (InternalError, "The request could not be answered."))
     headers = dict(error.headers) if error.headers else None
+    if kind is MethodNotAllowed:
+        # The framework names the methods of the first route of this path only.
+        headers = {"Allow": ", ".join(_methods_at(request))}
     return respond(kind(detail), request_id=_request_id(request), headers=headers)
+
+
+def _methods_at(request: Request) -> list[str]:
+    """Every method that some route takes at this path."""
+    return sorted(
+        method
+        for context in iter_route_contexts(request.app.routes)
+        if context.path and compile_path(context.path)[0].fullmatch(request.scope["path"])
+        for method in context.methods or ()
+    )
 
 
 async def _on_invalid_request(request: Request, error: Exception) -> Response:

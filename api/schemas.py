@@ -1,17 +1,62 @@
 """What bodies have in common: an unknown field is refused by its name, an answer is read from rows."""
 
-from typing import Any, Final
+import re
+from typing import Annotated, Any, Final, cast
 
-from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    SecretStr,
+    field_validator,
+)
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 NUL_REFUSED: Final = "nul_refused"
+
+_NO_SCHEMAS: Final = frozenset({"metadata", "serialization", "config", "default"})
+_NUMBER: Final = re.compile(r"\s*[+-]?[0-9.]+\s*")
+
+
+def _no_number(value: object) -> object:
+    """A number could be seconds or milliseconds since 1970: nobody has to guess."""
+    if isinstance(value, int | float) or (isinstance(value, str) and _NUMBER.fullmatch(value)):
+        raise PydanticCustomError("datetime_type", "Input should be a valid datetime")
+    return value
+
+
+# A time in the query, where everything is a text.
+Moment = Annotated[AwareDatetime, BeforeValidator(_no_number)]
+
+
+def _strict(node: Any) -> Any:
+    """A schema of pydantic's, with its booleans and times as Body has them."""
+    match node:
+        case {"type": "function-before", "function": {"function": function}} if function is _no_number:
+            return node
+        case dict():
+            made = {name: value if name in _NO_SCHEMAS else _strict(value) for name, value in node.items()}
+            if made.get("type") == "datetime":
+                return core_schema.no_info_before_validator_function(_no_number, cast("CoreSchema", made))
+            return {**made, "strict": True} if made.get("type") == "bool" else made
+        case list():
+            return [_strict(each) for each in node]
+        case _:
+            return node
 
 
 class Body(BaseModel):
     """What a client sends. No text in it holds a NUL character, at any depth: the database stores none."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Neither 0 for false nor a number for a time: the document promises neither."""
+        schema: CoreSchema = _strict(handler(source))
+        return schema
 
     @field_validator("*", mode="after")
     @classmethod

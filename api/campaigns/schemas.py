@@ -10,7 +10,7 @@ from api import example_world as world
 from api.campaigns import examples
 from api.examples import shown
 from api.policy.schemas import QuietWindowIn, QuietWindowOut
-from api.schemas import Body, Out
+from api.schemas import Body, Moment, Out
 from shared.domain.campaign import HeldReason, Status, StepStatus, Which
 from shared.domain.message import SkipReason
 from shared.domain.message import Status as MessageStatus
@@ -280,6 +280,6 @@ class CampaignFilter(BaseModel):
     status: Status | None = None
     q: str | None = Field(default=None, max_length=200, description="Part of the name.")
     sender_id: str | None = None
-    starts_from: AwareDatetime | None = None
-    starts_to: AwareDatetime | None = None
+    starts_from: Moment | None = None
+    starts_to: Moment | None = None
     sort: Sort = "-created_at"

@@ -4,13 +4,13 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime
 
 from api.deps import CanRead, Page, Reader, Res
 from api.inbound import queries
 from api.inbound.schemas import InboundOut
 from api.paging import PageOut, bad_cursor, page_of
 from api.problems import problems
+from api.schemas import Moment
 from shared.domain.keywords import Keyword
 from shared.domain.msisdn import InvalidMsisdn, parse
 
@@ -26,8 +26,8 @@ async def list_inbound(  # noqa: PLR0913, PLR0917 - a route asks for what it nee
     msisdn: Annotated[str | None, Query(max_length=64, description="Who wrote.")] = None,
     keyword: Annotated[Keyword | None, Query()] = None,
     gateway_id: Annotated[UUID | None, Query()] = None,
-    since: Annotated[AwareDatetime | None, Query(alias="from")] = None,
-    until: Annotated[AwareDatetime | None, Query(alias="to", description="Not included.")] = None,
+    since: Annotated[Moment | None, Query(alias="from")] = None,
+    until: Annotated[Moment | None, Query(alias="to", description="Not included.")] = None,
 ) -> PageOut[InboundOut]:
     """Messages from handsets, the latest first."""
     wanted = queries.Wanted(

@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, Field, StringConstraints, model_v
 
 from api.examples import shown
 from api.messages import examples
-from api.schemas import Body, Out
+from api.schemas import Body, Moment, Out
 from shared.domain.message import Kind, SkipReason, Status
 from shared.domain.segments import Encoding
 
@@ -124,6 +124,6 @@ class MessageFilter(BaseModel):
     msisdn: str | None = Field(default=None, description="A whole number in E.164.")
     campaign_id: UUID | None = None
     client_reference: str | None = None
-    from_: AwareDatetime | None = Field(default=None, alias="from")
-    to: AwareDatetime | None = None
+    from_: Moment | None = Field(default=None, alias="from")
+    to: Moment | None = None
     q: str | None = Field(default=None, max_length=200, description="Part of the text.")

@@ -66,3 +66,29 @@ async def test_without_a_key_that_is_what_is_told(anonymous: AsyncClient) -> Non
 @pytest.mark.parametrize("path", ["/livez", "/metrics", "/problems", "/docs", "/openapi.json"])
 async def test_other_paths_do_not_mind(client: AsyncClient, path: str) -> None:
     assert (await client.get(path, params={"probe": "1"})).status_code == 200
+
+
+@pytest.mark.parametrize("value", ["0.5", "1764000000", " 12 ", "-1"])
+@pytest.mark.parametrize("path", ["/v1/messages?to=", "/v1/inbound?from=", "/v1/campaigns?starts_to="])
+async def test_a_number_is_no_time(client: AsyncClient, path: str, value: str) -> None:
+    response = await client.get(path + value)
+    assert response.status_code == 422
+    assert "Give a time with its zone" in response.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [({"send_at": 1764000000}, "Give a time with its zone"), ({"expires_at": 0.5}, "Give a time with its zone")],
+)
+async def test_nor_is_it_in_a_body(client: AsyncClient, sent: dict[str, float], told: str) -> None:
+    response = await client.post("/v1/messages", json={"msisdn": "+12025550142", "text": "Hello"} | sent)
+    assert response.status_code == 422
+    assert told in response.json()["detail"]
+
+
+@pytest.mark.parametrize("value", [0, 1, 1.0])
+async def test_a_number_is_neither_true_nor_false(client: AsyncClient, value: float) -> None:
+    body = {"name": "x", "messages": [{"text": "Hello"}], "opt_in_acknowledged": value}
+    response = await client.post("/v1/campaigns", json=body)
+    assert response.status_code == 422
+    assert response.json()["errors"] == [{"pointer": "/opt_in_acknowledged", "detail": "Give true or false."}]

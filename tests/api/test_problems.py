@@ -110,6 +110,20 @@ async def test_method_not_allowed_names_those_that_are(client: AsyncClient) -> N
     assert response.headers["allow"] == "POST"
 
 
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/v1/contacts", "GET, POST"),
+        ("/v1/contacts/0192f0c1-3b7a-7c3e-9a51-5b1f2c9d7e10", "DELETE, GET, PATCH"),
+        ("/v1/me", "GET"),
+    ],
+)
+async def test_all_methods_of_a_path_are_named(client: AsyncClient, path: str, methods: str) -> None:
+    response = await client.put(path, json={})
+    problem_of(response, 405, "method-not-allowed")
+    assert response.headers["allow"] == methods
+
+
 async def test_malformed_json_says_where(client: AsyncClient) -> None:
     response = await client.post("/trees", content=b'{"leaves": [}', headers={"Content-Type": "application/json"})
     problem = problem_of(response, 400, "malformed-json")
