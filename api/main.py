@@ -20,8 +20,11 @@ from api.campaigns import commands as campaign_commands
 from api.campaigns import copies as campaign_copies
 from api.campaigns import routes as campaigns
 from api.campaigns import schedule as campaign_schedule
+from api.consents import routes as consents
+from api.contact_fields import routes as contact_fields
 from api.contacts import routes as contacts
 from api.docs import add_docs
+from api.erasures import routes as erasures
 from api.frontdoor import Frontdoor
 from api.gate import LARGEST_HEAD, LONGEST_TARGET, Gate
 from api.gateways import balances, script_versions, trials
@@ -40,6 +43,7 @@ from api.openapi import describe
 from api.opt_outs import routes as opt_outs
 from api.parameters import only_known_parameters
 from api.policy import routes as policy
+from api.recipients import routes as recipients
 from api.resources import Resources, open_resources
 from api.security import KeyCheck
 from api.sender_ids import routes as sender_ids
@@ -73,6 +77,9 @@ _CORS: Final[dict[str, Any]] = {
 # In the order in which a reader meets them in /docs.
 _V1: Final = (
     contacts.router,
+    consents.router,
+    erasures.router,
+    contact_fields.router,
     imports.router,
     target_groups.router,
     templates.router,
@@ -80,6 +87,7 @@ _V1: Final = (
     texts.router,
     campaigns.router,
     campaign_commands.router,
+    recipients.router,
     campaign_schedule.router,
     campaign_copies.router,
     messages.router,

@@ -5,14 +5,16 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from typing import Any, Final
 
 from dispatcher.csv_process import CHUNK, END, READ, REFUSED, SURVEY
 from dispatcher.csv_text import UnreadableFile
 from shared.children.frames import Frame, frame_of
 from shared.children.parent import ChildDied, end_child, next_frame, start_child
+from shared.domain.contact_field import Definition
 
 _SILENCE_SECONDS: Final = 120.0
 
@@ -30,8 +32,20 @@ class CsvChild:
     async def survey(self) -> None:
         await self._send(SURVEY, b"")
 
-    async def read(self, layout: Mapping[str, Any], *, default_region: str | None, after_row: int) -> None:
-        order = {"layout": layout, "default_region": default_region, "after_row": after_row}
+    async def read(
+        self,
+        layout: Mapping[str, Any],
+        *,
+        default_region: str | None,
+        definitions: Collection[Definition],
+        after_row: int,
+    ) -> None:
+        order = {
+            "layout": layout,
+            "default_region": default_region,
+            "definitions": [asdict(definition) for definition in definitions],
+            "after_row": after_row,
+        }
         await self._send(READ, json.dumps(order).encode())
 
     async def feed(self, data: bytes) -> None:

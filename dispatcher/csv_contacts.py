@@ -5,13 +5,14 @@ Nothing here touches a database: a batch is what one transaction will write, and
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from dispatcher.csv_columns import Layout
 from dispatcher.csv_reader import Row
 from shared.domain import msisdn
-from shared.domain.contact import problem_of_field, problem_of_size, read_text, read_time_zone
+from shared.domain.contact import Scalar, problem_of_field, problem_of_size, read_text, read_time_zone
+from shared.domain.contact_field import Definition
 from shared.errors import Invalid
 from shared.ids import uuid7
 
@@ -46,7 +47,9 @@ def unwrapped(cell: str) -> str:
 class ContactReader:
     """Reads the rows of one file."""
 
-    def __init__(self, layout: Layout, *, default_region: str | None) -> None:
+    def __init__(
+        self, layout: Layout, *, default_region: str | None, definitions: Mapping[str, Definition] | None = None
+    ) -> None:
         texts = ("name", "external_id", "location_id")
         readers: dict[str, Callable[[str], str | None]] = {
             "msisdn": lambda value: msisdn.parse(value, default_region=default_region),
@@ -64,6 +67,7 @@ class ContactReader:
             if column.goes_to not in readers
         ]
         self._columns = len(layout.columns)
+        self._definitions = definitions or {}
 
     def read(self, row: Row) -> Contact:
         """The contact of a row: empty cells are left out, and so are cells that a short row lacks."""
@@ -90,18 +94,27 @@ class ContactReader:
             )
         return [*cells, *[""] * (self._columns - len(cells))]
 
-    def _read_fields(self, cells: Sequence[str]) -> dict[str, str]:
-        fields: dict[str, str] = {}
+    def _read_fields(self, cells: Sequence[str]) -> dict[str, Scalar]:
+        fields: dict[str, Scalar] = {}
         for index, header, key in self._fields:
             value = unwrapped(cells[index])
             if not value:
                 continue
             if problem := problem_of_field(key, value):
                 raise RejectedRow(problem, column=header)
-            fields[key] = value
+            read = self._read_typed(key, value, header)
+            if read is not None:
+                fields[key] = read
         if problem := problem_of_size(fields):
             raise RejectedRow(problem)
         return fields
+
+    def _read_typed(self, key: str, value: str, header: str) -> Scalar | None:
+        definition = self._definitions.get(key)
+        try:
+            return value if definition is None else definition.read(value)
+        except Invalid as refusal:
+            raise RejectedRow(refusal.detail, column=header) from None
 
 
 def _text_reader(name: str) -> Callable[[str], str | None]:

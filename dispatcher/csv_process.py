@@ -18,6 +18,7 @@ from dispatcher.csv_reader import CsvReader, Row
 from dispatcher.csv_text import HEAD_BYTES, EncodingSurvey, TextReader, UnreadableFile, encoding_by_mark
 from shared.children.frames import Frame, read_frame, write_frame
 from shared.children.manners import obey_the_parent_only
+from shared.domain.contact_field import Definition
 
 # To the child:
 SURVEY, READ, CHUNK, END = b"S", b"R", b"C", b"E"
@@ -89,7 +90,8 @@ class Reading:
         layout = Layout.from_json(given["layout"])
         self._text = TextReader(layout.encoding)
         self._reader = CsvReader(layout.delimiter)
-        self._contacts = ContactReader(layout, default_region=given["default_region"])
+        definitions = {each["key"]: Definition.of(**each) for each in given["definitions"]}
+        self._contacts = ContactReader(layout, default_region=given["default_region"], definitions=definitions)
         self._after_row = max(given["after_row"], layout.header_row)
         self._before_rows: str | None = "" if layout.separator_line else None
         self._batch = Batch()

@@ -5,6 +5,7 @@ Before: the api confirmed and scheduled them. After: expand.py.
 
 from dispatcher import failpoints
 from dispatcher.queries import campaigns, resends
+from dispatcher.queries.freezing import freeze
 from dispatcher.watch import keep_watch
 from dispatcher.worker import Worker
 from shared.domain.event import EventType
@@ -23,7 +24,7 @@ async def due(worker: Worker) -> int:
             if found is not None and found.resend is not None:
                 await resends.freeze(tx, found.id, found.resend)
             elif found is not None:
-                await campaigns.freeze(tx, found.id)
+                await freeze(tx, found.id)
             failpoints.hit("before_freeze_commit")
         if found is None:
             break

@@ -22,7 +22,8 @@ from dispatcher.queries.tallies import Moves, write_tallies
 from dispatcher.queries.tellings import tell_of_rows
 from dispatcher.reach import ANYBODY, Fate, Reach, reach_of
 from dispatcher.worker import Worker
-from shared.domain.message import PRIORITY_OF, Kind, Status
+from shared.domain.contact import Consent
+from shared.domain.message import PRIORITY_OF, Kind, SkipReason, Status
 from shared.domain.segments import Measured, measure
 from shared.domain.template import CAMPAIGN_TAGS, Template, TextTooLong, compile_template
 from shared.ids import derived_uuid7
@@ -39,8 +40,10 @@ FRESH_SECONDS: Final = 2.0
 BREATH: Final = 50
 _PRIORITY: Final = PRIORITY_OF[Kind.CAMPAIGN]
 _KIND: Final = Kind.CAMPAIGN.value
+_WITHDRAWN: Final = Consent.WITHDRAWN.value
 TOO_LONG: Final = "text_too_long"
 EMPTY: Final = "text_empty"
+MISSING: Final = "tag_missing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,8 @@ async def _render(worker: Worker, step: Step, recipients: Sequence[Recipient], r
         if measured.segments > policy.max_segments or (policy.max_chars and measured.characters > policy.max_chars):
             status, failure = Status.FAILED, TOO_LONG
         skipped, not_before = reach.of(recipient) if reach.is_limited else ANYBODY
+        if recipient.consent_status == _WITHDRAWN or recipient.msisdn[0] != "+":  # since the audience was frozen
+            skipped = SkipReason.NO_CONSENT  # or the person was erased
         if skipped is not None:
             status, failure = Status.SKIPPED, None
         row = columns.row(recipient, (status, failure, skipped, not_before), text, measured)
@@ -150,7 +155,7 @@ async def _render(worker: Worker, step: Step, recipients: Sequence[Recipient], r
 
 
 def _fill(template: Template, step: Step, recipient: Recipient) -> tuple[Status, str | None, str]:
-    """One recipient's text. One that grew too long, or is empty, fails that one message and stops nobody else's."""
+    """One recipient's text. One too long, empty, or with a hole fails that one message and stops nobody else's."""
     values = {
         "msisdn": recipient.msisdn,
         "name": recipient.name,
@@ -161,9 +166,11 @@ def _fill(template: Template, step: Step, recipient: Recipient) -> tuple[Status,
         "campaign": {"name": step.campaign_name},
     }
     try:
-        text = template.fill(values).text
+        text, missing = template.fill(values)
     except TextTooLong:
         return Status.FAILED, TOO_LONG, step.text
+    if missing:  # nobody lacked anything when the campaign was started
+        return Status.FAILED, MISSING, step.text
     # Nothing but tags, and no value for any of them: there is nothing to send.
     return (Status.QUEUED, None, text) if text.strip() else (Status.FAILED, EMPTY, step.text)
 

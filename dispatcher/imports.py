@@ -22,6 +22,7 @@ from dispatcher.queries import imports
 from dispatcher.queries.imports import HeldImport, LostLease, UnstorableBatch, WritableBatch
 from shared.children.frames import Frame
 from shared.db import Transaction
+from shared.queries.contact_fields import find_fields
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +98,14 @@ async def _read(worker: Worker, held: HeldImport, child: CsvChild) -> bool:
                 await _record_survey(worker, held, payload)
     if held.layout is None:
         return False
-    await child.read(held.layout, default_region=held.default_region, after_row=held.cursor_row)
+    async with worker.transaction() as tx:
+        known = await find_fields(tx, imports.field_keys(held.layout))
+    await child.read(
+        held.layout,
+        default_region=held.default_region,
+        definitions=known.definitions.values(),
+        after_row=held.cursor_row,
+    )
     ended = False
     async for kind, payload in _answers(worker, held, child):
         if kind == BATCH:

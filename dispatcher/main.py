@@ -26,6 +26,7 @@ from dispatcher.book import FRESH_SECONDS, Book
 from dispatcher.due import due
 from dispatcher.ending import end
 from dispatcher.engine import Limits as DoorLimits
+from dispatcher.erasures import erase
 from dispatcher.expand import expand
 from dispatcher.finish import cancel_requested, empty_stopped, finish
 from dispatcher.health import health
@@ -89,6 +90,7 @@ STAGES: Final = (
     Stage("imports", run_imports, 1.0, belled=True),
     Stage("balances", balances, 5.0, belled=True),
     Stage("mail", mail, 5.0),
+    Stage("erasures", erase, 2.0, belled=True),
     Stage("housekeeping", keep_house, 600.0),
 )
 # What carries events to owners' systems, with a courier: as a lane of its own, it may have a process of its own.

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.campaigns import examples, queries, views
+from api.campaigns.missing import TagsMissing, refuse_missing
 from api.campaigns.orders import carry_out
 from api.campaigns.queries import AnyRow
 from api.campaigns.schemas import CampaignOut
@@ -19,6 +20,7 @@ from api.problems import problems
 from shared.domain import campaign as law
 from shared.domain import policy as rules
 from shared.domain.policy import Policy
+from shared.queries.audience import count_audience, has_audience
 from shared.queries.policy import get_policy
 
 NOT_STARTED: Final = (
@@ -27,6 +29,7 @@ NOT_STARTED: Final = (
     rules.NotActivated,
     rules.NotScheduledByPolicy,
     rules.SenderNotAllowed,
+    TagsMissing,
 )
 
 router = APIRouter(prefix="/campaigns", tags=["campaigns"], route_class=IdempotentRoute)
@@ -41,11 +44,12 @@ async def start_campaign(campaign_id: UUID, tx: Tx, caller: CanManage, now: Now,
     _check_policy(policy, campaign, steps, now=now)
     status = law.start(
         campaign.status,
-        has_recipients=await queries.has_audience(tx, campaign_id),
+        has_recipients=await has_audience(tx, campaign_id, now=now),
         opt_in_acknowledged=campaign.opt_in_acknowledged_at is not None or not policy.require_opt_in_acknowledgement,
         send_ats=[step.send_at for step in steps],
         now=now,
     )
+    await refuse_missing(tx, campaign_id, steps, now=now)
     await carry_out(tx, campaign_id, caller.id, "campaign.started", {"status": status, "released_at": now}, now)
     bell.ring("bulk")
     return await views.whole(tx, await queries.get_campaign(tx, campaign_id))
@@ -111,7 +115,7 @@ async def _settled(tx: AsyncConnection, campaign: AnyRow, now: datetime) -> dict
     if campaign.frozen_at is not None or campaign.recipients is not None:
         return {}
     await queries.cancel_pending_steps(tx, campaign.id, now)
-    return {"recipients": await queries.count_audience(tx, campaign.id)}
+    return {"recipients": await count_audience(tx, campaign.id, now=now)}
 
 
 def _check_policy(policy: Policy, campaign: AnyRow, steps: Sequence[AnyRow], *, now: datetime) -> None:

@@ -143,6 +143,7 @@ async def _insert(
         "id": made,
         "sender_id": original.sender_id,
         "owner": original.owner,
+        "phone_field": original.phone_field,
         "created_by": caller,
         "created_at": now,
         "updated_at": now,

@@ -41,6 +41,7 @@ _HEAD: Final[dict[str, Any]] = {
     "created_at": world.CREATED,
 }
 DRAFT: Final[dict[str, Any]] = _HEAD | {
+    "phone_field": "msisdn",
     "opt_in_acknowledged_at": world.CREATED,
     "quiet_hours": None,
     "stopped_at": None,
@@ -103,8 +104,12 @@ PREVIEWED: Final[dict[str, Any]] = {
     "segments": 1,
     "missing": [],
 }
-PREVIEW: Final[dict[str, Any]] = {"msisdn": world.MSISDN, "contact_id": world.CONTACT, "messages": [PREVIEWED]}
-RECIPIENT: Final[dict[str, Any]] = {"position": 1, "msisdn": world.MSISDN, "contact_id": world.CONTACT}
+PREVIEW: Final[dict[str, Any]] = {
+    "msisdn": world.MSISDN,
+    "contact_id": world.CONTACT,
+    "messages": [PREVIEWED],
+    "missing": [],
+}
 
 _COUNTS: Final = {status.value: 0 for status in Status} | {"delivered": 1, "unconfirmed": 1}
 REPORT: Final[dict[str, Any]] = {

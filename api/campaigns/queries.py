@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, Uuid, and_, case, delete, func, insert, literal, or_, select, union_all, update
+from sqlalchemy import Select, Uuid, and_, case, delete, func, insert, literal, or_, select, update
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
@@ -25,7 +25,6 @@ from shared.models import (
     Message,
     Tally,
     TargetGroup,
-    TargetGroupMember,
 )
 
 AnyRow = Row[*tuple[Any, ...]]
@@ -87,6 +86,7 @@ async def update_campaign(tx: AsyncConnection, campaign_id: UUID, values: dict[s
 
 
 async def delete_campaign(tx: AsyncConnection, campaign_id: UUID) -> None:
+    await tx.execute(delete(CampaignRecipient).where(CampaignRecipient.campaign_id == campaign_id))
     await tx.execute(delete(Campaign).where(Campaign.id == campaign_id))
 
 
@@ -188,47 +188,13 @@ async def list_known_contacts(tx: AsyncConnection, ids: Sequence[UUID]) -> set[U
     return set(rows.scalars())
 
 
-def _audience(campaign_id: UUID) -> Any:
-    """The numbers a campaign would reach now, not yet frozen, each perhaps more than once."""
-    mine = CampaignTarget.campaign_id == campaign_id
-    of_groups = (
-        select(Contact.msisdn, Contact.id.label("contact_id"))
-        .join(TargetGroupMember, TargetGroupMember.contact_id == Contact.id)
-        .join(CampaignTarget, CampaignTarget.target_group_id == TargetGroupMember.target_group_id)
-        .where(mine)
+async def find_first_frozen(tx: AsyncConnection, campaign_id: UUID) -> AnyRow | None:
+    """Whoever comes first in a frozen audience: msisdn and contact_id."""
+    question = (
+        select(CampaignRecipient.msisdn, CampaignRecipient.contact_id)
+        .where(CampaignRecipient.campaign_id == campaign_id, CampaignRecipient.position > 0)
+        .order_by(CampaignRecipient.position)
     )
-    alone = select(Contact.msisdn, Contact.id).join(CampaignTarget, CampaignTarget.contact_id == Contact.id).where(mine)
-    loose = (
-        select(CampaignTarget.msisdn, Contact.id)
-        .outerjoin(Contact, Contact.msisdn == CampaignTarget.msisdn)
-        .where(mine, CampaignTarget.msisdn.is_not(None))
-    )
-    return union_all(of_groups, alone, loose).subquery()
-
-
-async def has_audience(tx: AsyncConnection, campaign_id: UUID) -> bool:
-    audience = _audience(campaign_id)
-    return (await tx.execute(select(audience.c.msisdn).limit(1))).first() is not None
-
-
-async def count_audience(tx: AsyncConnection, campaign_id: UUID) -> int:
-    audience = _audience(campaign_id)
-    return (await tx.execute(select(func.count(audience.c.msisdn.distinct())))).scalar_one()
-
-
-async def find_first_recipient(tx: AsyncConnection, campaign_id: UUID, *, frozen: bool) -> AnyRow | None:
-    """Whoever comes first: msisdn and contact_id."""
-    if frozen:
-        question: Any = (
-            select(CampaignRecipient.msisdn, CampaignRecipient.contact_id)
-            .where(CampaignRecipient.campaign_id == campaign_id)
-            .order_by(CampaignRecipient.position)
-        )
-    else:
-        audience = _audience(campaign_id)
-        question = select(audience.c.msisdn, audience.c.contact_id).order_by(
-            audience.c.contact_id.nulls_last(), audience.c.msisdn
-        )
     return (await tx.execute(question.limit(1))).first()
 
 
@@ -271,16 +237,6 @@ def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
     if wanted.starts_to:
         conditions.append(SORTS["start_at"] < wanted.starts_to)
     return conditions
-
-
-async def list_recipients(tx: AsyncConnection, campaign_id: UUID, *, after: int, limit: int) -> Sequence[AnyRow]:
-    rows = await tx.execute(
-        select(CampaignRecipient)
-        .where(CampaignRecipient.campaign_id == campaign_id, CampaignRecipient.position > after)
-        .order_by(CampaignRecipient.position)
-        .limit(limit)
-    )
-    return rows.all()
 
 
 async def list_tallies(tx: AsyncConnection, campaign_id: UUID) -> Sequence[AnyRow]:

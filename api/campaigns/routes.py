@@ -9,6 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.campaigns import content, examples, queries, views
 from api.campaigns.content import InvalidCampaign, Targets
+from api.campaigns.missing import TagsMissing, find_missing
+from api.campaigns.phone_field import check_phone_field
 from api.campaigns.queries import Filter
 from api.campaigns.schemas import (
     CampaignFilter,
@@ -18,10 +20,10 @@ from api.campaigns.schemas import (
     CampaignPatch,
     CampaignRowOut,
     PreviewOut,
-    RecipientOut,
     ReportOut,
     TimelineOut,
 )
+from api.campaigns.startable import check_still_startable
 from api.campaigns.wording import word_steps
 from api.deps import CanManage, CanRead, Deeds, Now, Page, Reader, Res, Tx
 from api.examples import answered
@@ -35,6 +37,7 @@ from shared.domain.campaign import Status
 from shared.domain.message import Status as MessageStatus
 from shared.errors import Conflict, NotFound
 from shared.ids import uuid7
+from shared.queries.audience import find_first
 from shared.queries.audit import difference
 from shared.queries.policy import get_policy
 
@@ -61,7 +64,8 @@ async def create_campaign(
         policy=policy,
     )
     sender_id, yet_more = await content.check_sender(tx, wanted.sender_id, policy=policy)
-    content.refuse([*errors, *more, *yet_more])
+    phone_field, and_more = await check_phone_field(tx, wanted.phone_field)
+    content.refuse([*errors, *more, *yet_more, *and_more])
     await _refuse_taken_name(tx, wanted.name)
     campaign_id = uuid7(now)
     await queries.insert_campaign(
@@ -72,6 +76,7 @@ async def create_campaign(
             "status": Status.DRAFT,
             "sender_id": sender_id,
             "owner": wanted.owner,
+            "phone_field": phone_field,
             "quiet_hours": content.quiet_hours_of(wanted),
             "created_by": caller.id,
             "starts_at": content.starts_at(steps),
@@ -128,6 +133,7 @@ async def get_campaign(campaign_id: UUID, tx: Reader, _caller: CanRead) -> Campa
         rules.CampaignDetailsLocked,
         law.CampaignNotStartable,
         law.OptInNotAcknowledged,
+        TagsMissing,
         CampaignNameTaken,
         InvalidCampaign,
     ),
@@ -150,12 +156,14 @@ async def change_campaign(  # noqa: PLR0913, PLR0917 - what a route asks for, by
         policy=policy,
     )
     sender_id, yet_more = await content.check_sender(tx, wanted.sender_id, policy=policy)
-    content.refuse([*errors, *more, *yet_more])
+    phone_field, and_more = await check_phone_field(tx, wanted.phone_field)
+    content.refuse([*errors, *more, *yet_more, *and_more])
     values: dict[str, Any] = {"updated_at": now}
     if wanted.name is not None and wanted.name != campaign.name:
         await _refuse_taken_name(tx, wanted.name)
         values["name"] = wanted.name
     plain = {"sender_id": sender_id, "owner": wanted.owner, "quiet_hours": content.quiet_hours_of(wanted)}
+    plain["phone_field"] = phone_field
     values |= {name: value for name, value in plain.items() if name in given}
     if wanted.opt_in_acknowledged is not None:
         values |= _acknowledged(wanted.opt_in_acknowledged, caller.id, now)
@@ -165,11 +173,7 @@ async def change_campaign(  # noqa: PLR0913, PLR0917 - what a route asks for, by
     await content.store_targets(tx, campaign_id, targets)
     await queries.update_campaign(tx, campaign_id, values)
     changed = await queries.get_campaign(tx, campaign_id)
-    law.check_still_startable(
-        changed.status,
-        has_recipients=await queries.has_audience(tx, campaign_id),
-        opt_in_acknowledged=changed.opt_in_acknowledged_at is not None or not policy.require_opt_in_acknowledgement,
-    )
+    await check_still_startable(tx, changed, policy=policy, now=now)
     # Texts and numbers are only named as given: the trail holds neither.
     detail = {"given": sorted(given), **difference(_told(campaign), _told(changed))}
     await deeds.write("campaign.changed", ("campaign", campaign_id), detail)
@@ -187,13 +191,16 @@ async def delete_campaign(campaign_id: UUID, tx: Tx, _caller: CanManage, deeds: 
 
 @router.get("/{campaign_id}/preview", responses=problems(404, law.CampaignNotStartable))
 async def preview_campaign(
-    campaign_id: UUID, tx: Reader, _caller: CanRead, contact_id: UUID | None = None
+    campaign_id: UUID, tx: Reader, _caller: CanRead, now: Now, contact_id: UUID | None = None
 ) -> PreviewOut:
     """The texts with their tags filled: for the first recipient, or for the contact named."""
     campaign = await queries.get_campaign(tx, campaign_id)
     msisdn = None
     if contact_id is None:
-        first = await queries.find_first_recipient(tx, campaign_id, frozen=campaign.frozen_at is not None)
+        if campaign.frozen_at is None:
+            first = await find_first(tx, campaign_id, now=now)
+        else:
+            first = await queries.find_first_frozen(tx, campaign_id)
         if first is None:
             raise law.CampaignNotStartable(
                 "The campaign has no recipient to preview; add somebody, or name a contact_id."
@@ -205,32 +212,20 @@ async def preview_campaign(
             raise NotFound(f"There is no contact {contact_id}.")
         msisdn = contact.msisdn
     steps = await queries.list_steps(tx, campaign_id)
-    return views.preview(campaign, steps, msisdn=msisdn, contact=contact)
+    missing = [] if campaign.frozen_at else await find_missing(tx, campaign_id, steps, now=now)
+    return views.preview(campaign, steps, msisdn=msisdn, contact=contact, missing=missing)
 
 
 @router.get("/{campaign_id}/report", responses=problems(404))
-async def report_campaign(campaign_id: UUID, tx: Reader, _caller: CanRead) -> ReportOut:
+async def report_campaign(campaign_id: UUID, tx: Reader, _caller: CanRead, now: Now) -> ReportOut:
     """Where every message is. The counts add up to recipients times messages, at every moment."""
-    return await views.report(tx, await queries.get_campaign(tx, campaign_id))
+    return await views.report(tx, await queries.get_campaign(tx, campaign_id), now=now)
 
 
 @router.get("/{campaign_id}/timeline", responses=problems(404))
-async def show_timeline(campaign_id: UUID, tx: Reader, _caller: CanRead) -> TimelineOut:
+async def show_timeline(campaign_id: UUID, tx: Reader, _caller: CanRead, now: Now) -> TimelineOut:
     """What happened and what is ahead, oldest first."""
-    return await views.timeline(tx, await queries.get_campaign(tx, campaign_id))
-
-
-@router.get("/{campaign_id}/recipients", response_model=PageOut[RecipientOut], responses=problems(404, 422))
-async def list_recipients(campaign_id: UUID, tx: Reader, _caller: CanRead, page: Page) -> dict[str, Any]:
-    """The frozen audience, in the order messages are made; empty before the campaign runs."""
-    await queries.get_campaign(tx, campaign_id)
-    after = 0 if page.after is None else page.after.get("position")
-    if not isinstance(after, int):
-        raise bad_cursor()
-    rows = await queries.list_recipients(tx, campaign_id, after=after, limit=page.limit + 1)
-    shown = rows[: page.limit]
-    more = len(rows) > page.limit
-    return {"items": shown, "next_cursor": encode_cursor({"position": shown[-1].position}) if more else None}
+    return await views.timeline(tx, await queries.get_campaign(tx, campaign_id), now=now)
 
 
 @router.get("/{campaign_id}/messages", response_model=PageOut[CampaignMessageOut], responses=problems(404, 422))

@@ -27,6 +27,9 @@ Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 Words = Annotated[str, StringConstraints(min_length=1, max_length=1600)]
 
 
+PhoneField = Annotated[str, StringConstraints(pattern=r"^(msisdn|fields\.[^.]{1,64})$")]
+
+
 class StepIn(Body):
     """One message of the sequence. Without `send_at` it goes when the campaign starts."""
 
@@ -59,6 +62,11 @@ class CampaignIn(Body):
     default_region: str | None = Field(
         default=None, description="ISO country that numbers without a country code belong to."
     )
+    phone_field: PhoneField | None = Field(
+        default=None,
+        description="Which of a contact's numbers is written to: `msisdn`, or `fields.<key>` for a field that holds "
+        "another one, with its country code. Whoever has none there is left out as `invalid_msisdn`.",
+    )
     sender_id: str | None = Field(default=None, description="A registered sender, by its value or its id.")
     owner: str | None = Field(default=None, max_length=200)
     quiet_hours: list[QuietWindowIn] | None = Field(default=None, max_length=14, description=QUIET)
@@ -78,6 +86,7 @@ class CampaignPatch(Body):
     contact_ids: list[UUID] | None = Field(default=None, max_length=MAX_TARGETS)
     msisdns: list[str] | None = Field(default=None, max_length=MAX_TARGETS)
     default_region: str | None = None
+    phone_field: PhoneField | None = None
     sender_id: str | None = None
     owner: str | None = Field(default=None, max_length=200)
     quiet_hours: list[QuietWindowIn] | None = Field(default=None, max_length=14, description=QUIET)
@@ -142,6 +151,7 @@ class CampaignOut(Out):
     name: str
     status: Status
     held_reason: HeldReason | None
+    phone_field: str = Field(description="Which of a contact's numbers is written to.")
     sender_id: str | None
     owner: str | None
     created_by: str | None
@@ -193,6 +203,20 @@ class PreviewOut(Out):
     msisdn: str
     contact_id: UUID | None
     messages: list["PreviewedOut"]
+    missing: list["MissingOut"] = Field(
+        description="Tags that somebody in the audience has no value for; the campaign cannot start before each has a "
+        "default. Empty once the audience is frozen."
+    )
+
+
+class MissingOut(Out):
+    """A tag without a default, and how many have no value for it."""
+
+    tag: str
+    positions: list[int] = Field(description="The messages of the sequence that hold it.")
+    recipients: int
+    contact_id: UUID | None = Field(description="One of them; null where a number without a contact is.")
+    msisdn: str
 
 
 class PreviewedOut(Out):
@@ -202,14 +226,6 @@ class PreviewedOut(Out):
     characters: int
     segments: int
     missing: list[str]
-
-
-class RecipientOut(Out):
-    model_config = shown(examples.RECIPIENT)
-
-    position: int
-    msisdn: str
-    contact_id: UUID | None
 
 
 class StepReportOut(Out):

@@ -2,16 +2,19 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.campaigns import queries
+from api.campaigns.phone_field import shown_phone_field
 from api.campaigns.queries import AnyRow
 from api.campaigns.schemas import (
     CampaignOut,
     EventOut,
+    MissingOut,
     PreviewedOut,
     PreviewOut,
     ReportOut,
@@ -23,7 +26,9 @@ from shared.domain import report as arithmetic
 from shared.domain.campaign import Status, StepStatus
 from shared.domain.report import Counted
 from shared.domain.segments import measure
+from shared.domain.tag_values import values_of
 from shared.domain.template import CAMPAIGN_TAGS, compile_template
+from shared.queries.audience import count_audience
 
 # Deeds that leave no moment in the campaign's row, or only that of the last one, as the audit log has them: the
 # action, and the status it led to where that matters.
@@ -47,8 +52,9 @@ async def whole(tx: AsyncConnection, campaign: AnyRow) -> CampaignOut:
     """A campaign with its messages and targets."""
     steps = await queries.list_steps(tx, campaign.id)
     targets = await queries.list_targets(tx, campaign.id)
+    plain = {name: getattr(campaign, name) for name in CampaignOut.model_fields if hasattr(campaign, name)}
     return CampaignOut(
-        **{name: getattr(campaign, name) for name in CampaignOut.model_fields if hasattr(campaign, name)},
+        **plain | {"phone_field": shown_phone_field(campaign.phone_field)},
         target_group_ids=[one.target_group_id for one in targets if one.target_group_id],
         contact_ids=[one.contact_id for one in targets if one.contact_id],
         msisdns=[one.msisdn for one in targets if one.msisdn],
@@ -56,11 +62,11 @@ async def whole(tx: AsyncConnection, campaign: AnyRow) -> CampaignOut:
     )
 
 
-async def report(tx: AsyncConnection, campaign: AnyRow) -> ReportOut:
+async def report(tx: AsyncConnection, campaign: AnyRow, *, now: datetime) -> ReportOut:
     """Counts from the tallies, which move with the messages; the audience counts before it is frozen too."""
     recipients = campaign.recipients or 0
     if campaign.frozen_at is None and campaign.status in BEFORE_FREEZE:
-        recipients = await queries.count_audience(tx, campaign.id)
+        recipients = await count_audience(tx, campaign.id, now=now)
     steps = await queries.list_steps(tx, campaign.id)
     counted = await _counted(tx, campaign.id)
     outs = [_step_report(step, counted[step.id], recipients) for step in steps]
@@ -96,9 +102,9 @@ def _step_report(step: AnyRow, counted: Sequence[Counted], recipients: int) -> S
     )
 
 
-async def timeline(tx: AsyncConnection, campaign: AnyRow) -> TimelineOut:
+async def timeline(tx: AsyncConnection, campaign: AnyRow, *, now: datetime) -> TimelineOut:
     """What happened, oldest first, with what became of each message of the sequence."""
-    told = await report(tx, campaign)
+    told = await report(tx, campaign, now=now)
     events = [
         EventOut(at=at, event=event)
         for at, event in ((campaign.created_at, "created"), (campaign.started_at, "started"))
@@ -126,12 +132,11 @@ def _detail(deed: AnyRow) -> dict[str, Any]:
     return {"by": deed.caller, **told}
 
 
-def preview(campaign: AnyRow, steps: Sequence[AnyRow], *, msisdn: str, contact: AnyRow | None) -> PreviewOut:
+def preview(
+    campaign: AnyRow, steps: Sequence[AnyRow], *, msisdn: str, contact: AnyRow | None, missing: Sequence[MissingOut]
+) -> PreviewOut:
     """The texts as one recipient would read them."""
-    values: dict[str, Any] = {"msisdn": msisdn, "campaign": {"name": campaign.name}, "fields": {}}
-    if contact is not None:
-        columns = ("name", "external_id", "location_id", "time_zone", "fields")
-        values |= {column: getattr(contact, column) for column in columns}
+    values = values_of(msisdn=msisdn, contact=contact, campaign=campaign.name)
     previewed = []
     for step in steps:
         filled = compile_template(step.text, known=CAMPAIGN_TAGS).fill(values)
@@ -146,4 +151,5 @@ def preview(campaign: AnyRow, steps: Sequence[AnyRow], *, msisdn: str, contact: 
                 missing=list(filled.missing),
             )
         )
-    return PreviewOut(msisdn=msisdn, contact_id=contact.id if contact is not None else None, messages=previewed)
+    contact_id = contact.id if contact is not None else None
+    return PreviewOut(msisdn=msisdn, contact_id=contact_id, messages=previewed, missing=list(missing))

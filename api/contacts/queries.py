@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, delete, exists, select, update
+from sqlalchemy import Row, delete, false, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.errors import Conflict, NotFound
-from shared.models import Contact, TargetGroupMember
+from shared.models import Contact, TargetGroup
+from shared.queries.target_groups import belongs_to
 
 ContactRow = Row[Any]
 
@@ -69,7 +71,7 @@ async def lock_contact(tx: AsyncConnection, contact_id: UUID) -> ContactRow:
 
 
 async def list_contacts(
-    tx: AsyncConnection, wanted: Filter, *, before: UUID | None, limit: int
+    tx: AsyncConnection, wanted: Filter, *, before: UUID | None, limit: int, now: datetime
 ) -> Sequence[ContactRow]:
     """A page of contacts, the newest first."""
     question = select(Contact).order_by(Contact.id.desc()).limit(limit)
@@ -82,10 +84,9 @@ async def list_contacts(
     if wanted.q is not None:
         question = question.where(Contact.name.icontains(wanted.q, autoescape=True))
     if wanted.target_group_id is not None:
-        member = exists().where(
-            TargetGroupMember.target_group_id == wanted.target_group_id, TargetGroupMember.contact_id == Contact.id
-        )
-        question = question.where(member)
+        columns = (TargetGroup.id, TargetGroup.kind, TargetGroup.conditions)
+        group = (await tx.execute(select(*columns).where(TargetGroup.id == wanted.target_group_id))).one_or_none()
+        question = question.where(false() if group is None else belongs_to(group, now=now))
     return (await tx.execute(question)).all()
 
 

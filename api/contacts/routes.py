@@ -5,10 +5,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Response
 
+from api.consents.statements import keep_consent
 from api.contacts import examples, queries
 from api.contacts.schemas import ContactIn, ContactOut, ContactPatch
 from api.contacts.values import read_msisdn, values_of
-from api.deps import CanManage, CanRead, Deeds, Now, Page, Reader, Res, Tx
+from api.deps import Bell, CanManage, CanRead, Deeds, Now, Page, Reader, Res, Tx
 from api.examples import answered
 from api.idempotency import IdempotentRoute
 from api.paging import PageOut, page_of
@@ -18,6 +19,7 @@ from api.regions import usual_region
 from shared.domain.contact import InvalidContact
 from shared.errors import Invalid
 from shared.ids import uuid7
+from shared.queries.contact_fields import find_fields, note_keys
 
 router = APIRouter(prefix="/contacts", tags=["contacts"], route_class=IdempotentRoute)
 
@@ -26,10 +28,14 @@ Text = Annotated[str | None, Query(min_length=1, max_length=200)]
 
 
 @router.post("", status_code=201, responses=problems(queries.ContactExists, InvalidContact))
-async def create_contact(body: ContactIn, tx: Tx, _caller: CanManage, now: Now, res: Res, deeds: Deeds) -> ContactOut:
+async def create_contact(body: ContactIn, tx: Tx, caller: CanManage, now: Now, res: Res, deeds: Deeds) -> ContactOut:
     """Store a person. A number has one contact: a second is refused, and the refusal names the first."""
-    values = values_of(body, default_region=await usual_region(tx, res.default_region), fields={}, now=now)
+    known = await find_fields(tx, body.fields)
+    region = await usual_region(tx, res.default_region)
+    values = values_of(body, default_region=region, fields={}, definitions=known.definitions, now=now)
+    await note_keys(tx, _given(body) - known.keys, now=now)
     row = await queries.insert_contact(tx, {"id": uuid7(now), **values, "created_at": now, "updated_at": now})
+    await keep_consent(tx, row, None, pepper=res.pepper, caller=caller.id, now=now)
     await deeds.write("contact.created", ("contact", row.id), {})
     return ContactOut.model_validate(row)
 
@@ -40,6 +46,7 @@ async def list_contacts(  # noqa: PLR0913, PLR0917 - what a route asks for, by n
     _caller: CanRead,
     page: Page,
     res: Res,
+    now: Now,
     msisdn: Annotated[str | None, Query(description="In any notation.")] = None,
     q: Annotated[Text, Query(description="A part of the name, in any case.")] = None,
     external_id: Text = None,
@@ -52,7 +59,7 @@ async def list_contacts(  # noqa: PLR0913, PLR0917 - what a route asks for, by n
         external_id=external_id,
         target_group_id=target_group_id,
     )
-    rows = await queries.list_contacts(tx, wanted, before=id_of(page), limit=page.limit + 1)
+    rows = await queries.list_contacts(tx, wanted, before=id_of(page), limit=page.limit + 1, now=now)
     shown, cursor = page_of(rows, page, place=lambda row: {"id": row.id})
     return PageOut(items=[ContactOut.model_validate(row) for row in shown], next_cursor=cursor)
 
@@ -66,18 +73,26 @@ async def get_contact(contact_id: ContactId, tx: Reader, _caller: CanRead) -> Co
 @router.patch(
     "/{contact_id}", responses={**problems(404, queries.ContactExists, InvalidContact), **answered(examples.CHANGED)}
 )
-async def change_contact(
-    contact_id: ContactId, body: ContactPatch, tx: Tx, _caller: CanManage, now: Now, res: Res, deeds: Deeds
+async def change_contact(  # noqa: PLR0913, PLR0917 - what a route asks for, by name
+    contact_id: ContactId, body: ContactPatch, tx: Tx, caller: CanManage, now: Now, res: Res, deeds: Deeds, bell: Bell
 ) -> ContactOut:
-    """Change what is given; `fields` are merged, and null deletes a key."""
+    """Change what is given; `fields` are merged, and null deletes a key.
+
+    Who withdraws their consent gets no message of a campaign any more: those that wait are called back.
+    """
     row = await queries.lock_contact(tx, contact_id)
-    values = values_of(body, default_region=await usual_region(tx, res.default_region), fields=row.fields, now=now)
+    known = await find_fields(tx, body.fields)
+    region = await usual_region(tx, res.default_region)
+    values = values_of(body, default_region=region, fields=row.fields, definitions=known.definitions, now=now)
     if values:
+        await note_keys(tx, _given(body) - known.keys, now=now)
         changed = await queries.update_contact(tx, contact_id, {**values, "updated_at": now})
         # Which, not what: the trail outlives the person's own record.
         names = sorted(name for name in values if getattr(row, name) != getattr(changed, name))
         if names:
             await deeds.write("contact.changed", ("contact", contact_id), {"changed": names})
+        if await keep_consent(tx, changed, row, pepper=res.pepper, caller=caller.id, now=now):
+            bell.ring("bulk")
         row = changed
     return ContactOut.model_validate(row)
 
@@ -89,6 +104,11 @@ async def delete_contact(contact_id: ContactId, tx: Tx, _caller: CanManage, deed
     await queries.delete_contact(tx, contact_id)
     await deeds.write("contact.delete", ("contact", contact_id), {})
     return Response(status_code=204)
+
+
+def _given(body: ContactIn | ContactPatch) -> set[str]:
+    """The keys that somebody will have a value for."""
+    return {key for key, value in body.fields.items() if value is not None}
 
 
 def _msisdn_of(text: str, *, region: str | None) -> str:

@@ -8,15 +8,21 @@ from typing import Any, Final
 from api.contacts.schemas import ContactIn, ContactPatch
 from shared.domain import msisdn
 from shared.domain.contact import InvalidContact, merge_fields, read_text, read_time_zone
+from shared.domain.contact_field import Definition, read_fields
 from shared.errors import FieldError, Invalid
 
 _TEXTS: Final = ("name", "external_id", "location_id", "consent_source")
 
 
 def values_of(
-    body: ContactIn | ContactPatch, *, default_region: str | None, fields: Mapping[str, Any], now: datetime
+    body: ContactIn | ContactPatch,
+    *,
+    default_region: str | None,
+    fields: Mapping[str, Any],
+    definitions: Mapping[str, Definition],
+    now: datetime,
 ) -> dict[str, Any]:
-    """The columns that the body sets. `fields` are those there already."""
+    """The columns that the body sets. `fields` are those there already, `definitions` says what they may be."""
     given = body.model_fields_set
     values: dict[str, Any] = {}
     errors: list[FieldError] = []
@@ -33,7 +39,7 @@ def values_of(
     for name in _TEXTS:
         take(name, partial(_text, getattr(body, name), name=name))
     take("time_zone", lambda: read_time_zone(body.time_zone or ""))
-    take("fields", lambda: merge_fields(fields, body.fields))
+    take("fields", lambda: merge_fields(fields, read_fields(body.fields, definitions)))
     if errors:
         detail = errors[0].detail if len(errors) == 1 else f"{len(errors)} fields cannot be used."
         raise InvalidContact(detail, errors=errors)

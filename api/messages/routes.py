@@ -117,7 +117,7 @@ async def cancel_message(message_id: UUID, tx: Tx, caller: CanSend, now: Now, be
     status_code=202,
     response_model=MessageOut,
     responses={
-        **problems(404, law.MessageNotResendable, law.MessageAlreadyResent),
+        **problems(404, law.MessageNotResendable, law.MessageAlreadyResent, law.MessageErased),
         **answered(examples.RESENT, status=202),
     },
 )
@@ -127,6 +127,7 @@ async def resend_message(message_id: UUID, tx: Tx, caller: CanSend, now: Now, be
     message = await queries.lock_message(tx, message_id)
     _check_reach(message, caller)
     law.check_resendable(message.status, message.kind)
+    law.check_known(message.msisdn)
     others = await queries.list_others(tx, first, besides=message_id)
     law.check_resent_once([(one.id, one.status) for one in others])
     # A dispatcher that wakes up late may prove that one of them never left, and queue it again: that would ring twice.

@@ -19,7 +19,9 @@ FILTERS: Final = ("default", "truncate", *WITHOUT_ARGUMENT)
 async def list_tags(tx: Reader, _caller: CanRead) -> TagsOut:
     """Every tag that a text may hold: the contact's columns and fields, the campaign's, the voucher's.
 
-    Field names are those your newest contacts have; a text may name others, which are then missing for everybody.
+    Fields are those that are defined or that some contact has; a text may name others, which everybody lacks then.
     """
-    fields = [tag_of_field(row.key, example=row.example) for row in await queries.list_fields(tx)]
+    fields = [
+        tag_of_field(row.key, description=row.description, example=row.example) for row in await queries.list_fields(tx)
+    ]
     return TagsOut(items=[TagOut.model_validate(tag) for tag in (*TAGS, *fields)], filters=list(FILTERS))

@@ -1,6 +1,7 @@
 """A target group as CSV: the contact's columns, and one for each key of anybody's fields."""
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,12 +18,14 @@ def head_of(keys: Sequence[str]) -> Line:
     return [*COLUMNS, *(f"fields.{key}" for key in keys)]
 
 
-async def pages_of(resources: Resources, group_id: UUID, *, keys: Sequence[str]) -> AsyncIterator[Sequence[Line]]:
+async def pages_of(
+    resources: Resources, group: Any, *, keys: Sequence[str], now: datetime
+) -> AsyncIterator[Sequence[Line]]:
     """All members, each page on a snapshot of its own."""
     after: UUID | None = None
     while True:
         async with reading(resources.engine) as tx:
-            rows = await queries.list_members(tx, group_id, after=after, limit=PAGE)
+            rows = await queries.list_members(tx, group, after=after, limit=PAGE, now=now)
         if rows:
             yield [_line(row, keys) for row in rows]
         if len(rows) < PAGE:

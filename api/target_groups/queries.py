@@ -2,31 +2,41 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
-from sqlalchemy import Row, Select, delete, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Row, Select, case, delete, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.domain import campaign
 from shared.errors import Conflict, NotFound
-from shared.models import Campaign, CampaignTarget, Contact, Import, TargetGroup, TargetGroupMember
+from shared.models import Campaign, CampaignTarget, Contact, ContactField, Import, TargetGroup, TargetGroupMember
+from shared.queries.target_groups import DYNAMIC, belongs_to
 
 AnyRow = Row[Any]
 
-_MEMBERS: Final = (
-    select(func.count())
-    .select_from(TargetGroupMember)
-    .where(TargetGroupMember.target_group_id == TargetGroup.id)
-    .scalar_subquery()
-    .label("members")
-)
+# Of static groups only: whoever meets conditions has to be counted one by one.
+_MEMBERS: Final = case(
+    (
+        TargetGroup.kind != DYNAMIC,
+        select(func.count())
+        .select_from(TargetGroupMember)
+        .where(TargetGroupMember.target_group_id == TargetGroup.id)
+        .scalar_subquery(),
+    )
+).label("members")
 _COLUMNS: Final = (*TargetGroup.__table__.columns, _MEMBERS)
 
 
 class TargetGroupNameTaken(Conflict):
     """Another target group has this name."""
+
+
+class TargetGroupIsDynamic(Conflict):
+    """The target group finds its members by conditions; nobody is put into it or taken out by hand."""
+
+    remedy: ClassVar[str] = "Change its conditions, or the contacts; or make a static group."
 
 
 class TargetGroupInUse(Conflict):
@@ -40,12 +50,11 @@ async def insert_group(tx: AsyncConnection, values: Mapping[str, Any]) -> None:
         raise _taken(values["name"]) from error
 
 
-async def rename_group(tx: AsyncConnection, group_id: UUID, *, name: str, now: datetime) -> None:
-    statement = update(TargetGroup).where(TargetGroup.id == group_id)
+async def update_group(tx: AsyncConnection, group_id: UUID, values: Mapping[str, Any]) -> None:
     try:
-        await tx.execute(statement.values(name=name, updated_at=now))
+        await tx.execute(update(TargetGroup).where(TargetGroup.id == group_id).values(**values))
     except IntegrityError as error:
-        raise _taken(name) from error
+        raise _taken(values["name"]) from error
 
 
 async def get_group(tx: AsyncConnection, group_id: UUID) -> AnyRow:
@@ -59,9 +68,12 @@ async def lock_group(tx: AsyncConnection, group_id: UUID) -> AnyRow:
 
 
 async def hold_group(tx: AsyncConnection, group_id: UUID) -> AnyRow:
-    """The group, held only against its end: others may add members as well."""
+    """A static group, held only against its end: others may add members as well."""
     question = select(TargetGroup).where(TargetGroup.id == group_id)
-    return await _one(tx, question.with_for_update(read=True, key_share=True))
+    group = await _one(tx, question.with_for_update(read=True, key_share=True))
+    if group.kind == DYNAMIC:
+        raise TargetGroupIsDynamic("The target group finds its members by conditions; change these, or the contacts.")
+    return group
 
 
 async def list_groups(tx: AsyncConnection, *, q: str | None, before: UUID | None, limit: int) -> Sequence[AnyRow]:
@@ -93,12 +105,16 @@ async def remove_members(tx: AsyncConnection, group_id: UUID, contact_ids: Colle
     return len((await tx.execute(statement)).all())
 
 
-async def list_members(tx: AsyncConnection, group_id: UUID, *, after: UUID | None, limit: int) -> Sequence[AnyRow]:
+async def list_members(
+    tx: AsyncConnection, group: AnyRow, *, after: UUID | None, limit: int, now: datetime
+) -> Sequence[AnyRow]:
     """Contacts of the group in the order of their ids, which is that of their making."""
+    if group.kind == DYNAMIC:
+        return await list_matching(tx, belongs_to(group, now=now), after=after, limit=limit)
     question = (
         select(Contact)
         .join(TargetGroupMember, TargetGroupMember.contact_id == Contact.id)
-        .where(TargetGroupMember.target_group_id == group_id)
+        .where(TargetGroupMember.target_group_id == group.id)
         .order_by(TargetGroupMember.contact_id)
         .limit(limit)
     )
@@ -107,9 +123,25 @@ async def list_members(tx: AsyncConnection, group_id: UUID, *, after: UUID | Non
     return (await tx.execute(question)).all()
 
 
-async def list_field_keys(tx: AsyncConnection, group_id: UUID) -> Sequence[str]:
-    """Every key that a member's fields have."""
-    return (await tx.execute(_FIELD_KEYS, {"group_id": group_id})).scalars().all()
+async def list_matching(
+    tx: AsyncConnection, wanted: ColumnElement[bool], *, after: UUID | None, limit: int
+) -> Sequence[AnyRow]:
+    """The contacts that this holds for, in the order of their ids."""
+    question = select(Contact).where(wanted).order_by(Contact.id).limit(limit)
+    if after is not None:
+        question = question.where(Contact.id > after)
+    return (await tx.execute(question)).all()
+
+
+async def count_matching(tx: AsyncConnection, wanted: ColumnElement[bool]) -> int:
+    return (await tx.execute(select(func.count()).select_from(Contact).where(wanted))).scalar_one()
+
+
+async def list_field_keys(tx: AsyncConnection, group: AnyRow) -> Sequence[str]:
+    """Every key that a member's fields have; of a dynamic group, every key that anybody's have."""
+    if group.kind == DYNAMIC:
+        return (await tx.execute(select(ContactField.key).order_by(ContactField.key))).scalars().all()
+    return (await tx.execute(_FIELD_KEYS, {"group_id": group.id})).scalars().all()
 
 
 async def check_unused(tx: AsyncConnection, group_id: UUID) -> None:

@@ -1,47 +1,67 @@
 """Target groups over HTTP: named sets of contacts."""
 
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Response
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.contacts import examples as contact_examples
 from api.contacts.schemas import ContactOut
 from api.deps import CanManage, CanRead, Deeds, Now, Page, Reader, Res, Tx
 from api.examples import answered
 from api.exports import CsvResponse, StyleAsked, csv_answer
-from api.idempotency import IdempotentRoute
+from api.idempotency import AskingRoute, IdempotentRoute
 from api.paging import PageOut, page_of
 from api.places import id_of
 from api.problems import problems
 from api.target_groups import examples, export, queries
-from api.target_groups.schemas import AddedOut, MembersIn, RemovedOut, TargetGroupIn, TargetGroupOut, TargetGroupPatch
+from api.target_groups.conditions import check_conditions
+from api.target_groups.schemas import (
+    AddedOut,
+    MembersIn,
+    PreviewIn,
+    PreviewOut,
+    RemovedOut,
+    TargetGroupIn,
+    TargetGroupOut,
+    TargetGroupPatch,
+)
+from shared.domain.conditions import InvalidConditions, as_json, from_kept
 from shared.errors import Invalid
 from shared.ids import uuid7
+from shared.queries.audit import difference
+from shared.queries.conditions import compile_condition
+from shared.queries.target_groups import DYNAMIC, belongs_to
 
 router = APIRouter(prefix="/target-groups", tags=["target groups"], route_class=IdempotentRoute)
+asking = APIRouter(route_class=AskingRoute)
 
 GroupId = Annotated[UUID, Path(description="The target group's id.")]
 ContactId = Annotated[UUID, Path(description="The contact's id.")]
+_CONDITIONS_MISPLACED: Final = "Conditions are required of a dynamic target group, and no other has any."
 
 
 @router.post(
-    "", status_code=201, responses={**problems(queries.TargetGroupNameTaken, 422), **answered(examples.NEW, status=201)}
+    "",
+    status_code=201,
+    responses={**problems(queries.TargetGroupNameTaken, InvalidConditions), **answered(examples.NEW, status=201)},
 )
 async def create_target_group(
     body: TargetGroupIn, tx: Tx, _caller: CanManage, now: Now, deeds: Deeds
 ) -> TargetGroupOut:
-    """Make an empty target group."""
-    if body.kind != "static":
-        raise Invalid(
-            "Target groups by conditions cannot be made yet; make a static one and add members.", pointer="/kind"
-        )
+    """Make a target group: an empty one to put contacts into, or one that finds its members by conditions."""
+    if (body.kind == DYNAMIC) != (body.conditions is not None):
+        raise Invalid(_CONDITIONS_MISPLACED, pointer="/conditions")
+    condition = None if body.conditions is None else await check_conditions(tx, body.conditions)
     group_id = uuid7(now)
-    await queries.insert_group(
-        tx, {"id": group_id, "name": body.name, "kind": body.kind, "created_at": now, "updated_at": now}
-    )
+    values = {"id": group_id, "name": body.name, "kind": body.kind, "created_at": now, "updated_at": now}
+    if condition is not None:
+        values["conditions"] = as_json(condition, typed=True)
+    await queries.insert_group(tx, values)
     await deeds.write("target_group.created", ("target_group", group_id), {"name": body.name, "kind": body.kind})
-    return TargetGroupOut.model_validate(await queries.get_group(tx, group_id))
+    return await _whole(tx, await queries.get_group(tx, group_id), now=now)
 
 
 @router.get("", responses=problems(422))
@@ -54,28 +74,36 @@ async def list_target_groups(
     """Target groups, the newest first."""
     rows = await queries.list_groups(tx, q=q, before=id_of(page), limit=page.limit + 1)
     shown, cursor = page_of(rows, page, place=lambda row: {"id": row.id})
-    return PageOut(items=[TargetGroupOut.model_validate(row) for row in shown], next_cursor=cursor)
+    return PageOut(items=[_shown(row, members=row.members) for row in shown], next_cursor=cursor)
 
 
 @router.get("/{group_id}", responses=problems(404))
-async def get_target_group(group_id: GroupId, tx: Reader, _caller: CanRead) -> TargetGroupOut:
+async def get_target_group(group_id: GroupId, tx: Reader, _caller: CanRead, now: Now) -> TargetGroupOut:
     """One target group, and how many members it has."""
-    return TargetGroupOut.model_validate(await queries.get_group(tx, group_id))
+    return await _whole(tx, await queries.get_group(tx, group_id), now=now)
 
 
 @router.patch(
-    "/{group_id}", responses={**problems(404, queries.TargetGroupNameTaken, 422), **answered(examples.CHANGED)}
+    "/{group_id}",
+    responses={**problems(404, queries.TargetGroupNameTaken, InvalidConditions), **answered(examples.CHANGED)},
 )
 async def change_target_group(
     group_id: GroupId, body: TargetGroupPatch, tx: Tx, _caller: CanManage, now: Now, deeds: Deeds
 ) -> TargetGroupOut:
-    """Give a target group another name."""
+    """Give a target group another name, or a dynamic one other conditions."""
     group = await queries.lock_group(tx, group_id)
-    if body.name:
-        subject = ("target_group", group_id)
-        await deeds.write_difference("target_group.changed", subject, {"name": group.name}, {"name": body.name})
-        await queries.rename_group(tx, group_id, name=body.name, now=now)
-    return TargetGroupOut.model_validate(await queries.get_group(tx, group_id))
+    values: dict[str, Any] = {"name": body.name} if body.name else {}
+    if body.conditions is not None:
+        if group.kind != DYNAMIC:
+            raise Invalid(_CONDITIONS_MISPLACED, pointer="/conditions")
+        values["conditions"] = as_json(await check_conditions(tx, body.conditions), typed=True)
+    if values:
+        await queries.update_group(tx, group_id, {**values, "updated_at": now})
+        # That the conditions changed, not to what: they may name numbers.
+        changed: dict[str, Any] = {"conditions": "given"} if "conditions" in values else {}
+        changed |= difference({"name": group.name}, {"name": body.name or group.name})
+        await deeds.write("target_group.changed", ("target_group", group_id), changed)
+    return await _whole(tx, await queries.get_group(tx, group_id), now=now)
 
 
 @router.delete("/{group_id}", status_code=204, responses=problems(404, queries.TargetGroupInUse))
@@ -88,7 +116,7 @@ async def delete_target_group(group_id: GroupId, tx: Tx, _caller: CanManage, dee
     return Response(status_code=204)
 
 
-@router.post("/{group_id}/members", responses=problems(404, 422))
+@router.post("/{group_id}/members", responses=problems(404, queries.TargetGroupIsDynamic, 422))
 async def add_members(
     group_id: GroupId, body: MembersIn, tx: Tx, _caller: CanManage, now: Now, deeds: Deeds
 ) -> AddedOut:
@@ -102,7 +130,7 @@ async def add_members(
     return AddedOut(added=added, already=len(known) - added, unknown=unknown)
 
 
-@router.delete("/{group_id}/members", responses=problems(404, 422))
+@router.delete("/{group_id}/members", responses=problems(404, queries.TargetGroupIsDynamic, 422))
 async def remove_members(group_id: GroupId, body: MembersIn, tx: Tx, _caller: CanManage, deeds: Deeds) -> RemovedOut:
     """Take contacts out of the group, up to 10,000 at once; they stay contacts."""
     await queries.hold_group(tx, group_id)
@@ -112,7 +140,9 @@ async def remove_members(group_id: GroupId, body: MembersIn, tx: Tx, _caller: Ca
     return RemovedOut(removed=removed, absent=len(wanted) - removed)
 
 
-@router.delete("/{group_id}/members/{contact_id}", status_code=204, responses=problems(404))
+@router.delete(
+    "/{group_id}/members/{contact_id}", status_code=204, responses=problems(404, queries.TargetGroupIsDynamic)
+)
 async def remove_member(group_id: GroupId, contact_id: ContactId, tx: Tx, _caller: CanManage, deeds: Deeds) -> Response:
     """Take one contact out of the group; nothing happens if it is not in it."""
     await queries.hold_group(tx, group_id)
@@ -123,10 +153,10 @@ async def remove_member(group_id: GroupId, contact_id: ContactId, tx: Tx, _calle
 
 
 @router.get("/{group_id}/members", responses=problems(404, 422))
-async def list_members(group_id: GroupId, tx: Reader, _caller: CanRead, page: Page) -> PageOut[ContactOut]:
+async def list_members(group_id: GroupId, tx: Reader, _caller: CanRead, page: Page, now: Now) -> PageOut[ContactOut]:
     """The group's contacts, the oldest first."""
-    await queries.get_group(tx, group_id)
-    rows = await queries.list_members(tx, group_id, after=id_of(page), limit=page.limit + 1)
+    group = await queries.get_group(tx, group_id)
+    rows = await queries.list_members(tx, group, after=id_of(page), limit=page.limit + 1, now=now)
     shown, cursor = page_of(rows, page, place=lambda row: {"id": row.id})
     return PageOut(items=[ContactOut.model_validate(row) for row in shown], next_cursor=cursor)
 
@@ -137,10 +167,36 @@ async def list_members(group_id: GroupId, tx: Reader, _caller: CanRead, page: Pa
     responses={**problems(404), **answered(contact_examples.EXPORTED, media_type="text/csv")},
 )
 async def export_target_group(
-    group_id: GroupId, tx: Reader, _caller: CanRead, res: Res, style: StyleAsked = "spreadsheet"
+    group_id: GroupId, tx: Reader, _caller: CanRead, res: Res, now: Now, style: StyleAsked = "spreadsheet"
 ) -> CsvResponse:
     """The group's contacts as CSV, in a form that can be imported again."""
     group = await queries.get_group(tx, group_id)
-    keys = await queries.list_field_keys(tx, group_id)
-    pages = export.pages_of(res, group_id, keys=keys)
+    keys = await queries.list_field_keys(tx, group)
+    pages = export.pages_of(res, group, keys=keys, now=now)
     return csv_answer(export.head_of(keys), pages, style=style, file_name=group.name)
+
+
+@asking.post("/preview", responses=problems(InvalidConditions))
+async def preview_target_group(body: PreviewIn, tx: Reader, _caller: CanRead, now: Now) -> PreviewOut:
+    """How many contacts meet conditions that are not saved yet, and the first of them."""
+    wanted = compile_condition(await check_conditions(tx, body.conditions), now=now)
+    count = await queries.count_matching(tx, wanted)
+    rows = await queries.list_matching(tx, wanted, after=None, limit=body.sample) if body.sample else []
+    return PreviewOut(count=count, sample=[ContactOut.model_validate(row) for row in rows])
+
+
+router.include_router(asking)
+
+
+async def _whole(tx: AsyncConnection, row: queries.AnyRow, *, now: datetime) -> TargetGroupOut:
+    """A group with the number of its members, as they are now."""
+    members = row.members
+    if row.kind == DYNAMIC:
+        members = await queries.count_matching(tx, belongs_to(row, now=now))
+    return _shown(row, members=members)
+
+
+def _shown(row: queries.AnyRow, *, members: int | None) -> TargetGroupOut:
+    conditions = None if row.conditions is None else as_json(from_kept(row.conditions), typed=False)
+    shown = {**row._mapping, "members": members, "conditions": conditions}  # noqa: SLF001 - SQLAlchemy's public name
+    return TargetGroupOut.model_validate(shown)

@@ -52,6 +52,7 @@ class Recipient(NamedTuple):
     location_id: str | None
     time_zone: str | None
     fields: dict[str, Any] | None
+    consent_status: str | None = None
 
 
 _START = text("""
@@ -69,32 +70,6 @@ _UNFROZEN = text("""
     SELECT id, resend_which FROM campaigns WHERE status = 'running' AND frozen_at IS NULL
     ORDER BY starts_at NULLS FIRST LIMIT 1
     FOR UPDATE SKIP LOCKED
-""")
-
-# Each number once: a contact of a group before a contact named alone before a loose number.
-_FREEZE = text("""
-    WITH wanted AS (
-        SELECT c.msisdn, c.id AS contact_id FROM campaign_targets t
-        JOIN target_group_members g ON g.target_group_id = t.target_group_id
-        JOIN contacts c ON c.id = g.contact_id
-        WHERE t.campaign_id = :campaign_id
-        UNION ALL
-        SELECT c.msisdn, c.id FROM campaign_targets t JOIN contacts c ON c.id = t.contact_id
-        WHERE t.campaign_id = :campaign_id
-        UNION ALL
-        SELECT t.msisdn, c.id FROM campaign_targets t LEFT JOIN contacts c ON c.msisdn = t.msisdn
-        WHERE t.campaign_id = :campaign_id AND t.msisdn IS NOT NULL
-    ), once AS (
-        SELECT DISTINCT ON (msisdn) msisdn, contact_id FROM wanted ORDER BY msisdn, contact_id NULLS LAST
-    ), frozen AS (
-        INSERT INTO campaign_recipients (campaign_id, position, msisdn, contact_id)
-        SELECT :campaign_id, row_number() OVER (ORDER BY contact_id NULLS LAST, msisdn), msisdn, contact_id FROM once
-        RETURNING 1
-    )
-    UPDATE campaigns SET frozen_at = now(), recipients = (SELECT count(*) FROM frozen), updated_at = now(),
-                         started_at = coalesce(started_at, now())
-    WHERE id = :campaign_id
-    RETURNING recipients
 """)
 
 _BEGIN_STEPS = text("""
@@ -123,7 +98,8 @@ _LOCK_STEP = text("""
 
 # In the driver's own form: a slice's rows pass through nothing else.
 _SLICE = """
-    SELECT r.position, r.msisdn, r.contact_id, c.name, c.external_id, c.location_id, c.time_zone, c.fields
+    SELECT r.position, r.msisdn, r.contact_id, c.name, c.external_id, c.location_id, c.time_zone, c.fields,
+           c.consent_status
     FROM campaign_recipients r LEFT JOIN contacts c ON c.id = r.contact_id
     WHERE r.campaign_id = $1 AND r.position > $2 AND r.position <= $3
     ORDER BY r.position
@@ -248,11 +224,6 @@ async def lock_unfrozen(tx: AsyncConnection) -> Unfrozen | None:
         return None
     await tx.execute(_PATIENCE)
     return Unfrozen(row.id, None if row.resend_which is None else Which(row.resend_which))
-
-
-async def freeze(tx: AsyncConnection, campaign_id: UUID) -> int:
-    """Settle the audience of a campaign; how many recipients it has."""
-    return int((await tx.execute(_FREEZE, {"campaign_id": campaign_id})).scalar_one())
 
 
 async def begin_due_steps(tx: AsyncConnection) -> int:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.models import Import, ImportChunk, TargetGroup
+from shared.queries.contact_fields import note_keys
 
 LEASE: Final = timedelta(seconds=60)
 
@@ -93,7 +94,14 @@ async def record_survey(
 ) -> None:
     """How the file is to be read, and how many rows it has."""
     await _keep(tx, held, now=now, layout=layout, rows_total=rows)
+    await note_keys(tx, field_keys(layout), now=now)
     held.layout = layout
+
+
+def field_keys(layout: Mapping[str, Any]) -> list[str]:
+    """The keys of the owner's own fields that the file fills."""
+    goes_to = (str(column["goes_to"]) for column in layout["columns"])
+    return [place.removeprefix("fields.") for place in goes_to if place.startswith("fields.")]
 
 
 async def write_batch(tx: AsyncConnection, held: HeldImport, batch: WritableBatch, *, now: datetime) -> None:

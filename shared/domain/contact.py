@@ -83,7 +83,7 @@ def key_of(header: str) -> str:
 def merge_fields(current: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:
     """The fields after a change, in which null takes a key away; refused by the pointer of what cannot stay."""
     errors = [
-        FieldError(f"/fields/{_escaped(key)}", problem)
+        FieldError(field_pointer(key), problem)
         for key, value in changes.items()
         if value is not None and (problem := problem_of_field(key, value))
     ]
@@ -130,6 +130,6 @@ def problem_of_size(fields: Mapping[str, object]) -> str | None:
     return None
 
 
-def _escaped(key: str) -> str:
-    """A key as a JSON pointer (RFC 6901) names it."""
-    return key[:MAX_KEY_CHARACTERS].replace("~", "~0").replace("/", "~1")
+def field_pointer(key: str) -> str:
+    """Where the field stands in a body, as a JSON pointer (RFC 6901)."""
+    return "/fields/" + key[:MAX_KEY_CHARACTERS].replace("~", "~0").replace("/", "~1")

@@ -134,12 +134,22 @@ class MessageNotResendable(Conflict):
     """The message is on its way or has arrived; sending it again would ring twice."""
 
 
+class MessageErased(Conflict):
+    """The person that the message was for has been erased; nobody knows any more whom to send it to."""
+
+
 class MessageAlreadyResent(Conflict):
     """The message was sent again before, and that one is on its way or has arrived; another would ring twice."""
 
 
 # Ended, and not known to have reached the handset.
 RESENDABLE: Final = frozenset({Status.FAILED, Status.UNCONFIRMED, Status.UNDELIVERED, Status.EXPIRED, Status.CANCELLED})
+
+
+def check_known(msisdn: str) -> None:
+    """Raise for a message whose recipient was erased."""
+    if not msisdn:
+        raise MessageErased("The person that this message was for has been erased; there is nobody to send it to.")
 
 
 def check_cancellable(status: Status) -> None:

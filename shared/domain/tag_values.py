@@ -5,7 +5,7 @@ or nested) it stands in for that tag's value, too.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from shared.domain.template_tags import MAX_NAME_CHARACTERS, MAX_NAME_PARTS
 from shared.errors import Invalid
@@ -19,6 +19,8 @@ Values = dict[str, Any]
 
 class InvalidVariables(Invalid):
     """A variable cannot fill a tag."""
+
+    remedy: ClassVar[str] = "Name variables by letters, digits and _, with dots in between."
 
 
 def values_of(

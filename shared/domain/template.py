@@ -50,6 +50,7 @@ class _Blank:
     """A tag with its way to the value."""
 
     name: str
+    path: tuple[str, ...]
     look_up: Callable[[Values], str | None]
 
 
@@ -66,6 +67,11 @@ class Template:
     def is_plain(self) -> bool:
         """Whether every recipient gets the same text."""
         return not self.tags
+
+    @property
+    def needed(self) -> dict[str, tuple[str, ...]]:
+        """The tags without a default, each with the keys to its value: who lacks one of these cannot be written to."""
+        return {blank.name: blank.path for blank in self.blanks if blank.look_up({}) is None}
 
     def fill(self, values: Values) -> Filled:
         """The text for one recipient. Absent, blank and unwritable values are missing."""
@@ -100,7 +106,7 @@ def compile_template(text: str, *, known: Known) -> Template:
     blanks: list[_Blank] = []
     for piece in parse(text, known=known):
         if isinstance(piece, Tag):
-            blanks.append(_Blank(piece.name, _look_up(piece)))
+            blanks.append(_Blank(piece.name, piece.path, _look_up(piece)))
             form.append("%s")
         else:
             form.append(piece.replace("%", "%%"))

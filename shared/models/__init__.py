@@ -2,10 +2,21 @@
 
 from shared.models.base import Base
 from shared.models.campaigns import Campaign, CampaignMessage, CampaignRecipient, CampaignTarget, Tally
+from shared.models.consents import ConsentEvent
+from shared.models.erasures import Erasure
 from shared.models.gateways import BalanceReading, Gateway, GatewayScript, HealthChange, SenderIdRow
 from shared.models.messages import Attempt, InboundRow, Message, ReceiptRow
 from shared.models.notices import NoticeEmail, NoticeRow
-from shared.models.people import Contact, Import, ImportChunk, ImportRejection, OptOut, TargetGroup, TargetGroupMember
+from shared.models.people import (
+    Contact,
+    ContactField,
+    Import,
+    ImportChunk,
+    ImportRejection,
+    OptOut,
+    TargetGroup,
+    TargetGroupMember,
+)
 from shared.models.platform import ApiKey, AuditEntry, DispatcherRow, Heartbeat, IdempotencyKey, Installation
 from shared.models.policy import PolicyRow
 from shared.models.templates import TemplateRow, TemplateVersion
@@ -21,8 +32,11 @@ __all__ = [
     "CampaignMessage",
     "CampaignRecipient",
     "CampaignTarget",
+    "ConsentEvent",
     "Contact",
+    "ContactField",
     "DispatcherRow",
+    "Erasure",
     "Gateway",
     "GatewayScript",
     "HealthChange",

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, MappedColumn, mapped_column
 
-from shared.domain import campaign, message
+from shared.domain import campaign, contact_field, message
 
 _E = TypeVar("_E", bound=StrEnum)
 
@@ -61,6 +61,7 @@ class Base(DeclarativeBase):
         campaign.StepStatus: Enumerated(campaign.StepStatus),
         campaign.HeldReason: Enumerated(campaign.HeldReason),
         campaign.Which: Enumerated(campaign.Which),
+        contact_field.FieldType: Enumerated(contact_field.FieldType),
     }
 
 

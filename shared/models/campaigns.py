@@ -34,6 +34,7 @@ class Campaign(Base):
     sender_id: Mapped[str | None]  # what the handset shows; empty takes the gateway's
     owner: Mapped[str | None]
     created_by: Mapped[str | None]
+    phone_field: Mapped[str | None]  # the contacts' field that holds the number; empty for their own
     opt_in_acknowledged_at: Mapped[datetime | None]
     opt_in_acknowledged_by: Mapped[str | None]
     # its own windows, beside the policy's
@@ -99,6 +100,9 @@ class CampaignMessage(Base):
 class CampaignRecipient(Base):
     """The frozen audience: positions count from 1 without gaps, in the order messages are made.
 
+    Who is left out stands below 0: excluded by the owner before the audience is frozen, or found then not to be
+    reachable. Such a row has the contact's own number, if there is a contact.
+
     No foreign key: it would be checked once a recipient, and a campaign with an audience is never deleted.
     """
 
@@ -110,6 +114,7 @@ class CampaignRecipient(Base):
     msisdn: Mapped[str]
     contact_id: Mapped[UUID | None]
     excluded_by: Mapped[str | None]
+    skip_reason: Mapped[message.SkipReason | None]
 
 
 class Tally(Base):

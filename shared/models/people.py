@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from shared.domain import contact_field
 from shared.models.base import Base
 
 
@@ -15,6 +16,10 @@ class Contact(Base):
     __table_args__ = (
         UniqueConstraint("msisdn"),
         Index("ix_contacts_external_id", "external_id", postgresql_where=text("external_id IS NOT NULL")),
+        # freeze: is there anybody who took their consent back
+        Index("ix_contacts_withdrawn", "id", postgresql_where=text("consent_status = 'withdrawn'")),
+        # compile_condition: equality with a field of the owner's
+        Index("ix_contacts_fields", "fields", postgresql_using="gin", postgresql_ops={"fields": "jsonb_path_ops"}),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -27,6 +32,21 @@ class Contact(Base):
     consent_status: Mapped[str] = mapped_column(server_default="unknown")
     consent_source: Mapped[str | None]
     consent_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class ContactField(Base):
+    """A field of the owner's own. One without `defined_at` was only ever seen in somebody's fields, and is a text."""
+
+    __tablename__ = "contact_fields"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    type: Mapped[contact_field.FieldType]
+    choices: Mapped[list[Any]] = mapped_column(server_default=text("'[]'"))
+    description: Mapped[str | None]
+    defined_at: Mapped[datetime | None]
+    defined_by: Mapped[str | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 

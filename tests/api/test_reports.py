@@ -233,8 +233,11 @@ async def test_recipients_and_messages_are_paged(client: AsyncClient, worker: Ha
     campaign_id = await create(client, clock, messages=[{"text": "One"}])
     await client.post(f"/v1/campaigns/{campaign_id}/start")
     path = f"/v1/campaigns/{campaign_id}"
-    assert (await client.get(f"{path}/recipients")).json() == {"items": [], "next_cursor": None}
+    before = (await client.get(f"{path}/recipients", params={"limit": 200})).json()["items"]
+    assert {one["position"] for one in before} == {None}
     await due(worker)
+    after = (await client.get(f"{path}/recipients", params={"limit": 200})).json()["items"]
+    assert [one["msisdn"] for one in before] == [one["msisdn"] for one in after]
     await expand(worker)
     await expand(worker)
     await expand(worker)

@@ -63,7 +63,7 @@ async def test_makes_and_shows_a_group(client: httpx.AsyncClient) -> None:
         ({}, "/name"),
         ({"name": " "}, "/name"),
         ({"name": "x" * 201}, "/name"),
-        ({"name": "a", "kind": "dynamic"}, "/kind"),
+        ({"name": "a", "kind": "dynamic"}, "/conditions"),
         ({"name": "a", "kind": "other"}, "/kind"),
         ({"name": "a", "conditions": {}}, "/conditions"),
     ],

@@ -253,14 +253,17 @@ async def test_refuses_to_measure(client: AsyncClient, body: Any) -> None:
 
 
 async def test_lists_tags_with_the_fields_in_use(client: AsyncClient, engine: AsyncEngine) -> None:
-    async with begin(engine) as tx:
-        await make_contact(tx, fields={"city": "Delft", "visits": 3})
-        await make_contact(tx, msisdn=make_msisdn(1), fields={"city": "Leiden"})
+    for number, fields in ((1, {"city": "Delft", "visits": 3}), (2, {"city": "Leiden", "gone": None})):
+        assert (await client.post("/v1/contacts", json={"msisdn": make_msisdn(number), "fields": fields})).is_success
+    plan = {"key": "plan", "type": "choice", "choices": ["basic"], "description": "What they pay for."}
+    assert (await client.post("/v1/contact-fields", json=plan)).is_success
     told = (await client.get("/v1/tags")).json()
     tags = {one["tag"]: one for one in told["items"]}
     assert {"name", "msisdn", "campaign.name", "voucher.code", "variables.<key>"} <= set(tags)
     assert (tags["fields.city"]["source"], tags["fields.city"]["example"]) == ("field", "Delft")
     assert tags["fields.visits"]["example"] == "3"
+    assert (tags["fields.plan"]["description"], tags["fields.plan"]["example"]) == ("What they pay for.", "basic")
+    assert "fields.gone" not in tags
     assert tags["voucher.code"]["uses"] == ["template"]
     assert all(one["description"] and one["example"] for one in told["items"])
     assert "default" in told["filters"]

@@ -5,13 +5,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dispatcher.due import due
 from shared.db import begin
 from shared.domain.campaign import Status, StepStatus
-from shared.models import Campaign, CampaignMessage, CampaignRecipient
+from shared.ids import uuid7
+from shared.models import Campaign, CampaignMessage, CampaignRecipient, CampaignTarget
 from tests.conftest import Clock
 from tests.factories import make_campaign, make_contact, make_msisdn, make_target_group
 from tests.stages import execute, step_of
@@ -157,6 +158,46 @@ async def test_audience_stays_as_it_was_frozen(worker: HandWorker, clock: Clock)
     await due(worker)
     campaign, recipients = await rows_of(worker.engine, campaign_id)
     assert campaign.recipients == len(recipients) == 1
+
+
+async def test_conditions_are_asked_when_the_audience_is_frozen(
+    worker: HandWorker, clock: Clock, by_hand: HandClock
+) -> None:
+    """By whom they hold then, relative dates counted from then; a number of several sorts of target comes once."""
+    at = clock.now + timedelta(days=2)
+    recent = {"field": "created_at", "op": "after", "value": "-30d", "type": "moment"}
+    delft = {"field": "fields.city", "op": "equals", "value": "Delft", "type": "text"}
+    async with worker.transaction() as tx:
+        conditions = {"and": [recent, {"not": {"not": delft}}]}
+        group = await make_target_group(tx, kind="dynamic", conditions=conditions)
+        ages = {0: 0, 1: 29, 2: 10, 3: 40}
+        contacts = {
+            number: await make_contact(
+                tx,
+                msisdn=NUMBERS[number],
+                fields={"city": "Leiden" if number == 2 else "Delft"},
+                created_at=clock.now - timedelta(days=days),
+            )
+            for number, days in ages.items()
+        }
+        over: dict[str, Any] = {"status": Status.SCHEDULED, "starts_at": at, "steps": [{"send_at": at}]}
+        campaign_id = await make_campaign(tx, [NUMBERS[0], NUMBERS[4]], now=clock.now, **over)
+        for target in ({"target_group_id": group}, {"contact_id": contacts[0]}):
+            await tx.execute(insert(CampaignTarget).values(id=uuid7(), campaign_id=campaign_id, **target))
+    await by_hand.advance(days=2)
+    await execute(worker.engine, 'UPDATE contacts SET fields = \'{"city": "Delft"}\' WHERE msisdn = :n', n=NUMBERS[2])
+    await due(worker)
+    campaign, recipients = await rows_of(worker.engine, campaign_id)
+    assert campaign.recipients == 3  # the contact 1 is of 31 days ago by now
+    assert {(one.msisdn, one.contact_id) for one in recipients} == {
+        (NUMBERS[0], contacts[0]),
+        (NUMBERS[2], contacts[2]),
+        (NUMBERS[4], None),
+    }
+    assert [one.position for one in recipients] == [1, 2, 3]
+    await execute(worker.engine, "UPDATE contacts SET fields = '{}'")
+    await due(worker)
+    assert (await rows_of(worker.engine, campaign_id))[1] == recipients
 
 
 async def test_nobody_left_to_reach_is_an_audience_too(worker: HandWorker, clock: Clock) -> None:

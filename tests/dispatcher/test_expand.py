@@ -154,14 +154,28 @@ async def test_text_that_grew_too_long_fails_one_message_only(worker: HandWorker
 
 
 async def test_text_with_nothing_in_it_is_not_sent(worker: HandWorker) -> None:
-    """A tag alone, and a recipient without a value for it: no gateway takes an empty text."""
+    """A tag alone whose default is nothing: no gateway takes an empty text."""
     async with worker.transaction() as tx:
         await make_contact(tx, msisdn=NUMBERS[0], name="Anna")
-    await begin_campaign(worker, NUMBERS[:2], texts=["{{ name }}"])
+    text = '{{ name | default("") }}'
+    await begin_campaign(worker, NUMBERS[:2], texts=[text])
     await expand_all(worker)
     assert [(row.text, row.status, row.failure) for row in await messages(worker.engine)] == [
         ("Anna", Status.QUEUED, None),
-        ("{{ name }}", Status.FAILED, "text_empty"),
+        (text, Status.FAILED, "text_empty"),
+    ]
+    await check_tallies(worker.engine)
+
+
+async def test_text_with_a_hole_is_not_sent(worker: HandWorker) -> None:
+    """Nobody lacked a value when the campaign was started; somebody who does by now is not written to."""
+    async with worker.transaction() as tx:
+        await make_contact(tx, msisdn=NUMBERS[0], name="Anna")
+    await begin_campaign(worker, NUMBERS[:2], texts=["Hi {{ name }}!"])
+    await expand_all(worker)
+    assert [(row.text, row.status, row.failure) for row in await messages(worker.engine)] == [
+        ("Hi Anna!", Status.QUEUED, None),
+        ("Hi {{ name }}!", Status.FAILED, "tag_missing"),
     ]
     await check_tallies(worker.engine)
 

@@ -19,8 +19,18 @@ from dispatcher.csv_contacts import BATCH_ROWS
 from dispatcher.imports import run_imports
 from dispatcher.queries.imports import LEASE
 from shared.clock import utc_now
+from shared.domain.contact_field import FieldType
 from shared.ids import uuid7
-from shared.models import Contact, Import, ImportChunk, ImportRejection, OptOut, TargetGroup, TargetGroupMember
+from shared.models import (
+    Contact,
+    ContactField,
+    Import,
+    ImportChunk,
+    ImportRejection,
+    OptOut,
+    TargetGroup,
+    TargetGroupMember,
+)
 from tests.dispatcher.csv_worker import ImportWorker
 
 
@@ -212,6 +222,36 @@ async def test_bad_rows_never_stop_the_file(worker: ImportWorker) -> None:
     assert "5 cells" in found[4][2]
     assert "65,536" in found[7][2]
     assert "shorten its cells" in found[7][2]
+
+
+async def test_typed_fields_are_kept_in_their_form_and_rejected_by_name(worker: ImportWorker) -> None:
+    types = {"visits": FieldType.NUMBER, "born": FieldType.DATE, "vip": FieldType.BOOLEAN, "plan": FieldType.CHOICE}
+    async with worker.transaction() as tx:
+        for key, kind in types.items():
+            now = utc_now()
+            choices = ["basic", "gold"] if kind is FieldType.CHOICE else []
+            row = {"key": key, "type": kind, "choices": choices, "defined_at": now}
+            await tx.execute(insert(ContactField).values(row | {"created_at": now, "updated_at": now}))
+    await upload(
+        worker,
+        "phone,visits,born,vip,plan,city\n"
+        "0831234567, 12.50,2001-02-03,yes,GOLD,12\n"
+        "0831234568,,,,,\n"
+        "0831234569,many,,,,\n"
+        "0831234570,,3/2/2001,,,\n"
+        "0831234571,,,perhaps,,\n"
+        "0831234572,,,,silver,\n",
+    )
+    await run_imports(worker)
+    joe, ann = await contacts(worker)
+    assert joe.fields == {"visits": 12.5, "born": "2001-02-03", "vip": True, "plan": "gold", "city": "12"}
+    assert ann.fields == {}
+    rejected = await rejections(worker)
+    assert [(row, column) for row, column, _ in rejected] == [(4, "visits"), (5, "born"), (6, "vip"), (7, "plan")]
+    assert "written as 2026-03-02" in rejected[1][2]
+    async with worker.transaction() as tx:
+        keys = (await tx.execute(select(ContactField.key, ContactField.defined_at.is_(None)))).all()
+    assert sorted(map(tuple, keys)) == sorted([*((key, False) for key in types), ("city", True)])
 
 
 async def test_a_number_that_comes_twice_is_one_contact_and_the_later_row_wins(worker: ImportWorker) -> None:

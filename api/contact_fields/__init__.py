@@ -1,0 +1,1 @@
+"""Fields of the owner's own: which there are, and of which type."""

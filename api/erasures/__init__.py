@@ -1,0 +1,1 @@
+"""Erasures: people whom the owner wants forgotten, and how far that is."""

@@ -1,0 +1,105 @@
+"""Consent: every statement is kept as evidence, a withdrawal is acted upon, and both outlive the contact."""
+
+import csv
+import io
+from typing import Any
+from uuid import uuid4
+
+from httpx import AsyncClient
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from dispatcher.due import due
+from dispatcher.finish import cancel_requested
+from shared.db import begin
+from shared.models import ConsentEvent, Message
+from tests.conftest import Clock
+from tests.factories import make_message, make_msisdn
+from tests.stages import check_tallies, expand_all
+from tests.worlds import HandWorker, by_hand, router, worker
+
+__all__ = ["by_hand", "router", "worker"]  # fixtures
+
+ANN, BEN = make_msisdn(1), make_msisdn(2)
+
+
+async def created(client: AsyncClient, **over: Any) -> str:
+    answer = await client.post("/v1/contacts", json={"msisdn": ANN} | over)
+    assert answer.status_code == 201, answer.text
+    return f"/v1/contacts/{answer.json()['id']}"
+
+
+async def test_every_statement_is_kept(client: AsyncClient, engine: AsyncEngine, clock: Clock) -> None:
+    url = await created(client, consent_status="granted", consent_source="splash page")
+    await client.patch(url, json={"name": "Ann"})
+    await client.patch(url, json={"consent_status": "withdrawn", "consent_source": "phone call"})
+    told = (await client.get(f"{url}/evidence")).json()
+    assert (told["consent_status"], told["consent_source"], told["msisdn"]) == ("withdrawn", "phone call", ANN)
+    statements = {(one["status"], one["source"], one["recorded_by"]) for one in told["statements"]}
+    assert statements == {("granted", "splash page", "admin"), ("withdrawn", "phone call", "admin")}
+    assert (told["opted_out_at"], told["campaigns"]) == (None, [])
+    await client.post("/v1/opt-outs", json={"msisdn": ANN})
+    assert (await client.get(f"{url}/evidence")).json()["opted_out_at"] is not None
+
+
+async def test_what_nobody_said_is_no_statement(client: AsyncClient, engine: AsyncEngine) -> None:
+    url = await created(client)
+    await client.patch(url, json={"name": "Ann", "fields": {"city": "Delft"}})
+    async with begin(engine) as tx:
+        assert (await tx.execute(select(ConsentEvent))).all() == []
+
+
+async def test_a_withdrawal_calls_back_what_waits(
+    client: AsyncClient, engine: AsyncEngine, worker: HandWorker, pepper: bytes, clock: Clock
+) -> None:
+    """Of campaigns; what is written to them alone is theirs, and a voucher was paid for."""
+    url = await created(client)
+    campaign = {"name": "Spring", "messages": [{"text": "Hi"}], "msisdns": [ANN, BEN], "opt_in_acknowledged": True}
+    path = f"/v1/campaigns/{(await client.post('/v1/campaigns', json=campaign)).json()['id']}"
+    await client.post(f"{path}/start")
+    await due(worker)
+    await expand_all(worker)
+    async with begin(engine) as tx:
+        personal = await make_message(tx, pepper, msisdn=ANN, now=clock.now)
+    await client.patch(url, json={"consent_status": "withdrawn"})
+    while await cancel_requested(worker):
+        pass
+    async with begin(engine) as tx:
+        rows = (await tx.execute(select(Message.id, Message.msisdn, Message.kind, Message.status))).all()
+    assert {(row.msisdn, row.kind.value, row.status.value) for row in rows} == {
+        (ANN, "campaign", "cancelled"),
+        (BEN, "campaign", "queued"),
+        (ANN, "personal", "queued"),
+    }
+    assert personal in {row.id for row in rows}
+    await check_tallies(engine)
+    (acknowledged,) = (await client.get(f"{url}/evidence")).json()["campaigns"]
+    assert (acknowledged["name"], acknowledged["opt_in_acknowledged_by"]) == ("Spring", "admin")
+
+
+async def test_evidence_outlives_the_contact(client: AsyncClient, engine: AsyncEngine) -> None:
+    url = await created(client, consent_status="granted", consent_source="splash page")
+    await client.delete(url)
+    again = await created(client)
+    (one,) = (await client.get(f"{again}/evidence")).json()["statements"]
+    assert (one["status"], one["source"]) == ("granted", "splash page")
+    async with begin(engine) as tx:
+        words = (await tx.execute(text("SELECT c::text FROM consent_events c"))).scalar_one()
+    assert ANN not in words
+
+
+async def test_exports_everybody(client: AsyncClient, engine: AsyncEngine) -> None:
+    await created(client, consent_status="granted", consent_source="=splash")
+    await client.delete(await created(client, msisdn=BEN, consent_status="granted"))
+    answer = await client.get("/v1/consents/export.csv", params={"style": "machine"})
+    head, *lines = csv.reader(io.StringIO(answer.text))
+    assert head[:4] == ["contact_id", "msisdn", "status", "source"]
+    assert {(line[1], line[2], line[3]) for line in lines} == {(ANN, "granted", "=splash"), ("", "granted", "")}
+    safe = (await client.get("/v1/consents/export.csv")).text
+    assert "'=splash" in safe
+
+
+async def test_refuses(client: AsyncClient, anonymous: AsyncClient) -> None:
+    assert (await client.get(f"/v1/contacts/{uuid4()}/evidence")).status_code == 404
+    assert (await anonymous.get(f"/v1/contacts/{uuid4()}/evidence")).status_code == 401
+    assert (await anonymous.get("/v1/consents/export.csv")).status_code == 401
