@@ -20,7 +20,7 @@ from dispatcher.queries.settlements import Settled
 from dispatcher.queries.tallies import write_tallies
 from dispatcher.worker import Worker
 from shared.db import is_busy, is_outage
-from shared.domain.message import Kind
+from shared.domain.message import Kind, Status
 from shared.domain.outcome import Fault
 from shared.queries.opt_outs import NewOptOut, insert_opt_outs
 
@@ -139,6 +139,8 @@ class Settler:
         failpoints.hit("after_settle_commit")
         if any(one.news for one in settled):
             worker.ring("receipts")
+        if any(one.status is Status.QUEUED and not one.delay for one in settled):
+            worker.ring(self._lane)  # another gateway may take it now
         if refused_accounts:
             worker.book.forget()
 

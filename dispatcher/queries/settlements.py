@@ -56,7 +56,10 @@ _SETTLE = Moving(f"""
         UPDATE messages m
         SET status = t.status, status_at = now(), lease_until = NULL, leased_by = NULL, gateway_id = t.gateway_id,
             failure = CASE WHEN t.status = 'failed' THEN t.code END,
-            not_before = CASE WHEN t.status = 'queued' THEN now() + make_interval(secs => t.delay) ELSE m.not_before END
+            -- for the next gateway at once, it keeps its place in the queue: behind all others that are due, "at once"
+            -- would be the end of the campaign
+            not_before = CASE WHEN t.status = 'queued' AND t.delay > 0 THEN now() + make_interval(secs => t.delay)
+                              ELSE m.not_before END
         FROM held h JOIN told t ON t.id = h.id
         WHERE m.id = h.id AND h.attempt = t.attempt AND h.was IN ({_ANSWERABLE})
         RETURNING m.campaign_message_id, h.was, t.status, m.segments /* returned */

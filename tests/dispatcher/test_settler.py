@@ -38,7 +38,7 @@ from shared.models import Campaign, Message
 from shared.queries.partitions import ensure_partitions
 from shared.sealing import Sealer
 from tests.conftest import migrate
-from tests.dispatcher.answers import at, taken
+from tests.dispatcher.answers import GATEWAY, at, numbers_of, refused, taken
 from tests.factories import make_attempt, make_campaign, make_gateway, make_message, make_msisdn, make_receipt
 from tests.stages import attempts_of, check_tallies, expand_all, message_of, pump_once, statuses
 from tests.worlds import SMALL, HandClock, HandWorker
@@ -341,3 +341,23 @@ async def test_answers_are_kept_while_the_database_is_away(
     worker.stop()
     await running
     await transport.aclose()
+
+
+async def test_what_goes_to_another_gateway_keeps_its_place(
+    worker: HandWorker, router: respx.MockRouter, gateway: UUID, by_hand: HandClock
+) -> None:
+    """Behind everything else that is due, "at once" would be the end of the campaign."""
+    async with worker.transaction() as tx:
+        await make_gateway(tx, worker.sealer, "second", priority=2)
+    refusing = at(router, answer=refused(GATEWAY))
+    other = at(router, "second")
+    async with worker.transaction() as tx:
+        await make_campaign(tx, NUMBERS, now=worker.now())
+    await due(worker)
+    await expand_all(worker)
+    await by_hand.advance(seconds=5)
+    await pump_once(worker, slots=1)
+    assert (refusing.call_count, other.call_count) == (1, 0)
+    assert worker.bells["bulk"].is_set()  # nobody sleeps while another gateway could take it
+    await pump_once(worker, slots=1)
+    assert numbers_of(other) == numbers_of(refusing)
