@@ -62,7 +62,7 @@ def _count(world: World, statement: str) -> int:
 
 
 def callbacks_queued(world: World) -> int:
-    return int(world.simulator.stats()["callbacks"]["queued"])
+    return sum(int(simulator.stats()["callbacks"]["queued"]) for simulator in world.simulators)
 
 
 def in_flight_of(world: World, pid: int) -> dict[str, int]:
@@ -75,7 +75,9 @@ def read_rows(world: World) -> list[Row]:
 
 
 def read_entries(world: World) -> list[Entry]:
-    return read_ledger(world.simulator.ledger_path)
+    """What all gateways swear to, in the order of their times."""
+    ledgers = [read_ledger(simulator.ledger_path) for simulator in world.simulators]
+    return sorted((entry for ledger in ledgers for entry in ledger), key=lambda entry: entry.time)
 
 
 def judge_world(world: World, promises: Promises, *, endings: Endings = NONE_NAMED) -> Verdict:

@@ -67,6 +67,7 @@ class World:
             dials=dict(self.shape.dials),
             arguments=self.shape.simulator_arguments,
         )
+        self.others: list[Simulator] = []  # gateways besides the first
         self.dispatchers: list[Process] = []
         self.environment: dict[str, str] = {}
         self.gateway: dict[str, Any] = {}
@@ -170,9 +171,25 @@ class World:
         """The one number that a SELECT comes to."""
         return int(self.ask(statement)[0][0])
 
-    def add_gateway(self, name: str = "simulator", **changes: Any) -> dict[str, Any]:
-        """A Twilio account at the simulator."""
-        simulator = self.simulator
+    @property
+    def simulators(self) -> list[Simulator]:
+        return [self.simulator, *self.others]
+
+    def add_simulator(self, name: str) -> Simulator:
+        """One more gateway process with a ledger of its own, at the end of the order."""
+        other = Simulator(
+            self.directory / f"{name}.jsonl", latency_ms=self.shape.latency_ms, dials=dict(self.shape.dials)
+        )
+        self._stack.enter_context(other)
+        self.others.append(other)
+        self.add_gateway(name, simulator=other)
+        return other
+
+    def add_gateway(
+        self, name: str = "simulator", *, simulator: Simulator | None = None, **changes: Any
+    ) -> dict[str, Any]:
+        """A Twilio account at a simulator: the first, unless another is named."""
+        simulator = simulator or self.simulator
         answer: dict[str, Any] = self.api.post(
             "/v1/gateways",
             {

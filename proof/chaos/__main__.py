@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from proof.chaos import bells, clients, commands, database, deploys, faults, kills, pauses, steps
+from proof.chaos import bells, clients, commands, database, deploys, fallback, faults, kills, pauses, steps
 from proof.chaos.tables import as_json, describe, totals
 from proof.chaos.trial import Finding, Plan
 
@@ -24,6 +24,7 @@ SCENARIOS: Final[Mapping[str, Callable[[Plan], Finding]]] = MappingProxyType(
         "bells": bells.run,
         "database": database.run,
         "faults": faults.run,
+        "fallback": fallback.run,
         "commands": commands.run,
         "deploys": deploys.run,
         "clients": clients.run,

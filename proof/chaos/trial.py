@@ -64,13 +64,22 @@ class Finding:
 
 
 def conclude(
-    world: World, promises: Promises, finding: Finding, *, endings: Endings = NONE_NAMED, seconds: float = 90.0
+    world: World,
+    promises: Promises,
+    finding: Finding,
+    *,
+    endings: Endings = NONE_NAMED,
+    doubted: int = 0,
+    seconds: float = 90.0,
 ) -> Verdict:
-    """Wait until nothing moves, hear the ledgers, and write the verdict down; a world that broke a law is kept."""
+    """Wait until nothing moves, hear the ledgers, and write the verdict down; a world that broke a law is kept.
+
+    So many may stay in doubt: what a gateway took that died with its receipts.
+    """
     await_still(world, seconds=seconds)
     verdict = judge_world(world, promises, endings=endings)
     finding.verdicts.append(verdict)
-    finding.broken += verdict.broken(in_flight=finding.in_flight)
+    finding.broken += verdict.broken(in_flight=finding.in_flight, doubted=doubted)
     finding.in_flight = 0
     finding.broken += check_sums(world, promises.campaigns)
     world.keep = world.keep or bool(finding.broken)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from proof.chaos import kills, steps
+from proof.chaos import fallback, kills, steps
 from proof.chaos.__main__ import main
 from proof.chaos.tables import describe, totals
 from proof.chaos.trial import Finding, Plan
@@ -39,6 +39,12 @@ def test_dispatchers_killed_with_batches_on_the_line() -> None:
     finding = kills.run_batches(Plan(kills=16, scale=0.1, say=silent))
     check(finding)
     assert finding.figures["in flight at a kill, most"] > 0, "no kill met anything in flight, so nothing was proven"
+
+
+def test_the_first_of_two_gateways_refuses_then_dies_then_lies() -> None:
+    finding = fallback.run(Plan(scale=0.1, say=silent))
+    check(finding)
+    assert finding.figures["taken by the second gateway"] > 0
 
 
 def test_a_scenario_that_breaks_ends_the_run_with_1_and_is_written_down(
