@@ -37,6 +37,7 @@ from api.inbound import routes as inbound
 from api.limits import CALLBACK_LIMIT, JSON_LIMIT
 from api.me import routes as me
 from api.messages import routes as messages
+from api.messages.wait import Watch
 from api.metrics import QueueMetrics
 from api.notices import routes as notices
 from api.openapi import describe
@@ -147,6 +148,7 @@ def equip(app: FastAPI, resources: Resources) -> None:
     app.state.key_check = KeyCheck(resources.engine, resources.admin_key_digest)
     app.state.metrics = http_metrics()
     app.state.queue_metrics = QueueMetrics(resources.engine)
+    app.state.watch = Watch(resources.engine)
 
 
 async def serve(settings: Settings) -> None:

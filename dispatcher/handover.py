@@ -14,7 +14,7 @@ from uuid import UUID
 from dispatcher.conversation import LEASE_MARGIN, LOGIN_ENDED, Said, converse
 from dispatcher.queries.claims import Claimed
 from dispatcher.queries.settlements import Settled
-from dispatcher.redaction import hide, redact_exchange, secrets_of
+from dispatcher.redaction import codes_in, hide, redact_exchange, secrets_of
 from dispatcher.worker import Worker
 from shared.adapter import Account, Call, Sms
 from shared.domain import routing
@@ -195,7 +195,7 @@ def _words_of(outcome: Refused | Lost, secrets: Sequence[str]) -> dict[str, Any]
 
 
 def _exchange(said: Said, call: Call) -> dict[str, Any]:
-    private = [words for sms in said.batch for words in (sms.text, sms.msisdn)]
+    private = [words for sms in said.batch for words in (sms.text, sms.msisdn, *codes_in(sms.text))]
     return redact_exchange(call, said.answer, private=private, secrets=secrets_of(said.account))
 
 

@@ -25,6 +25,8 @@ _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
 # Headers whose values are credentials, or prove that we have some.
 _TELLING: Final = re.compile(r"auth|token|key|secret|cookie|sign|passw|credential|session", re.IGNORECASE)
 _HOST: Final = re.compile(r"https?://[^/]*")
+# A word with a digit in it, in one piece or with hyphens.
+_CODE: Final = re.compile(r"(?=[^\s\d]*\d)[\w-]{4,}")
 _CAP: Final = 1_000
 _PANE: Final = 8_000
 _HIDDEN: Final = "[hidden]"
@@ -98,6 +100,11 @@ def hide(words: str, secrets: Sequence[str]) -> str:
             if words.endswith(form[:length]):
                 return words[:-length] + _HIDDEN
     return words
+
+
+def codes_in(text: str) -> list[str]:
+    """Words of a text that could be a code, a voucher's or another: gateways quote texts in pieces, too."""
+    return _CODE.findall(text)
 
 
 def mask(text: str) -> str:

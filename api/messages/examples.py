@@ -11,6 +11,7 @@ GIVEN: Final[dict[str, Any]] = {
     "sender_id": world.SENDER,
     "client_reference": "order-7",
 }
+VOUCHER: Final[dict[str, Any]] = {"code": "SPRING-25", "plan": "5 GB", "validity": "30 days", "location": "Delft"}
 QUEUED: Final[dict[str, Any]] = {
     "id": world.MESSAGE,
     "kind": "voucher",
@@ -36,6 +37,7 @@ QUEUED: Final[dict[str, Any]] = {
     "created_by": world.API_KEY,
     "created_at": world.SEND_AT,
     "status_at": world.SEND_AT,
+    "advice": None,
 }
 # Called back while it waits; the dispatcher makes it `cancelled`.
 CANCELLING: Final[dict[str, Any]] = QUEUED | {"cancel_requested_at": world.SENT}

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, insert, or_, select, update
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
@@ -14,13 +15,40 @@ from api.messages.schemas import MessageFilter
 from shared.domain.message import Status
 from shared.errors import NotFound
 from shared.ids import first_uuid7
-from shared.models import Attempt, CampaignMessage, Contact, Message, ReceiptRow
+from shared.models import Attempt, CampaignMessage, ClientReference, Contact, Message, ReceiptRow
 
 AnyRow = Row[*tuple[Any, ...]]
 
 
 async def insert_message(tx: AsyncConnection, values: dict[str, Any]) -> AnyRow:
     return (await tx.execute(insert(Message).values(**values).returning(Message))).one()
+
+
+async def take_reference(
+    tx: AsyncConnection, reference: str, *, message_id: UUID, fingerprint: bytes, now: datetime
+) -> bool:
+    """Make a client's reference this message's own; False where it is another's. Waits for whoever tries the same."""
+    taken = await tx.execute(
+        postgresql.insert(ClientReference)
+        .values(reference=reference, message_id=message_id, fingerprint=fingerprint, created_at=now)
+        .on_conflict_do_nothing()
+    )
+    return taken.rowcount == 1
+
+
+async def find_reference(tx: AsyncConnection, reference: str) -> AnyRow | None:
+    """Which message a client's reference stands for, and the fingerprint of its request."""
+    question = select(ClientReference).where(ClientReference.reference == reference)
+    return (await tx.execute(question)).one_or_none()
+
+
+async def find_message(tx: AsyncConnection, message_id: UUID) -> AnyRow | None:
+    return (await tx.execute(select(Message).where(Message.id == message_id))).one_or_none()
+
+
+async def list_statuses(tx: AsyncConnection, message_ids: Sequence[UUID]) -> Sequence[AnyRow]:
+    """Ids and statuses of these messages."""
+    return (await tx.execute(select(Message.id, Message.status).where(Message.id.in_(message_ids)))).all()
 
 
 async def get_message(tx: AsyncConnection, message_id: UUID) -> AnyRow:

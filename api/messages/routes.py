@@ -1,23 +1,27 @@
 """Single messages over HTTP. The api inserts the fact and rings; the dispatcher sends."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.deps import Bell, CanRead, CanSend, Now, Page, Reader, Res, Tx
 from api.examples import answered
-from api.idempotency import IdempotentRoute
-from api.messages import examples, queries
+from api.idempotency import REPLAYED
+from api.messages import examples, queries, references
 from api.messages.schemas import MessageDetailOut, MessageFilter, MessageIn, MessageOut
 from api.messages.values import TextTooManySegments, UnknownSender, fresh, measured
+from api.messages.wait import Awaited, Goal, Wait, WaitFor, WaitingRoute, is_reached
+from api.messages.words import REFUSED, words_of
 from api.moments import find_past, find_too_far
 from api.paging import PageOut, encode_cursor
 from api.places import id_of
 from api.problems import problems
 from api.regions import region_of
+from api.resources import Resources
 from api.security import Caller
 from shared.domain import message as law
 from shared.domain import msisdn as numbers
@@ -30,7 +34,7 @@ from shared.queries.policy import get_policy
 from shared.queries.sender_ids import find_sender
 from shared.sealing import hash_msisdn
 
-router = APIRouter(prefix="/messages", tags=["messages"], route_class=IdempotentRoute)
+router = APIRouter(prefix="/messages", tags=["messages"], route_class=WaitingRoute)
 
 DEFAULT_LIFE: Final = timedelta(hours=24)
 READ: Final = "read"
@@ -42,12 +46,46 @@ BY_POLICY: Final = (rules.NotActivated, rules.CountryNotAllowed, rules.SenderNot
     status_code=202,
     response_model=MessageOut,
     responses={
-        **problems(404, numbers.InvalidMsisdn, UnknownSender, TextTooManySegments, *BY_POLICY),
+        **problems(
+            404,
+            references.ClientReferenceTaken,
+            numbers.InvalidMsisdn,
+            UnknownSender,
+            TextTooManySegments,
+            *REFUSED,
+            *BY_POLICY,
+        ),
         **answered(examples.QUEUED, status=202),
     },
 )
-async def create_message(wanted: MessageIn, tx: Tx, caller: CanSend, now: Now, res: Res, bell: Bell) -> Any:
+async def create_message(  # noqa: PLR0913, PLR0917 - a route asks for what it needs
+    wanted: MessageIn,
+    request: Request,
+    response: Response,
+    tx: Tx,
+    caller: CanSend,
+    now: Now,
+    res: Res,
+    bell: Bell,
+    wait: Wait = 0,
+    wait_for: WaitFor = "submitted",
+) -> Any:
     """Send one message to one person. It is accepted here, and handed to a gateway within moments."""
+    row = await references.find_made(tx, wanted, caller, pepper=res.pepper)
+    made = None if row is not None else await _make(tx, wanted, caller, now, res)
+    if made is None:
+        row = row or await references.find_made(tx, wanted, caller, pepper=res.pepper)
+        response.headers[REPLAYED] = "true"
+    else:
+        row = made
+        bell.ring("urgent")
+    assert row is not None
+    _await(request, row.id, wait, wait_for, lambda tx: _read(tx, row.id, caller))
+    return _shown(row, caller)
+
+
+async def _make(tx: AsyncConnection, wanted: MessageIn, caller: Caller, now: datetime, res: Resources) -> Any:
+    """The message as a new row, after all that may be refused; None if the same was made at this very moment."""
     policy = await get_policy(tx)
     rules.check_activated(policy, rules.Feature.PERSONAL)
     contact, msisdn = await _recipient(tx, wanted, policy.default_region or res.default_region)
@@ -55,11 +93,15 @@ async def create_message(wanted: MessageIn, tx: Tx, caller: CanSend, now: Now, r
         raise rules.CountryNotAllowed(told, pointer="/msisdn" if wanted.contact_id is None else "/contact_id")
     sender_id = await _sender(tx, wanted.sender_id, policy)
     not_before, expires_at = _times(wanted, policy, now)
-    row = await queries.insert_message(
+    text = await words_of(tx, wanted, contact=contact, msisdn=msisdn)
+    begun = fresh(Kind(wanted.kind), caller.id, now)
+    if not await references.take(tx, wanted, message_id=begun["id"], pepper=res.pepper, now=now):
+        return None
+    return await queries.insert_message(
         tx,
         {
-            **fresh(Kind(wanted.kind), caller.id, now),
-            **measured(wanted.text, policy),
+            **begun,
+            **measured(text, policy, pointer="/text" if wanted.template_id is None else "/template_id"),
             "msisdn": msisdn,
             "msisdn_hash": hash_msisdn(res.pepper, msisdn),
             "sender_id": sender_id,
@@ -70,8 +112,6 @@ async def create_message(wanted: MessageIn, tx: Tx, caller: CanSend, now: Now, r
             "expires_at": expires_at,
         },
     )
-    bell.ring("urgent")
-    return _shown(row, caller)
 
 
 @router.get("", response_model=PageOut[MessageOut], responses=problems(422))
@@ -86,14 +126,40 @@ async def list_messages(
 
 
 @router.get("/{message_id}", response_model=MessageDetailOut, responses=problems(404))
-async def get_message(message_id: UUID, tx: Reader, _caller: CanRead) -> dict[str, Any]:
+async def get_message(
+    message_id: UUID, request: Request, tx: Reader, _caller: CanRead, wait: Wait = 0, wait_for: WaitFor = "submitted"
+) -> dict[str, Any]:
     """One message with every hand-over of it and everything that gateways told about it."""
+    message = await _whole(tx, message_id)
+    if not is_reached(message["status"], wait_for):
+        _await(request, message_id, wait, wait_for, lambda tx: _read_whole(tx, message_id))
+    return message
+
+
+async def _whole(tx: AsyncConnection, message_id: UUID) -> dict[str, Any]:
     message = await queries.get_message(tx, message_id)
     return {
         **message._mapping,  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
         "attempts": await queries.list_attempts(tx, message_id),
         "receipts": await queries.list_receipts(tx, message_id),
     }
+
+
+async def _read_whole(tx: AsyncConnection, message_id: UUID) -> bytes:
+    return MessageDetailOut.model_validate(await _whole(tx, message_id)).model_dump_json().encode()
+
+
+async def _read(tx: AsyncConnection, message_id: UUID, caller: Caller) -> bytes:
+    row = _shown(await queries.get_message(tx, message_id), caller)
+    return MessageOut.model_validate(row).model_dump_json().encode()
+
+
+def _await(
+    request: Request, message_id: UUID, seconds: float, goal: Goal, read: Callable[[AsyncConnection], Awaitable[bytes]]
+) -> None:
+    """Have the answer wait, once the route's own transaction is over."""
+    if seconds:
+        request.state.awaited = Awaited(message_id, goal, seconds, request.app.state.watch, read)
 
 
 @router.post(

@@ -4,15 +4,31 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, Field, StringConstraints, model_validator
+from pydantic import AwareDatetime, BaseModel, Field, StringConstraints, computed_field, model_validator
 
 from api.examples import shown
 from api.messages import examples
 from api.schemas import Body, Moment, Out
+from api.templates.schemas import VARIABLES, Variables
+from shared.domain.advice import advice_of
 from shared.domain.message import Kind, SkipReason, Status
 from shared.domain.segments import Encoding
 
 Words = Annotated[str, StringConstraints(min_length=1, max_length=1600)]
+
+
+VoucherWords = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+
+
+class VoucherIn(Body):
+    """What a voucher's text tells: only what its tags name is needed."""
+
+    model_config = shown(examples.VOUCHER)
+
+    code: VoucherWords | None = None
+    plan: VoucherWords | None = None
+    validity: VoucherWords | None = None
+    location: VoucherWords | None = None
 
 
 class MessageIn(Body):
@@ -25,8 +41,19 @@ class MessageIn(Body):
     default_region: str | None = Field(
         default=None, description="ISO country that a number without a country code belongs to."
     )
-    text: Words = Field(examples=["Your voucher: SPRING-25"])
+    text: Words | None = Field(
+        default=None,
+        description="Sent as it is; its tags are filled where `variables` or `voucher` are given.",
+        examples=["Your voucher: SPRING-25"],
+    )
+    template_id: UUID | None = Field(
+        default=None, description="Instead of `text`: a stored one, in its newest wording."
+    )
+    variables: Variables = Field(default_factory=dict, description=VARIABLES)
     kind: Literal["personal", "voucher"] = "personal"
+    voucher: VoucherIn | None = Field(
+        default=None, description="With `kind: voucher`: fills `voucher.code` and its neighbours."
+    )
     sender_id: str | None = Field(default=None, description="A registered sender, by its value or its id.")
     location_id: str | None = Field(default=None, max_length=200)
     send_at: AwareDatetime | None = Field(default=None, description="Not before this moment.")
@@ -35,7 +62,26 @@ class MessageIn(Body):
         description="Not handed over after this moment; without it, 24 hours. A gateway that took it before is "
         "asked to give up then, too, as closely as it can be told.",
     )
-    client_reference: str | None = Field(default=None, max_length=200)
+    client_reference: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="Your own name for this message, given once: the same request again is answered with the message "
+        "that it made, whatever became of it, and another one is refused.",
+    )
+
+    @property
+    def is_filled(self) -> bool:
+        """Whether the tags in the text are tags, and not the text itself."""
+        return bool(self.variables) or self.voucher is not None
+
+    @model_validator(mode="after")
+    def one_text(self) -> Self:
+        if (self.text is None) == (self.template_id is None):
+            raise ValueError("name either text or template_id, and not both")
+        if self.voucher is not None and self.kind != "voucher":
+            raise ValueError("voucher needs kind to be voucher; change kind, or leave voucher out")
+        return self
 
     @model_validator(mode="after")
     def one_recipient(self) -> Self:
@@ -71,6 +117,11 @@ class MessageOut(Out):
     created_by: str | None
     created_at: datetime
     status_at: datetime
+
+    @computed_field(description="What you may show to whoever waits for it, where there is something to say.")  # type: ignore[prop-decorator]  # mypy: properties below decorators
+    @property
+    def advice(self) -> str | None:
+        return advice_of(self.status, self.kind)
 
 
 class AttemptOut(Out):

@@ -32,11 +32,11 @@ def fresh(kind: Kind, caller: str, now: datetime) -> dict[str, Any]:
     }
 
 
-def measured(text: str, policy: Policy) -> dict[str, Any]:
+def measured(text: str, policy: Policy, *, pointer: str = "/text") -> dict[str, Any]:
     """A text as it is stored, with what it takes on the air."""
     if not text.strip():
-        raise Invalid("The text is empty; write what to send.", pointer="/text")
+        raise Invalid("The text is empty; write what to send.", pointer=pointer)
     found = measure(text)
     if told := rules.find_too_long(policy, characters=found.characters, segments=found.segments):
-        raise TextTooManySegments(told, pointer="/text")
+        raise TextTooManySegments(told, pointer=pointer)
     return {"text": text, "encoding": found.encoding.value, "segments": found.segments}

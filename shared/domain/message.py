@@ -60,6 +60,11 @@ MAX_SEGMENTS: Final = 10
 # Still to be handed over: while a campaign has one of these, it is not completed.
 OPEN: Final = frozenset({Status.QUEUED, Status.SENDING})
 
+# Nothing more is expected of these, though a late receipt may still say better.
+FINAL: Final = frozenset(
+    {Status.DELIVERED, Status.UNDELIVERED, Status.FAILED, Status.EXPIRED, Status.SKIPPED, Status.CANCELLED}
+)
+
 # What only evidence of acceptance can name; everything else ranks below all of them.
 EVIDENCE: Final = frozenset({Status.SUBMITTED, Status.SENT, Status.DELIVERED, Status.UNDELIVERED})
 

@@ -19,6 +19,7 @@ from shared.models.people import (
 )
 from shared.models.platform import ApiKey, AuditEntry, DispatcherRow, Heartbeat, IdempotencyKey, Installation
 from shared.models.policy import PolicyRow
+from shared.models.references import ClientReference
 from shared.models.templates import TemplateRow, TemplateVersion
 from shared.models.webhooks import Webhook, WebhookDelivery, WebhookEvent
 
@@ -32,6 +33,7 @@ __all__ = [
     "CampaignMessage",
     "CampaignRecipient",
     "CampaignTarget",
+    "ClientReference",
     "ConsentEvent",
     "Contact",
     "ContactField",

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.redaction import hide, mask, redact_exchange, redact_panes, secrets_of
+from dispatcher.redaction import codes_in, hide, mask, redact_exchange, redact_panes, secrets_of
 from shared.adapter import Account, Answer, Call
 
 MSISDN = "+447700900123"
@@ -212,3 +212,14 @@ def test_words_that_were_cut_in_the_middle_of_a_secret(quoted: str) -> None:
         assert b64encode(b"user:" + SECRET.encode()).decode()[7:14] not in kept
     assert hide("nothing of it", [SECRET]) == "nothing of it"
     assert hide(words, []) == words
+
+
+def test_codes_of_a_text_are_private_by_themselves() -> None:
+    """A gateway that quotes the end of a text quotes the voucher."""
+    words = "Your 5 GB voucher: SPRING-25, valid 30 days. PIN 4711, or q7x9."
+    assert codes_in(words) == ["SPRING-25", "4711", "q7x9"]
+    answer = Answer(400, {}, b'{"error": 30, "near": "...cher: SPRING-25, valid", "pin": 4711}')
+    kept = json.dumps(redact_exchange(CALL, answer, private=(words, *codes_in(words))))
+    assert "SPRING" not in kept
+    assert "4711" not in kept
+    assert "30" in kept
