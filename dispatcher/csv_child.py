@@ -29,8 +29,8 @@ class CsvChild:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
-    async def survey(self) -> None:
-        await self._send(SURVEY, b"")
+    async def survey(self, *, defined: Collection[str]) -> None:
+        await self._send(SURVEY, json.dumps(sorted(defined)).encode())
 
     async def read(
         self,

@@ -100,8 +100,11 @@ def _has_number_column(headers: Sequence[str]) -> bool:
     return any(_form(header) in NUMBER_NAMES for header in headers)
 
 
-def find_layout(head: str, *, encoding: str, whole: bool) -> Layout:
-    """The layout of the file that begins with `head`, or the refusal of a file without a column for numbers."""
+def find_layout(head: str, *, encoding: str, whole: bool, defined: Sequence[str] = ()) -> Layout:
+    """The layout of the file that begins with `head`, or the refusal of a file without a column for numbers.
+
+    `defined` are the keys of the owner's fields that have a type: a column that names one in any case is that field.
+    """
     delimiter = find_delimiter(head)
     skipped = separator_line(head)
     reader = CsvReader(delimiter)
@@ -110,7 +113,7 @@ def find_layout(head: str, *, encoding: str, whole: bool) -> Layout:
         if row.problem:
             break
         if any(cell.strip() for cell in row.cells):
-            columns = read_header(row.cells)
+            columns = read_header(row.cells, defined=defined)
             return Layout(encoding, delimiter, row.number, bool(skipped), columns)
     else:
         if whole:
@@ -118,7 +121,7 @@ def find_layout(head: str, *, encoding: str, whole: bool) -> Layout:
     raise UnreadableFile("The first row cannot be read; it must name the columns, such as msisdn,name.")
 
 
-def read_header(cells: Sequence[str]) -> tuple[Column, ...]:
+def read_header(cells: Sequence[str], *, defined: Sequence[str] = ()) -> tuple[Column, ...]:
     """What each column means."""
     headers = [cell.strip() for cell in cells]
     while headers and not headers[-1]:
@@ -129,6 +132,7 @@ def read_header(cells: Sequence[str]) -> tuple[Column, ...]:
     places = _known_places(headers, forms)
     reserved = {"msisdn", *KNOWN_NAMES, *(key_of(headers[index]).lower() for index in places)}
     keys: set[str] = set()
+    own_case = {key.lower(): key for key in defined}
     columns = []
     for index, header in enumerate(headers):
         if index in places:
@@ -139,7 +143,9 @@ def read_header(cells: Sequence[str]) -> tuple[Column, ...]:
         else:
             goes_to = FIELD_PREFIX + _free_key(header, index=index, taken=keys | reserved)
         if goes_to.startswith(FIELD_PREFIX):
-            keys.add(goes_to.removeprefix(FIELD_PREFIX).lower())
+            key = goes_to.removeprefix(FIELD_PREFIX)
+            goes_to = FIELD_PREFIX + own_case.get(key.lower(), key)
+            keys.add(key.lower())
         columns.append(Column(header[:MAX_KEY_CHARACTERS], goes_to))
     return tuple(columns)
 

@@ -46,6 +46,7 @@ class Survey:
     text: TextReader | None = None
     reader: CsvReader | None = None
     rows: int = 0
+    defined: tuple[str, ...] = ()  # keys of the owner's fields that have a type
 
     def feed(self, data: bytes) -> Iterator[Frame]:
         self.encoding.feed(data)
@@ -67,7 +68,7 @@ class Survey:
             self.rows += sum(not is_blank(row) for row in self.reader.close())
         encoding = self.encoding.encoding
         head = TextReader(encoding).feed(self.head, final=whole)
-        layout = find_layout(head, encoding=encoding, whole=whole)
+        layout = find_layout(head, encoding=encoding, whole=whole, defined=self.defined)
         yield SURVEYED, json.dumps({"layout": layout.as_json(), "rows": self.rows - 1}).encode()
 
     def _begin(self) -> None:
@@ -127,7 +128,7 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
         kind, payload = frame
         try:
             if kind == SURVEY:
-                work = Survey()
+                work = Survey(defined=tuple(json.loads(payload)))
             elif kind == READ:
                 work = Reading(payload)
             elif work is not None:

@@ -22,7 +22,7 @@ from dispatcher.queries import imports
 from dispatcher.queries.imports import HeldImport, LostLease, UnstorableBatch, WritableBatch
 from shared.children.frames import Frame
 from shared.db import Transaction
-from shared.queries.contact_fields import find_fields
+from shared.queries.contact_fields import find_fields, list_defined_keys
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,9 @@ async def _read_with_patience(worker: Worker, held: HeldImport) -> bool:
 
 async def _read(worker: Worker, held: HeldImport, child: CsvChild) -> bool:
     if held.layout is None:
-        await child.survey()
+        async with worker.transaction() as tx:
+            defined = await list_defined_keys(tx)
+        await child.survey(defined=defined)
         async for kind, payload in _answers(worker, held, child):
             if kind == SURVEYED:
                 await _record_survey(worker, held, payload)

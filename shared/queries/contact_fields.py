@@ -1,6 +1,6 @@
 """The owner's fields: their definitions, and which keys there are at all."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -29,6 +29,12 @@ async def find_fields(tx: AsyncConnection, keys: Iterable[str]) -> Known:
     rows = (await tx.execute(select(*columns).where(ContactField.key.in_(wanted)))).all()
     definitions = {row.key: Definition(row.key, row.type, tuple(row.choices)) for row in rows if row.defined_at}
     return Known(frozenset(row.key for row in rows), definitions)
+
+
+async def list_defined_keys(tx: AsyncConnection) -> Sequence[str]:
+    """The keys of all fields that have a type."""
+    rows = await tx.execute(select(ContactField.key).where(ContactField.defined_at.is_not(None)))
+    return rows.scalars().all()
 
 
 async def note_keys(tx: AsyncConnection, keys: Iterable[str], *, now: datetime) -> None:

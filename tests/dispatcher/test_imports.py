@@ -254,6 +254,18 @@ async def test_typed_fields_are_kept_in_their_form_and_rejected_by_name(worker: 
     assert sorted(map(tuple, keys)) == sorted([*((key, False) for key in types), ("city", True)])
 
 
+async def test_a_column_is_a_defined_field_in_any_case(worker: ImportWorker) -> None:
+    now = utc_now()
+    async with worker.transaction() as tx:
+        row = {"key": "visitCount", "type": FieldType.NUMBER, "choices": [], "defined_at": now}
+        await tx.execute(insert(ContactField).values(row | {"created_at": now, "updated_at": now}))
+    import_id = await upload(worker, "phone,VISITCOUNT,City,visitcount\n0831234567,7,Delft,many\n")
+    await run_imports(worker)
+    (joe,) = await contacts(worker)
+    assert joe.fields == {"visitCount": 7, "City": "Delft", "visitcount_2": "many"}
+    assert (await the_import(worker, import_id)).layout["columns"][1]["goes_to"] == "fields.visitCount"
+
+
 async def test_a_number_that_comes_twice_is_one_contact_and_the_later_row_wins(worker: ImportWorker) -> None:
     lines = ["msisdn,name,city,code", "0831234567,Joe,Delft,"]
     lines += [f"083{2000000 + n},x,," for n in range(BATCH_ROWS)]
