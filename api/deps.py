@@ -8,7 +8,7 @@ before `Tx` takes one: a request never holds one connection while it waits for a
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import BackgroundTasks, Depends, Query
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -148,6 +148,10 @@ async def _deeds(tx: Tx, caller: Identified, now: Now, request_id: RequestId) ->
 Deeds = Annotated[DeedsOf, Depends(_deeds)]
 
 
+# What each guard asks of a key, for the document.
+SCOPE_OF: Final[dict[Callable[..., Any], Scope]] = {}
+
+
 def _having(scope: Scope | None) -> Callable[..., Awaitable[Caller]]:
     async def check(
         caller: Identified, _documented: Annotated[HTTPAuthorizationCredentials | None, Depends(_key_scheme)]
@@ -155,6 +159,8 @@ def _having(scope: Scope | None) -> Callable[..., Awaitable[Caller]]:
         return require(caller, scope)
 
     check.__name__ = f"can_{scope or 'call'}"
+    if scope is not None:
+        SCOPE_OF[check] = scope
     return check
 
 

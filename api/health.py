@@ -46,7 +46,7 @@ class Readiness(Out):
     checks: Checks
 
 
-@router.get("/livez")
+@router.get("/livez", summary="Is the process up")
 async def livez() -> Alive:
     """The process is up. It asks nobody else, so restart it if this does not answer."""
     return Alive()
@@ -54,6 +54,7 @@ async def livez() -> Alive:
 
 @router.get(
     "/readyz",
+    summary="Can the process do its work",
     response_model=Readiness,
     responses={503: {"description": "Not ready: the database is away, or its schema is behind."}},
 )

@@ -54,6 +54,7 @@ class QueueMetrics:
 
 @router.get(
     "/metrics",
+    summary="Counts for Prometheus",
     response_class=Response,
     responses={200: {"content": {"text/plain": {"example": _EXAMPLE}}, "description": "Prometheus' text format."}},
 )

@@ -3,8 +3,11 @@
 from typing import Any, Final
 
 from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute, iter_route_contexts
 
+from api.deps import SCOPE_OF
 from api.examples import add_examples, unpack_examples
 from api.problems import IdempotencyKeyBusy, IdempotencyKeyReused, Problem, problems
 from api.rate_limits import RateLimitReached
@@ -54,6 +57,7 @@ TAGS: Final = (
     ("problems", "What each kind of refusal means."),
     ("operation", "For the machines that watch this one."),
 )
+_WORDS: Final = {"Api": "API", "Id": "ID", "Ids": "IDs", "Otp": "OTP", "Prometheus": "Prometheus"}
 _METHODS: Final = ("get", "put", "post", "delete", "patch")
 _SHARED: Final = problems(
     401, MalformedKey, KeyExpired, KeyRevoked, MissingScope, AddressNotAllowed, 422, RateLimitReached, 431, 500, 503
@@ -94,6 +98,8 @@ def _document(app: FastAPI) -> dict[str, Any]:
             if method in item:
                 _add_shared_problems(path, item[method])
                 add_examples(item[method], schemas)
+                _word(item[method])
+    _tell_scopes(document, app)
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     return rename_schemas(document)
@@ -112,6 +118,37 @@ def _add_shared_problems(path: str, operation: dict[str, Any]) -> None:
     if any(given["name"] == "Idempotency-Key" for given in operation.get("parameters", ())):
         _merge(answers, _OF_KEYS)
     operation["responses"] = dict(sorted(answers.items()))
+
+
+def _word(operation: dict[str, Any]) -> None:
+    """The summary as a sentence begins, and what the id in a path is of where its name says all there is to say."""
+    first, *others = operation["summary"].split(" ")
+    operation["summary"] = " ".join([first, *(_WORDS.get(word, word.lower()) for word in others)])
+    for given in operation.get("parameters", ()):
+        name = given["name"]
+        if given["in"] == "path" and name.endswith("_id"):
+            given.setdefault("description", f"The {name.removesuffix('_id').replace('_', ' ')}'s id.")
+
+
+def _tell_scopes(document: dict[str, Any], app: FastAPI) -> None:
+    """Say with each operation which scope a key needs for it: the guard's own word, so it cannot be another."""
+    for context in iter_route_contexts(app.routes):
+        route = context.original_route
+        if not isinstance(route, APIRoute):
+            continue
+        scope = _scope_of(route.dependant)
+        for method in route.methods or ():
+            operation = document["paths"].get(context.path, {}).get(method.lower())
+            if operation is not None and scope is not None:
+                operation["description"] = f"{operation['description']}\n\nNeeds the scope `{scope}`."
+
+
+def _scope_of(dependant: Dependant) -> str | None:
+    for each in dependant.dependencies:
+        scope = SCOPE_OF.get(each.call) if each.call is not None else None
+        if scope is not None:
+            return scope
+    return None
 
 
 def _is_frameworks(answer: dict[str, Any] | None) -> bool:

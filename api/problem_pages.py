@@ -38,7 +38,10 @@ async def list_problem_kinds() -> list[ProblemKind]:
 
 @router.get("/{slug}", responses=problems(404))
 async def read_problem_kind(
-    slug: Annotated[str, Path(max_length=100, examples=["idempotency-key-reused"])],
+    slug: Annotated[
+        str,
+        Path(max_length=100, description="The last part of a problem's `type`.", examples=["idempotency-key-reused"]),
+    ],
 ) -> ProblemKind:
     """What one kind of problem means."""
     if slug not in known_kinds():

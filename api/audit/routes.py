@@ -20,8 +20,10 @@ async def list_audit_entries(
     tx: Reader,
     page: Page,
     _: CanAdmin,
-    subject_kind: Annotated[str | None, Query(max_length=100, examples=["api_key"])] = None,
-    subject_id: Annotated[str | None, Query(max_length=200)] = None,
+    subject_kind: Annotated[
+        str | None, Query(max_length=100, description="What was dealt with.", examples=["api_key"])
+    ] = None,
+    subject_id: Annotated[str | None, Query(max_length=200, description="Which of that kind: its id.")] = None,
 ) -> PageOut[AuditEntryOut]:
     """Who did what, newest first; of one kind of thing, or of one thing, if named."""
     if subject_id is not None and subject_kind is None:

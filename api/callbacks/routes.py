@@ -3,11 +3,15 @@
 Most never come this far: `shortcut.py` answers them in half the time, in the same way.
 """
 
-from fastapi import APIRouter, Request, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
 
 from api.callbacks.desk import desk_of
 from api.callbacks.reception import Asked, CallbackNotSigned, Reply, take_inbound, take_status
 from api.problems import problems
+
+Token = Annotated[str, Path(description="The gateway's own; `callback_urls` of the gateway holds it.")]
 
 router = APIRouter(
     prefix="/callbacks",
@@ -18,7 +22,7 @@ router = APIRouter(
 
 @router.post("/{gateway_id}/{token}/status", response_class=Response)
 @router.get("/{gateway_id}/{token}/status", response_class=Response, operation_id="receive_status_by_get")
-async def receive_status(request: Request, gateway_id: str, token: str) -> Response:
+async def receive_status(request: Request, gateway_id: str, token: Token) -> Response:
     """For gateways: news of messages handed over to them. The same news twice is kept once."""
     asked = _asked(request, gateway_id, token)
     return _response(await take_status(desk_of(request.app), asked))
@@ -26,7 +30,7 @@ async def receive_status(request: Request, gateway_id: str, token: str) -> Respo
 
 @router.post("/{gateway_id}/{token}/inbound", response_class=Response)
 @router.get("/{gateway_id}/{token}/inbound", response_class=Response, operation_id="receive_inbound_by_get")
-async def receive_inbound(request: Request, gateway_id: str, token: str) -> Response:
+async def receive_inbound(request: Request, gateway_id: str, token: Token) -> Response:
     """For gateways: messages from handsets. A stop word opts the sender out at once."""
     asked = _asked(request, gateway_id, token)
     return _response(await take_inbound(desk_of(request.app), asked))

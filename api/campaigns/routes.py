@@ -191,7 +191,11 @@ async def delete_campaign(campaign_id: UUID, tx: Tx, _caller: CanManage, deeds: 
 
 @router.get("/{campaign_id}/preview", responses=problems(404, law.CampaignNotStartable))
 async def preview_campaign(
-    campaign_id: UUID, tx: Reader, _caller: CanRead, now: Now, contact_id: UUID | None = None
+    campaign_id: UUID,
+    tx: Reader,
+    _caller: CanRead,
+    now: Now,
+    contact_id: Annotated[UUID | None, Query(description="Whose words to show.")] = None,
 ) -> PreviewOut:
     """The texts with their tags filled: for the first recipient, or for the contact named."""
     campaign = await queries.get_campaign(tx, campaign_id)
@@ -230,7 +234,11 @@ async def show_timeline(campaign_id: UUID, tx: Reader, _caller: CanRead, now: No
 
 @router.get("/{campaign_id}/messages", response_model=PageOut[CampaignMessageOut], responses=problems(404, 422))
 async def list_campaign_messages(
-    campaign_id: UUID, tx: Reader, _caller: CanRead, page: Page, status: MessageStatus | None = None
+    campaign_id: UUID,
+    tx: Reader,
+    _caller: CanRead,
+    page: Page,
+    status: Annotated[MessageStatus | None, Query(description="Only those that are this now.")] = None,
 ) -> dict[str, Any]:
     """What became of each recipient's message."""
     await queries.get_campaign(tx, campaign_id)

@@ -293,9 +293,13 @@ class CampaignMessageOut(Out):
 class CampaignFilter(BaseModel):
     """What a list of campaigns may be narrowed to, and its order."""
 
-    status: Status | None = None
+    status: Status | None = Field(
+        default=None, description="Only those that are this now; the only way to archived ones."
+    )
     q: str | None = Field(default=None, max_length=200, description="Part of the name.")
-    sender_id: str | None = None
-    starts_from: Moment | None = None
-    starts_to: Moment | None = None
-    sort: Sort = "-created_at"
+    sender_id: str | None = Field(default=None, description="A sender's value, as the handset shows it.")
+    starts_from: Moment | None = Field(
+        default=None, description="From this time on; one without a time counts by when it was made."
+    )
+    starts_to: Moment | None = Field(default=None, description="Before this time.")
+    sort: Sort = Field(default="-created_at", description="A minus begins with the largest, or latest.")

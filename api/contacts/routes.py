@@ -49,7 +49,7 @@ async def list_contacts(  # noqa: PLR0913, PLR0917 - what a route asks for, by n
     now: Now,
     msisdn: Annotated[str | None, Query(description="In any notation.")] = None,
     q: Annotated[Text, Query(description="A part of the name, in any case.")] = None,
-    external_id: Text = None,
+    external_id: Annotated[Text, Query(description="Your own id of the person, whole.")] = None,
     target_group_id: Annotated[UUID | None, Query(description="Members of this group.")] = None,
 ) -> PageOut[ContactOut]:
     """Contacts, the newest first."""

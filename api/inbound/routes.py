@@ -24,10 +24,10 @@ async def list_inbound(  # noqa: PLR0913, PLR0917 - a route asks for what it nee
     page: Page,
     res: Res,
     msisdn: Annotated[str | None, Query(max_length=64, description="Who wrote.")] = None,
-    keyword: Annotated[Keyword | None, Query()] = None,
-    gateway_id: Annotated[UUID | None, Query()] = None,
-    since: Annotated[Moment | None, Query(alias="from")] = None,
-    until: Annotated[Moment | None, Query(alias="to", description="Not included.")] = None,
+    keyword: Annotated[Keyword | None, Query(description="Texts that are this word, in any of its languages.")] = None,
+    gateway_id: Annotated[UUID | None, Query(description="Through which gateway it came.")] = None,
+    since: Annotated[Moment | None, Query(alias="from", description="Received at this time or later.")] = None,
+    until: Annotated[Moment | None, Query(alias="to", description="Received before this time.")] = None,
 ) -> PageOut[InboundOut]:
     """Messages from handsets, the latest first."""
     wanted = queries.Wanted(

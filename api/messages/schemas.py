@@ -170,11 +170,11 @@ class MessageDetailOut(MessageOut):
 class MessageFilter(BaseModel):
     """What the log may be narrowed to; newest first."""
 
-    kind: Kind | None = None
-    status: Status | None = None
+    kind: Kind | None = Field(default=None, description="Only messages of this kind.")
+    status: Status | None = Field(default=None, description="Only those that are this now.")
     msisdn: str | None = Field(default=None, description="A whole number in E.164.")
-    campaign_id: UUID | None = None
-    client_reference: str | None = None
-    from_: Moment | None = Field(default=None, alias="from")
-    to: Moment | None = None
+    campaign_id: UUID | None = Field(default=None, description="Only messages of this campaign.")
+    client_reference: str | None = Field(default=None, description="What you called it when you sent it.")
+    from_: Moment | None = Field(default=None, alias="from", description="Made at this time or later.")
+    to: Moment | None = Field(default=None, description="Made before this time.")
     q: str | None = Field(default=None, max_length=200, description="Part of the text.")

@@ -27,7 +27,7 @@ async def list_notices(
     _: CanRead,
     page: Page,
     acknowledged: Annotated[bool | None, Query(description="`false` shows what nobody has seen yet.")] = None,
-    kind: Annotated[Kind | None, Query()] = None,
+    kind: Annotated[Kind | None, Query(description="Of this kind alone.")] = None,
     subject_id: Annotated[UUID | None, Query(description="About this gateway or campaign.")] = None,
 ) -> PageOut[NoticeOut]:
     """What you should know without asking, the latest first."""

@@ -34,8 +34,8 @@ async def list_deliveries(
     tx: Reader,
     _: CanManage,
     page: Page,
-    status: Annotated[DeliveryStatus | None, Query()] = None,
-    type: Annotated[EventType | None, Query()] = None,  # noqa: A002 - the word clients know it by
+    status: Annotated[DeliveryStatus | None, Query(description="Only those that are this now.")] = None,
+    type: Annotated[EventType | None, Query(description="Only events of this type.")] = None,  # noqa: A002 - the word clients know it by
 ) -> PageOut[DeliveryOut]:
     """What the webhook was told or waits to be told, the latest first. Delivered ones are kept for a week."""
     await queries.get_webhook(tx, webhook_id)

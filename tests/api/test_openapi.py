@@ -79,6 +79,31 @@ def test_every_operation_introduces_itself(document: dict[str, Any]) -> None:
         assert operation["tags"], (method, path)
 
 
+def test_every_parameter_is_explained(document: dict[str, Any]) -> None:
+    for path, method, operation in operations(document):
+        for given in operation.get("parameters", ()):
+            assert given.get("description"), f"{method} {path}: {given['name']} has no description"
+
+
+async def test_every_operation_of_v1_names_the_scope_that_it_asks_for(
+    client: AsyncClient, document: dict[str, Any]
+) -> None:
+    """A key with that one scope is let in, or at least no longer refused for its scopes; a key without is refused."""
+    keys = {}
+    for scope in ("read", "send", "manage", "admin"):
+        made = await client.post("/v1/api-keys", json={"name": scope, "scopes": [scope]})
+        keys[scope] = {"Authorization": f"Bearer {made.json()['key']}"}
+    for path, method, operation in operations(document):
+        if not path.startswith("/v1/") or path == "/v1/me":
+            continue
+        (named,) = re.findall(r"Needs the scope `(\w+)`\.$", operation["description"])
+        weaker = "send" if named == "read" else {"send": "read", "manage": "read", "admin": "manage"}[named]
+        for scope, refused in ((named, False), (weaker, True)):
+            answer = await client.request(method, re.sub(r"\{\w+\}", "0" * 12, path), headers=keys[scope])
+            slug = answer.json()["type"] if answer.status_code == 403 else ""
+            assert (slug == "/problems/missing-scope") is refused, (method, path, scope, answer.text)
+
+
 def test_operation_ids_are_unique_and_plain(document: dict[str, Any]) -> None:
     ids = [operation["operationId"] for _, _, operation in operations(document)]
     assert sorted(ids) == sorted(set(ids))
