@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 
 from api.deps import SCOPE_OF
 from api.examples import add_examples, unpack_examples
+from api.meanings import add_meanings
 from api.problems import IdempotencyKeyBusy, IdempotencyKeyReused, Problem, problems
 from api.rate_limits import RateLimitReached
 from api.schema_names import rename_schemas
@@ -102,7 +103,9 @@ def _document(app: FastAPI) -> dict[str, Any]:
     _tell_scopes(document, app)
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
-    return rename_schemas(document)
+    renamed = rename_schemas(document)
+    add_meanings(renamed["components"]["schemas"])
+    return renamed
 
 
 def _add_shared_problems(path: str, operation: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Response
 
 from api.api_keys import queries
 from api.api_keys.queries import KeyRow, KeyToInsert
-from api.api_keys.schemas import ApiKeyIn, ApiKeyOut, ApiKeyPatch, NewApiKeyOut, RotationIn
+from api.api_keys.schemas import ApiKeyIn, ApiKeyOut, ApiKeyPatch, KeyRotationIn, NewApiKeyOut
 from api.deps import CanAdmin, Deeds, Now, Page, Reader, Tx
 from api.idempotency import IdempotentRoute
 from api.paging import PageOut, page_of
@@ -68,7 +68,7 @@ async def change_api_key(key_id: KeyId, body: ApiKeyPatch, tx: Tx, _: CanAdmin, 
 
 @router.post("/{key_id}/rotate", status_code=201, responses=problems(404, law.KeyNotLive, law.KeyRotated))
 async def rotate_api_key(  # noqa: PLR0913, PLR0917 - what a route asks for, by name
-    key_id: KeyId, body: RotationIn, response: Response, tx: Tx, caller: CanAdmin, now: Now, deeds: Deeds
+    key_id: KeyId, body: KeyRotationIn, response: Response, tx: Tx, caller: CanAdmin, now: Now, deeds: Deeds
 ) -> NewApiKeyOut:
     """Make a successor with the same reach. Both keys work until `old_until`; then the old one ends by itself."""
     old = await queries.lock_key(tx, key_id)

@@ -79,7 +79,7 @@ class ApiKeyPatch(Body):
     expires_at: AwareDatetime | None = Field(default=None, description="null: it does not expire any more.")
 
 
-class RotationIn(Body):
+class KeyRotationIn(Body):
     model_config = shown({"old_until": world.SEND_AT})
 
     old_until: AwareDatetime | None = Field(

@@ -84,7 +84,10 @@ class GatewayIn(Body):
     location_ids: LocationIds | None = Field(
         default=None, description="The locations it serves; none given serves all."
     )
-    settings: dict[Key, Any] = Field(default_factory=dict)
+    settings: dict[Key, Any] = Field(
+        default_factory=dict,
+        description="What the kind wants to know; one that is missing, or unknown to it, is refused by its name.",
+    )
     secrets: dict[Key, SecretStr] = Field(default_factory=dict, description="Write-only.")
     pace: Pace | None = Field(
         default=None,

@@ -17,7 +17,7 @@ from api.places import id_of
 from api.problems import problems
 from api.webhooks import examples, queries
 from api.webhooks.queries import AnyRow
-from api.webhooks.schemas import NewWebhookOut, RotationIn, WebhookIn, WebhookOut, WebhookPatch
+from api.webhooks.schemas import NewWebhookOut, SecretRotationIn, WebhookIn, WebhookOut, WebhookPatch
 from shared.domain.event import CHOICES
 from shared.domain.webhook import DisabledReason
 from shared.domain.webhook_signature import SECRET_BYTES, secret_text
@@ -124,7 +124,7 @@ async def delete_webhook(webhook_id: WebhookId, tx: Tx, caller: CanAdmin, now: N
 
 @router.post("/{webhook_id}/rotate-secret", responses={**problems(404), **answered(examples.ROTATED)})
 async def rotate_webhook_secret(  # noqa: PLR0913, PLR0917 - a route asks for what it needs
-    webhook_id: WebhookId, body: RotationIn, tx: Tx, caller: CanAdmin, now: Now, res: Res, request_id: RequestId
+    webhook_id: WebhookId, body: SecretRotationIn, tx: Tx, caller: CanAdmin, now: Now, res: Res, request_id: RequestId
 ) -> NewWebhookOut:
     """Make a new secret. The one before signs beside it for a while, so that no event is refused meanwhile."""
     row = await queries.lock_webhook(tx, webhook_id)

@@ -68,7 +68,7 @@ class NewWebhookOut(WebhookOut):
     secret: str = Field(description="What checks the signatures. It is shown this once.")
 
 
-class RotationIn(Body):
+class SecretRotationIn(Body):
     model_config = shown(examples.ROTATION)
 
     keep_old_hours: int = Field(

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 
 from api import example_world
 from api.idempotency import IdempotentRoute
+from api.meanings import MEANINGS
 from api.openapi import TAGS
 from api.problems import MEDIA_TYPE, document_of, known_kinds, status_of
 from shared.errors import Conflict
@@ -102,6 +103,17 @@ async def test_every_operation_of_v1_names_the_scope_that_it_asks_for(
             answer = await client.request(method, re.sub(r"\{\w+\}", "0" * 12, path), headers=keys[scope])
             slug = answer.json()["type"] if answer.status_code == 403 else ""
             assert (slug == "/problems/missing-scope") is refused, (method, path, scope, answer.text)
+
+
+@pytest.mark.parametrize("name", MEANINGS)
+def test_every_word_of_an_explained_enumeration_is_explained(document: dict[str, Any], name: str) -> None:
+    words = set(document["components"]["schemas"][name]["enum"])
+    assert MEANINGS[name].keys() == words, f"say in api/meanings.py what each word of {name} means"
+
+
+def test_schemas_have_names_of_their_own(document: dict[str, Any]) -> None:
+    """Two of one name are told apart by their modules, which mean nothing to a client."""
+    assert not [name for name in document["components"]["schemas"] if "__" in name]
 
 
 def test_operation_ids_are_unique_and_plain(document: dict[str, Any]) -> None:
