@@ -20,9 +20,9 @@ from api.target_groups import examples, export, queries
 from api.target_groups.conditions import check_conditions
 from api.target_groups.schemas import (
     AddedOut,
+    GroupPreviewOut,
     MembersIn,
     PreviewIn,
-    PreviewOut,
     RemovedOut,
     TargetGroupIn,
     TargetGroupOut,
@@ -177,12 +177,12 @@ async def export_target_group(
 
 
 @asking.post("/preview", responses=problems(InvalidConditions))
-async def preview_target_group(body: PreviewIn, tx: Reader, _caller: CanRead, now: Now) -> PreviewOut:
+async def preview_target_group(body: PreviewIn, tx: Reader, _caller: CanRead, now: Now) -> GroupPreviewOut:
     """How many contacts meet conditions that are not saved yet, and the first of them."""
     wanted = compile_condition(await check_conditions(tx, body.conditions), now=now)
     count = await queries.count_matching(tx, wanted)
     rows = await queries.list_matching(tx, wanted, after=None, limit=body.sample) if body.sample else []
-    return PreviewOut(count=count, sample=[ContactOut.model_validate(row) for row in rows])
+    return GroupPreviewOut(count=count, sample=[ContactOut.model_validate(row) for row in rows])
 
 
 router.include_router(asking)

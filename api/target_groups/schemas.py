@@ -69,7 +69,7 @@ class PreviewIn(Body):
     sample: int = Field(default=10, ge=0, le=50, description="How many contacts to show.")
 
 
-class PreviewOut(Out):
+class GroupPreviewOut(Out):
     """Whom these conditions find now."""
 
     model_config = shown(examples.PREVIEW)
