@@ -78,7 +78,8 @@ async def _hold_late(worker: Worker, tx: AsyncConnection, late_after: float) -> 
 async def _doubt_everything(worker: Worker, tx: AsyncConnection, epoch: UUID) -> int:
     """Nothing goes out that a database remembers as unsent and that a later one may have sent."""
     held = await hold_campaigns(tx, await queries.list_let_go(tx), HeldReason.RESTORED, now=worker.now())
-    messages = await queries.doubt_due_messages(tx)
+    await worker.subscriptions.read(tx)  # this is the first look: nobody has asked yet what webhooks want
+    messages = await queries.doubt_due_messages(tx, wanted=worker.wanted)
     await insert_notice(tx, database_restored(epoch, campaigns=held, messages=messages), now=worker.now())
     log.warning("the database was set back or moved", extra={"held": held, "unconfirmed": messages})
     return held

@@ -7,6 +7,9 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dispatcher.queries.tellings import Moving
+from shared.domain.message import Status
+
 
 class Beat(NamedTuple):
     """The last look. `absent`: it was so long ago that what was due since is late; `stale`: another one is due."""
@@ -63,14 +66,17 @@ _ALL = text("SELECT id FROM campaigns WHERE status IN ('scheduled', 'running') O
 
 _OF_STEPS = text("SELECT DISTINCT campaign_id FROM campaign_messages WHERE id = ANY(CAST(:ids AS uuid[]))")
 
-_DOUBT = text("""
+_DOUBT = Moving("""
     WITH due AS (
         SELECT id FROM messages
         WHERE status = 'queued' AND campaign_message_id IS NULL AND not_before <= now()
         ORDER BY id
         FOR UPDATE
-    )
-    UPDATE messages m SET status = 'unconfirmed', status_at = now() FROM due d WHERE m.id = d.id
+    ), moved AS (
+        UPDATE messages m SET status = 'unconfirmed', status_at = now() FROM due d WHERE m.id = d.id
+        RETURNING m.segments /* returned */
+    ) /* told */
+    SELECT count(*) FROM moved
 """)
 
 
@@ -119,6 +125,6 @@ async def list_campaigns_of(tx: AsyncConnection, steps: list[UUID]) -> list[UUID
     return sorted((await tx.execute(_OF_STEPS, {"ids": steps})).scalars())
 
 
-async def doubt_due_messages(tx: AsyncConnection) -> int:
+async def doubt_due_messages(tx: AsyncConnection, *, wanted: frozenset[Status] = frozenset()) -> int:
     """Make single messages unconfirmed that were due: before the database was set back they may have been sent."""
-    return (await tx.execute(_DOUBT)).rowcount
+    return int((await _DOUBT.execute(tx, {}, wanted=wanted)).scalar_one())

@@ -658,4 +658,4 @@ def test_whoever_moves_a_message_tells() -> None:
             moves = re.search(r"UPDATE messages\b(?: m)?\s+SET\s+status = (?!'queued')", str(value))
             if isinstance(value, TextClause) and moves:
                 silent.append(f"{found.name}.{name}")
-    assert silent == ["claims._CAMPAIGN", "claims._URGENT"]
+    assert silent == ["claims._CAMPAIGN", "claims._URGENT", "claims._TRIALS"]
