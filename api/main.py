@@ -42,6 +42,9 @@ from api.metrics import QueueMetrics
 from api.notices import routes as notices
 from api.openapi import describe
 from api.opt_outs import routes as opt_outs
+from api.otp import routes as otp
+from api.otp_profiles import routes as otp_profiles
+from api.otp_watch import routes as otp_watch
 from api.parameters import only_known_parameters
 from api.policy import routes as policy
 from api.recipients import routes as recipients
@@ -92,6 +95,9 @@ _V1: Final = (
     campaign_schedule.router,
     campaign_copies.router,
     messages.router,
+    otp_watch.router,  # before the paths that hold a password's id
+    otp.router,
+    otp_profiles.router,
     gateway_answers.router,  # before the paths that hold a gateway's id
     gateways.router,
     gateway_presets.router,

@@ -18,6 +18,7 @@ from shared.queries.revision import find_revision
 from shared.scripts.scripts import Scripts
 from shared.sealing import Sealer
 from shared.settings import Settings
+from shared.speeds import Speeds
 
 SHORTEST_ADMIN_KEY = 24
 
@@ -35,6 +36,7 @@ class Resources:
     cors_origins: tuple[str, ...] = ()
     rate_limits: RateLimits = field(default_factory=RateLimits)
     gateway_deadline: float = 10.0  # seconds that a gateway has for its answer
+    speeds: Speeds = field(default_factory=Speeds)  # how many one-time passwords, and for whom
     scripts: Scripts = field(default_factory=Scripts)  # to try owners' scripts when they are saved
 
 
@@ -46,6 +48,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     engine = build_engine(settings.database_url, application_name="lapwing-api", pool_size=settings.database_pool)
     doorbell = Doorbell(settings.redis_url)
     rate_limits = RateLimits(redis_of(settings.redis_url), usual=settings.rate_limit)
+    speeds = Speeds(settings.redis_url)
     scripts = Scripts(workers=1)
     try:
         async with begin(engine) as tx:
@@ -64,10 +67,12 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             cors_origins=settings.cors_origins,
             rate_limits=rate_limits,
             gateway_deadline=settings.gateway_deadline_seconds,
+            speeds=speeds,
             scripts=scripts,
         )
     finally:
         await scripts.close()
+        await speeds.close()
         await rate_limits.close()
         await doorbell.close()
         await engine.dispose()

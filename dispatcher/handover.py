@@ -11,10 +11,11 @@ from time import monotonic
 from typing import Any, Final
 from uuid import UUID
 
+from dispatcher.codes import WithCode
 from dispatcher.conversation import LEASE_MARGIN, LOGIN_ENDED, Said, converse
 from dispatcher.queries.claims import Claimed
 from dispatcher.queries.settlements import Settled
-from dispatcher.redaction import codes_in, hide, redact_exchange, secrets_of
+from dispatcher.redaction import HIDDEN, codes_in, hide, redact_exchange, secrets_of
 from dispatcher.worker import Worker
 from shared.adapter import Account, Call, Sms
 from shared.domain import routing
@@ -112,6 +113,7 @@ def sms_of(worker: Worker, claimed: Claimed, account: Account, *, now_seconds: f
         segments=claimed.segments,
         expires_in=expires_in,
         location_id=claimed.location_id,
+        code=claimed.code if isinstance(claimed, WithCode) else "",
     )
 
 
@@ -131,7 +133,9 @@ def _settled(worker: Worker, claimed: Claimed, outcome: Outcome, said: Said) -> 
         )
     rest = _rest(worker, gateway_id, outcome)
     again = _again(worker, claimed, gateway_id, outcome, rest)
-    status = after_outcome(Status.SENDING, outcome, again=again is not None)
+    code, doubted = (claimed.code, claimed.is_second) if isinstance(claimed, WithCode) else ("", False)
+    status = after_outcome(Status.SENDING, outcome, again=again is not None, doubted=doubted)
+    in_doubt = status is Status.UNCONFIRMED and not is_certain_no(outcome)
     return Settled(
         id=claimed.id,
         attempt=claimed.attempt,
@@ -142,10 +146,10 @@ def _settled(worker: Worker, claimed: Claimed, outcome: Outcome, said: Said) -> 
         tried=again.tried if again else (),
         http_status=http_status,
         rest=rest,
-        lookup_in=worker.limits.lookup_waits[0] if status is Status.UNCONFIRMED else None,
+        lookup_in=worker.limits.lookup_waits[0] if in_doubt else None,
         # Kept only where somebody will want to look: an accepted message has nothing to explain.
         exchange=_exchange(said, said.call) if said.call else None,
-        **_words_of(outcome, secrets_of(said.account)),
+        **_words_of(outcome, secrets_of(said.account), password=code),
     )
 
 
@@ -185,9 +189,11 @@ def _again(worker: Worker, claimed: Claimed, gateway_id: UUID, outcome: Outcome,
     )
 
 
-def _words_of(outcome: Refused | Lost, secrets: Sequence[str]) -> dict[str, Any]:
+def _words_of(outcome: Refused | Lost, secrets: Sequence[str], *, password: str) -> dict[str, Any]:
     match outcome:
         case Refused(fault=fault, code=code, detail=detail):
+            if password:
+                code, detail = code.replace(password, HIDDEN), detail.replace(password, HIDDEN)
             words = _storable(hide(detail, secrets)) or None
             return {"fault": str(fault), "code": _storable(hide(code, secrets)), "detail": words}
         case Lost(cause=cause):
@@ -195,7 +201,7 @@ def _words_of(outcome: Refused | Lost, secrets: Sequence[str]) -> dict[str, Any]
 
 
 def _exchange(said: Said, call: Call) -> dict[str, Any]:
-    private = [words for sms in said.batch for words in (sms.text, sms.msisdn, *codes_in(sms.text))]
+    private = [words for sms in said.batch for words in (sms.text, sms.msisdn, sms.code, *codes_in(sms.text))]
     return redact_exchange(call, said.answer, private=private, secrets=secrets_of(said.account))
 
 

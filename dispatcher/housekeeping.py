@@ -3,7 +3,12 @@
 from datetime import timedelta
 from typing import Final
 
-from dispatcher.queries.housekeeping import delete_applied_receipts, delete_old_deliveries, delete_old_readings
+from dispatcher.queries.housekeeping import (
+    delete_applied_receipts,
+    delete_old_deliveries,
+    delete_old_passwords,
+    delete_old_readings,
+)
 from dispatcher.worker import Worker
 from shared.queries.idempotency import prune_idempotency_keys
 from shared.queries.partitions import ensure_partitions
@@ -12,6 +17,8 @@ RECEIPTS_KEPT: Final = timedelta(days=7)
 READINGS_KEPT: Final = timedelta(days=90)
 DELIVERED_KEPT: Final = timedelta(days=7)
 DEAD_KEPT: Final = timedelta(days=30)
+PASSWORDS_KEPT: Final = timedelta(days=31)
+WRONG_CODES_KEPT: Final = timedelta(days=3)
 BATCH: Final = 10_000
 
 
@@ -24,5 +31,8 @@ async def keep_house(worker: Worker) -> int:
         gone = await delete_applied_receipts(tx, before=now - RECEIPTS_KEPT, limit=BATCH)
         gone += await delete_old_readings(tx, before=now - READINGS_KEPT, limit=BATCH)
         gone += await delete_old_deliveries(tx, before=now - DELIVERED_KEPT, dead_before=now - DEAD_KEPT, limit=BATCH)
+        gone += await delete_old_passwords(
+            tx, before=now - PASSWORDS_KEPT, days_ago=now - WRONG_CODES_KEPT, limit=BATCH
+        )
         gone += await prune_idempotency_keys(tx, now)
     return gone

@@ -34,6 +34,7 @@ from dispatcher.housekeeping import keep_house
 from dispatcher.imports import run_imports
 from dispatcher.mail import mail
 from dispatcher.mail_server import MailServer, mail_server
+from dispatcher.otp_watch import watch_passwords
 from dispatcher.pump import Pump
 from dispatcher.receipts import receipts
 from dispatcher.reconcile import reconcile
@@ -89,6 +90,7 @@ STAGES: Final = (
     Stage("reconcile", reconcile, 1.0),
     Stage("imports", run_imports, 1.0, belled=True),
     Stage("balances", balances, 5.0, belled=True),
+    Stage("otp_watch", watch_passwords, 5.0),
     Stage("mail", mail, 5.0),
     Stage("erasures", erase, 2.0, belled=True),
     Stage("housekeeping", keep_house, 600.0),

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher import failpoints
 from dispatcher.choice import Choice, choose, room
+from dispatcher.codes import with_codes
 from dispatcher.handover import hand_over, parcels
 from dispatcher.meter import Meter
 from dispatcher.queries import claims
@@ -22,6 +23,7 @@ from dispatcher.queries.claims import Claimed
 from dispatcher.queries.tallies import Moves, write_tallies
 from dispatcher.queries.tellings import tell_of
 from dispatcher.quiet import find_resting
+from dispatcher.second_tries import LOOK_SECONDS, claim_second_tries
 from dispatcher.settler import Settler
 from dispatcher.worker import Worker
 from shared.adapter import Account
@@ -53,6 +55,7 @@ class Pump:
         self._waited = False  # all that was claimed last had to wait
         self._most = self.slots  # rows in one claim: fewer while the database is slow, lest they be stale at once
         self._expire_at = 0.0
+        self._second_at = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self._settler = Settler(worker, lane, on_settled=self._free)
 
@@ -82,6 +85,8 @@ class Pump:
             wanted = min(wanted, spare)
         try:
             taken = await self._claim(wanted)
+            if self.lane == "urgent":
+                await self._claim_second_tries()
         except Exception as error:
             if not is_outage(error):
                 log.exception("claim failed", extra={"lane": self.lane})
@@ -116,23 +121,48 @@ class Pump:
                 )
                 await tell_of(tx, taken.closed, wanted=worker.wanted)
                 awake, resting = await find_resting(worker, tx, taken.claimed)
-                choice = choose(worker, self.lane, awake)
+                ready, unfilled = await with_codes(worker, tx, awake, lane=self.lane)
+                choice = choose(worker, self.lane, ready)
+                choice.homeless += unfilled
                 await self._intend(tx, choice, resting, taken.moves)
         except BaseException:
             choice.undo(worker, self.lane)
             raise
         self._pace_claims(slots, choice, seconds=monotonic() - begun)
-        if choice.intents:
-            failpoints.hit("after_claim_commit")
+        self._launch(choice, begun=begun)
+        return taken.rows
+
+    async def _claim_second_tries(self) -> None:
+        """Passwords in doubt, looked for once a second."""
+        if monotonic() < self._second_at:
+            return
+        begun = monotonic()
+        self._second_at = begun + LOOK_SECONDS
+        choice = Choice()
+        try:
+            async with self.worker.transaction() as tx:
+                choice = await claim_second_tries(self.worker, tx, slots=self.slots - self.in_flight)
+                if choice.intents:
+                    failpoints.hit("before_claim_commit")
+        except BaseException:
+            choice.undo(self.worker, self.lane)
+            raise
+        self._launch(choice, begun=begun)
+
+    def _launch(self, choice: Choice, *, begun: float) -> None:
+        """Let go what was claimed by a statement that began then."""
+        if not choice.intents:
+            return
+        failpoints.hit("after_claim_commit")
+        limits = self.worker.limits
         start_by = min(
-            begun + worker.limits.lease - worker.limits.deadline - worker.limits.lease / 6,
+            begun + limits.lease - limits.deadline - limits.lease / 6,
             # A stop, a STOP or an expiry may have been committed since the statement looked, which was after `begun`.
             # Whoever was paused since, or waited for a slow database, claims again.
-            begun + worker.limits.fresh,
+            begun + limits.fresh,
         )
-        for account, batch in parcels(worker, choice.intents):
+        for account, batch in parcels(self.worker, choice.intents):
             self._start(batch, account, start_by=start_by, meter=choice.meters.get(account.gateway_id))
-        return taken.rows
 
     def _is_shut(self) -> bool:
         """Whether there is no gateway at all; for how long that is so is remembered."""

@@ -10,11 +10,14 @@ import logging
 from datetime import timedelta
 from typing import Final
 
+from dispatcher.codes import read_codes
 from dispatcher.queries import lookups
 from dispatcher.queries.lookups import Doubt
 from dispatcher.queries.receipts import insert_news
 from dispatcher.worker import Worker
 from shared.adapter import Answer, Receipt, UnreadableAnswer, Wanted
+from shared.domain import otp_text
+from shared.domain.message import Kind
 from shared.gateways import SEARCHABLE
 
 log = logging.getLogger(__name__)
@@ -31,8 +34,12 @@ async def reconcile(worker: Worker) -> int:
         if not worker.book.is_fresh:
             await worker.book.read(tx)
         doubts = await lookups.take_doubts(tx, limit=AT_ONCE, waits=worker.limits.lookup_waits)
+        passwords = [doubt.message_id for doubt in doubts if doubt.kind == Kind.OTP]
+        codes = await read_codes(worker, tx, passwords) if passwords else {}
     askable = [doubt for doubt in doubts if worker.book.kind_of(doubt.gateway_id) in SEARCHABLE]
-    asked = await asyncio.gather(*(_ask(worker, doubt) for doubt in askable), return_exceptions=True)
+    asked = await asyncio.gather(
+        *(_ask(worker, doubt, codes.get(doubt.message_id)) for doubt in askable), return_exceptions=True
+    )
     for doubt, error in zip(askable, asked, strict=True):
         if isinstance(error, Exception):
             # The next look is written down already.
@@ -40,12 +47,12 @@ async def reconcile(worker: Worker) -> int:
     return len(doubts)
 
 
-async def _ask(worker: Worker, doubt: Doubt) -> None:
+async def _ask(worker: Worker, doubt: Doubt, code: str | None) -> None:
     account = worker.book.accounts[doubt.gateway_id]
     adapter = SEARCHABLE[worker.book.kind_of(doubt.gateway_id) or ""]
     wanted = Wanted(
         msisdn=doubt.msisdn,
-        text=doubt.text,
+        text=doubt.text if code is None else otp_text.fill(doubt.text, code),
         sender_id=doubt.sender_id,
         since=doubt.started_at - SKEW,
         until=doubt.started_at + WINDOW,

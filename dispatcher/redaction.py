@@ -29,7 +29,7 @@ _HOST: Final = re.compile(r"https?://[^/]*")
 _CODE: Final = re.compile(r"(?=[^\s\d]*\d)[\w-]{4,}")
 _CAP: Final = 1_000
 _PANE: Final = 8_000
-_HIDDEN: Final = "[hidden]"
+HIDDEN: Final = "[hidden]"
 # Shorter ones are in every other word, and say nothing.
 _SHORTEST: Final = 4
 
@@ -94,11 +94,11 @@ def hide(words: str, secrets: Sequence[str]) -> str:
     forms, hidden = _known(tuple(secrets))
     if hidden is None:
         return words
-    words = hidden.sub(_HIDDEN, words)
+    words = hidden.sub(HIDDEN, words)
     for form in forms:
         for length in range(len(form) - 1, _SHORTEST, -1):
             if words.endswith(form[:length]):
-                return words[:-length] + _HIDDEN
+                return words[:-length] + HIDDEN
     return words
 
 
@@ -118,7 +118,7 @@ def _masked(found: re.Match[str]) -> str:
 
 
 def _clean(text: str, hidden: re.Pattern[str] | None, *, most: int = _CAP) -> str:
-    return mask(hidden.sub(_HIDDEN, text) if hidden else text)[:most]
+    return mask(hidden.sub(HIDDEN, text) if hidden else text)[:most]
 
 
 def _clean_url(url: str, hidden: re.Pattern[str] | None, *, most: int = _CAP) -> str:
@@ -127,7 +127,7 @@ def _clean_url(url: str, hidden: re.Pattern[str] | None, *, most: int = _CAP) ->
     if found is None:
         return _clean(url, hidden, most=most)
     host = found.group()
-    return ((hidden.sub(_HIDDEN, host) if hidden else host) + _clean(url[len(host) :], hidden, most=most))[:most]
+    return ((hidden.sub(HIDDEN, host) if hidden else host) + _clean(url[len(host) :], hidden, most=most))[:most]
 
 
 def _text_of(body: bytes) -> str:
@@ -135,7 +135,7 @@ def _text_of(body: bytes) -> str:
 
 
 def _pane_header(name: str, value: str, hidden: re.Pattern[str] | None) -> str:
-    return _HIDDEN if _TELLING.search(name) else _clean(value.replace("\x00", ""), hidden)
+    return HIDDEN if _TELLING.search(name) else _clean(value.replace("\x00", ""), hidden)
 
 
 @lru_cache(maxsize=256)
@@ -185,7 +185,7 @@ def _forms(words: str) -> Iterator[str]:
 
 
 def _header(name: str, value: str) -> str:
-    return mask(value) if name.lower() in _PLAIN_HEADERS else _HIDDEN
+    return mask(value) if name.lower() in _PLAIN_HEADERS else HIDDEN
 
 
 def _place_of(url: str) -> str:

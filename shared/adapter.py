@@ -61,6 +61,7 @@ class Sms:
     segments: int = 1
     expires_in: int | None = None
     location_id: str | None = None
+    code: str = field(default="", repr=False)  # the part of the text that may not be recorded even by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,6 +354,6 @@ def retry_after_of(headers: Mapping[str, str]) -> float | None:
 def redacted(words: str, batch: Sequence[Sms] = (), *, most: int = 200) -> str:
     """A gateway's words without what they often quote: texts, numbers, addresses with our token."""
     for sms in batch:
-        for private in (sms.text, sms.msisdn):
+        for private in (sms.text, sms.msisdn, sms.code):
             words = words.replace(private, "[...]") if len(private) > 3 else words
     return _DIGITS.sub("[number]", _URL.sub("[url]", words))[:most]

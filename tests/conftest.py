@@ -29,6 +29,7 @@ from shared.doorbell import Doorbell
 from shared.queries.installation import open_pepper
 from shared.queries.partitions import ensure_partitions
 from shared.sealing import Sealer, new_key
+from shared.speeds import Speeds
 
 ADMIN_KEY = "lw_bootstrap_for_the_tests_only"  # 31 characters, of no use anywhere else
 
@@ -148,7 +149,15 @@ async def doorbell(valkey: Valkey) -> AsyncIterator[Doorbell]:
 
 
 @pytest.fixture
-def resources(engine: AsyncEngine, sealer: Sealer, pepper: bytes, doorbell: Doorbell) -> Resources:
+async def speeds(doorbell: Doorbell, valkey: Valkey) -> AsyncIterator[Speeds]:
+    """Limits in the same Valkey, emptied as well."""
+    speeds = Speeds(valkey.url)
+    yield speeds
+    await speeds.close()
+
+
+@pytest.fixture
+def resources(engine: AsyncEngine, sealer: Sealer, pepper: bytes, doorbell: Doorbell, speeds: Speeds) -> Resources:
     return Resources(
         engine=engine,
         sealer=sealer,
@@ -158,6 +167,7 @@ def resources(engine: AsyncEngine, sealer: Sealer, pepper: bytes, doorbell: Door
         default_region=None,
         admin_key_digest=digest_of(ADMIN_KEY),
         allowed_networks=(),
+        speeds=speeds,
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,6 +13,8 @@ from shared.clock import utc_now
 from shared.domain.campaign import Status as CampaignStatus
 from shared.domain.campaign import StepStatus
 from shared.domain.message import PRIORITY_OF, Kind, Status
+from shared.domain.otp import derive_code
+from shared.domain.otp_numbers import country_of, prefix_of
 from shared.domain.segments import measure
 from shared.ids import uuid7
 from shared.models import (
@@ -25,6 +27,8 @@ from shared.models import (
     Gateway,
     Message,
     OptOut,
+    Otp,
+    OtpMessage,
     ReceiptRow,
     SenderIdRow,
     TargetGroup,
@@ -35,6 +39,8 @@ from shared.sealing import Sealer, hash_msisdn
 
 # What tests look for where it must not be.
 TEXT = "Your table waits at eight."
+OTP_TEXT = "Your code is {{ code }}. Tell nobody."
+OTP_PROFILE_ID = UUID(int=7)
 GATEWAY_SECRET = "canary-gateway-secret-7c1f"  # opens nothing
 
 
@@ -167,6 +173,32 @@ async def make_message(tx: AsyncConnection, pepper: bytes, *, now: datetime, **o
     await tx.execute(insert(Message).values(row))
     message_id: UUID = row["id"]
     return message_id
+
+
+async def make_otp(tx: AsyncConnection, sealer: Sealer, *, now: datetime, **over: Any) -> tuple[UUID, UUID, str]:
+    """A challenge and its first message, queued and due: their ids, and the code that no row has."""
+    row: dict[str, Any] = {
+        "id": uuid4(),
+        "profile_id": OTP_PROFILE_ID,
+        "msisdn": make_msisdn(0),
+        "pepper": sealer.pepper_version,
+        "length": 6,
+        "max_attempts": 5,
+        "sends": 1,
+        "resend_at": now + timedelta(seconds=30),
+        "created_at": now,
+        "expires_at": now + timedelta(minutes=10),
+    } | over
+    pepper = row.pop("hash_pepper", b"p" * 16)
+    msisdn = row["msisdn"]
+    row |= {"msisdn_hash": hash_msisdn(pepper, msisdn), "country": country_of(msisdn), "prefix": prefix_of(msisdn)}
+    await tx.execute(insert(Otp).values(**row))
+    told = {"kind": Kind.OTP, "msisdn": msisdn, "text": OTP_TEXT, "expires_at": row["expires_at"]}
+    message_id = await make_message(tx, pepper, now=now, **told)
+    await tx.execute(insert(OtpMessage).values(message_id=message_id, otp_id=row["id"]))
+    known = sealer.code_pepper(row["pepper"])
+    material = {"challenge_id": row["id"], "profile_id": row["profile_id"], "msisdn": msisdn, "length": row["length"]}
+    return row["id"], message_id, derive_code(known, **material) if known else ""
 
 
 async def make_attempt(tx: AsyncConnection, message_id: UUID, gateway_id: UUID, *, now: datetime, **over: Any) -> None:

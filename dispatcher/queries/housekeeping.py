@@ -24,6 +24,35 @@ _READINGS = text("""
     WHERE r.id = old.id
 """)
 
+_PASSWORDS = (
+    text("""
+    DELETE FROM otps o USING (
+        SELECT id FROM otps WHERE created_at < :before ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED) old
+    WHERE o.id = old.id
+    """),
+    text("""
+    DELETE FROM otp_messages m USING (
+        SELECT message_id FROM otp_messages WHERE message_id < :before_id
+        ORDER BY message_id LIMIT :limit FOR UPDATE SKIP LOCKED) old
+    WHERE m.message_id = old.message_id
+    """),
+    text("""
+    DELETE FROM otp_subjects s USING (
+        SELECT msisdn_hash FROM otp_subjects WHERE since < :days_ago LIMIT :limit FOR UPDATE SKIP LOCKED) old
+    WHERE s.msisdn_hash = old.msisdn_hash
+    """),
+    text("DELETE FROM otp_hours WHERE hour < :days_ago"),
+)
+
+
+async def delete_old_passwords(tx: AsyncConnection, *, before: datetime, days_ago: datetime, limit: int) -> int:
+    """Forget challenges of long ago, and what is only counted for a day; how many rows went."""
+    bounds = {"before": before, "before_id": first_uuid7(before), "days_ago": days_ago, "limit": limit}
+    gone = 0
+    for statement in _PASSWORDS:
+        gone += (await tx.execute(statement, bounds)).rowcount
+    return gone
+
 
 _DELIVERIES = text("""
     DELETE FROM webhook_deliveries d USING (

@@ -16,6 +16,7 @@ class Doubt:
     message_id: UUID
     attempt: int
     gateway_id: UUID
+    kind: str
     msisdn: str = field(repr=False)
     text: str = field(repr=False)
     sender_id: str | None
@@ -37,7 +38,7 @@ _TAKE = text("""
         FROM due d WHERE a.message_id = d.message_id AND a.attempt = d.attempt
         RETURNING a.message_id, a.attempt, a.gateway_id, a.started_at
     )
-    SELECT n.message_id, n.attempt, n.gateway_id, m.msisdn, m.text, m.sender_id, n.started_at
+    SELECT n.message_id, n.attempt, n.gateway_id, m.kind, m.msisdn, m.text, m.sender_id, n.started_at
     FROM noted n JOIN messages m ON m.id = n.message_id
     WHERE m.status = 'unconfirmed' AND m.attempt = n.attempt
 """)

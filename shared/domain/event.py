@@ -32,6 +32,8 @@ class EventType(StrEnum):
     CAMPAIGN_COMPLETED = "campaign.completed"  # nothing of it is open
     CAMPAIGN_STOPPED = "campaign.stopped"  # its owner called back what was not sent
     CAMPAIGN_HELD = "campaign.held"  # it needs its owner
+    OTP_VERIFIED = "otp.verified"  # the right code came
+    OTP_EXHAUSTED = "otp.exhausted"  # the last code that may be tried was wrong
     INBOUND_RECEIVED = "inbound.received"  # a handset wrote
     GATEWAY_WITHDRAWN = "gateway.withdrawn"  # it refuses everything of ours
     GATEWAY_RESTING = "gateway.resting"  # it fails, and is left alone for a while

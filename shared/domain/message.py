@@ -85,7 +85,8 @@ MOVES: Final[Mapping[Status, frozenset[Status]]] = MappingProxyType(
         Status.DELIVERED: frozenset(),
         Status.UNDELIVERED: frozenset({Status.DELIVERED}),
         # Back to the queue only on proof that nothing had left: a late answer of the dispatcher that lost its lease.
-        Status.UNCONFIRMED: EVIDENCE | {Status.QUEUED, Status.FAILED},
+        # On its way again only as a password, once, through another gateway: `dispatcher/second_tries.py`.
+        Status.UNCONFIRMED: EVIDENCE | {Status.QUEUED, Status.FAILED, Status.SENDING},
         # A receipt for one of these says that a gateway lied when it refused. It is believed.
         Status.FAILED: EVIDENCE,
         Status.EXPIRED: EVIDENCE,
@@ -99,10 +100,11 @@ MOVES: Final[Mapping[Status, frozenset[Status]]] = MappingProxyType(
 ANSWERABLE: Final = frozenset({Status.SENDING, Status.UNCONFIRMED})
 
 
-def after_outcome(current: Status, outcome: Outcome, *, again: bool) -> Status:
+def after_outcome(current: Status, outcome: Outcome, *, again: bool, doubted: bool = False) -> Status:
     """Where an answer leaves a message. `again` says that it may be handed over once more.
 
-    An answer that comes after a receipt, or after another attempt began, changes nothing.
+    An answer that comes after a receipt, or after another attempt began, changes nothing. `doubted` says that another
+    gateway may have the message already: then a refusal proves nothing, and the doubt stays.
     """
     if current not in ANSWERABLE:
         return current
@@ -111,6 +113,8 @@ def after_outcome(current: Status, outcome: Outcome, *, again: bool) -> Status:
             return Status.SUBMITTED
         case Lost(may_have_arrived=True):
             # Sending again could ring the handset twice; only evidence may tell.
+            return Status.UNCONFIRMED
+        case _ if doubted:
             return Status.UNCONFIRMED
         case Refused(fault=Fault.MESSAGE | Fault.OPTED_OUT):
             return Status.FAILED
@@ -165,6 +169,10 @@ def check_cancellable(status: Status) -> None:
 def check_resendable(status: Status, kind: Kind = Kind.PERSONAL) -> None:
     if kind is Kind.TEST:
         raise MessageNotResendable("The message is a gateway's test; test the gateway once more instead.")
+    if kind is Kind.OTP:
+        raise MessageNotResendable(
+            "The message carries a one-time password; send that again with POST /v1/otp/{id}/resend."
+        )
     if status not in RESENDABLE:
         raise MessageNotResendable(f"The message is {status}; only one that ended without arriving can be sent again.")
 

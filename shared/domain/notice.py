@@ -21,6 +21,11 @@ class Kind(StrEnum):
     GATEWAY_WITHDRAWN = "gateway_withdrawn"  # it refuses everything of ours
     GATEWAY_FAILING = "gateway_failing"  # it is left alone for a while
     GATEWAY_RECOVERED = "gateway_recovered"  # it is trusted again
+    OTP_BLOCKED = "otp_blocked"  # passwords to a prefix or a country are not used
+    OTP_CONVERSION_LOW = "otp_conversion_low"  # the same at home, where nothing is stopped for it
+    OTP_SPEND_NEAR = "otp_spend_near"  # most of what may be spent on passwords
+    OTP_SPEND_REACHED = "otp_spend_reached"  # all of it: none go out
+    OTP_FAILURES = "otp_failures"  # wrong codes for many numbers at once
     CAMPAIGN_HELD = "campaign_held"  # it needs its owner
     WEBHOOK_DISABLED = "webhook_disabled"  # its receiver is gone, or was away for days
     DATABASE_RESTORED = "database_restored"  # what it remembers is older than what was sent
@@ -41,6 +46,11 @@ SEVERITY_OF: Final[Mapping[Kind, Severity]] = MappingProxyType(
         Kind.GATEWAY_WITHDRAWN: Severity.CRITICAL,
         Kind.GATEWAY_FAILING: Severity.CRITICAL,
         Kind.GATEWAY_RECOVERED: Severity.INFO,
+        Kind.OTP_BLOCKED: Severity.WARNING,
+        Kind.OTP_CONVERSION_LOW: Severity.WARNING,
+        Kind.OTP_SPEND_NEAR: Severity.WARNING,
+        Kind.OTP_SPEND_REACHED: Severity.CRITICAL,
+        Kind.OTP_FAILURES: Severity.WARNING,
         Kind.CAMPAIGN_HELD: Severity.CRITICAL,
         Kind.WEBHOOK_DISABLED: Severity.CRITICAL,
         Kind.DATABASE_RESTORED: Severity.CRITICAL,

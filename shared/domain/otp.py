@@ -22,6 +22,8 @@ USUAL_TTL_SECONDS: Final = 600
 USUAL_ATTEMPTS: Final = 5
 USUAL_WAITS: Final = (30, 60, 120)
 USUAL_SENDS: Final = 5
+# Beyond the longest life of a profile: what began earlier waits for nobody.
+LONGEST_LIFE: Final = timedelta(hours=2)
 # Nobody types more; what is longer is refused before anything is looked at.
 LONGEST_TYPED: Final = 64
 

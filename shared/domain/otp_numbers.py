@@ -17,7 +17,7 @@ _SUBSCRIBER_DIGITS: Final = 4
 _OF_NO_COUNTRY: Final = "001"
 
 
-class CountryNotAllowed(Invalid):
+class OtpCountryNotAllowed(Invalid):
     """Passwords of this profile are not sent to numbers of that country."""
 
 
@@ -36,7 +36,7 @@ def check_reachable(msisdn: str) -> None:
 def check_country(msisdn: str, allowed: Collection[str]) -> None:
     """Refuse numbers of other countries than those allowed; without any, all are."""
     if allowed and country_of(msisdn) not in allowed:
-        raise CountryNotAllowed(
+        raise OtpCountryNotAllowed(
             "msisdn belongs to a country that passwords are not sent to; give a number of "
             f"{', '.join(sorted(allowed)[:20])}, or have allowed_countries of the profile changed."
         )

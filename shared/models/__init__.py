@@ -7,6 +7,7 @@ from shared.models.erasures import Erasure
 from shared.models.gateways import BalanceReading, Gateway, GatewayScript, HealthChange, SenderIdRow
 from shared.models.messages import Attempt, InboundRow, Message, ReceiptRow
 from shared.models.notices import NoticeEmail, NoticeRow
+from shared.models.otps import Otp, OtpBlock, OtpHour, OtpLimits, OtpMessage, OtpProfile, OtpSubject
 from shared.models.people import (
     Contact,
     ContactField,
@@ -53,6 +54,13 @@ __all__ = [
     "NoticeEmail",
     "NoticeRow",
     "OptOut",
+    "Otp",
+    "OtpBlock",
+    "OtpHour",
+    "OtpLimits",
+    "OtpMessage",
+    "OtpProfile",
+    "OtpSubject",
     "PolicyRow",
     "ReceiptRow",
     "SenderIdRow",

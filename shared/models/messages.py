@@ -43,10 +43,11 @@ class Message(Base):
             "campaign_message_id",
             postgresql_where=text("status = 'sending' AND campaign_message_id IS NOT NULL"),
         ),
-        # depths: how many single messages nobody knows the fate of
+        # depths: how many single messages nobody knows the fate of; claim_again: the passwords among them
         Index(
-            "ix_messages_unconfirmed",
+            "ix_messages_in_doubt",
             "kind",
+            "id",
             postgresql_where=text("status = 'unconfirmed' AND campaign_message_id IS NULL"),
         ),
         # cancel_requested

@@ -10,7 +10,7 @@ from shared.db import begin
 from shared.ids import uuid7
 from shared.models import BalanceReading, IdempotencyKey, ReceiptRow, Webhook, WebhookDelivery
 from shared.queries.partitions import PARTITIONED, month_after, month_of, statements
-from tests.factories import make_gateway, make_receipt
+from tests.factories import make_gateway, make_otp, make_receipt
 from tests.worlds import HandWorker
 
 
@@ -116,3 +116,22 @@ def test_statements_name_every_table_and_month() -> None:
     ddl = statements(datetime(2026, 11, 30, 23, 59, tzinfo=UTC))
     made = [statement.split()[5] for statement in ddl]
     assert made == [f"{table}_{month}" for month in ("202611", "202612", "202701") for table in PARTITIONED]
+
+
+async def test_passwords_of_long_ago_are_forgotten(worker: HandWorker) -> None:
+    """Challenges with their numbers after a month, what is only counted for a day after three."""
+    now = worker.now()
+    async with worker.transaction() as tx:
+        for days in (1, 30, 32):
+            at = now - timedelta(days=days)
+            await make_otp(tx, worker.sealer, now=at)
+            values = {"hash": bytes([days]), "at": at}
+            await tx.execute(text("INSERT INTO otp_subjects VALUES (:hash, 1, :at)"), values)
+            await tx.execute(text("INSERT INTO otp_hours VALUES (:at, 1)"), {"at": at})
+    assert await keep_house(worker) == 6
+    async with worker.transaction() as tx:
+        left = [await tx.scalar(text(f"SELECT count(*) FROM {table}")) for table in PASSWORD_TABLES]
+    assert left == [2, 2, 1, 1]
+
+
+PASSWORD_TABLES = ("otps", "otp_messages", "otp_subjects", "otp_hours")

@@ -150,6 +150,14 @@ def test_every_receipt_is_a_move() -> None:
         assert after is current or after in MOVES[current], f"{current} told {told}"
 
 
+@pytest.mark.parametrize("outcome", OUTCOMES)
+@pytest.mark.parametrize("again", [True, False])
+def test_what_another_gateway_may_have_is_in_doubt_until_one_takes_it(outcome: Outcome, *, again: bool) -> None:
+    """A refusal of the second try says nothing of the first."""
+    left = after_outcome(SE, outcome, again=again, doubted=True)
+    assert left is (Status.SUBMITTED if isinstance(outcome, Accepted) else UC)
+
+
 def test_moves_hold_nothing_that_no_event_makes() -> None:
     """Each arrow of the table has an event; one that nothing follows would be a lie in the README's picture."""
     by_claim = {(Q, one) for one in (SE, EX, SK, CA)}
@@ -159,7 +167,9 @@ def test_moves_hold_nothing_that_no_event_makes() -> None:
     by_lease = {(SE, UC)}
     by_restart = {(CA, Q)}
     by_restore = {(Q, UC)}
-    made = by_claim | by_expand_or_settle | by_receipt | by_answer | by_lease | by_restart | by_restore
+    by_second_try = {(UC, SE)}
+    by_owner = by_restart | by_restore
+    made = by_claim | by_expand_or_settle | by_receipt | by_answer | by_lease | by_owner | by_second_try
     assert {(c, t) for c, targets in MOVES.items() for t in targets} == {(c, t) for c, t in made if c is not t}
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from shared.domain.msisdn import InvalidMsisdn
 from shared.domain.otp_numbers import (
-    CountryNotAllowed,
     InvalidTestNumber,
+    OtpCountryNotAllowed,
     allowed_countries,
     check_country,
     check_reachable,
@@ -59,7 +59,7 @@ def test_countries(allowed: tuple[str, ...], msisdn: str, *, may: bool) -> None:
     if may:
         check_country(msisdn, frozenset(allowed))
         return
-    with pytest.raises(CountryNotAllowed, match=allowed[0]):
+    with pytest.raises(OtpCountryNotAllowed, match=allowed[0]):
         check_country(msisdn, frozenset(allowed))
 
 

@@ -1,0 +1,87 @@
+"""How a typed code is checked: count it, then look at it; and what is wrong with it stays here, in the log."""
+
+import logging
+from typing import Final
+from uuid import UUID
+
+from api.otp import queries
+from api.otp.desk import Desk
+from api.otp.schemas import TypedIn
+from api.otp.start import session_hash
+from api.otp_profiles import queries as profiles
+from api.otp_watch import queries as watch
+from shared.domain import otp as law
+from shared.domain.event import EventType
+from shared.queries.events import Event, tell
+
+log = logging.getLogger(__name__)
+
+_NOBODY: Final = bytes(16)
+_NOTHING: Final = UUID(int=0)
+
+
+async def check(desk: Desk, otp_id: UUID, typed: TypedIn) -> tuple[bool, int]:
+    """Whether the code is right, and how many more may be tried.
+
+    Whatever the answer, the same statements run and a code is derived and compared: who watches the clock learns
+    nothing. The attempt is counted before the code is looked at, and the number's as well, over all its challenges.
+    """
+    counted = await queries.count_attempt(desk.tx, otp_id, created_by=desk.reach, now=desk.now)
+    reason = "unknown" if counted is None else await _why_not(desk, counted, typed)
+    limits = await watch.get_limits(desk.tx)
+    may = await queries.count_subject(
+        desk.tx,
+        _NOBODY if counted is None else counted.msisdn_hash,
+        most=0 if counted is None or reason else limits.failures,
+        now=desk.now,
+    )
+    right = law.is_right(law.read_typed(typed.code), _expected(desk, counted))
+    if counted is None:
+        log.info("password not verified", extra={"otp_id": str(otp_id), "reason": reason})
+        return False, law.USUAL_ATTEMPTS - 1
+    left = max(0, counted.max_attempts - counted.attempts)
+    reason = reason or ("" if may else "number is locked") or ("" if right else "wrong")
+    if reason:
+        log.info("password not verified", extra={"otp_id": str(otp_id), "reason": reason})
+        if counted.is_open and not left:
+            await _tell(desk, EventType.OTP_EXHAUSTED, counted)
+        return False, left
+    verified = await queries.use_otp(desk.tx, otp_id, counted.msisdn_hash, now=desk.now)
+    await queries.call_back_messages(desk.tx, otp_id, now=desk.now)
+    await _tell(desk, EventType.OTP_VERIFIED, counted)
+    return verified, left
+
+
+async def _tell(desk: Desk, kind: EventType, counted: queries.AnyRow) -> None:
+    data = {"profile_id": str(counted.profile_id), "msisdn": counted.msisdn}
+    await tell(desk.tx, Event(kind, counted.id, data), now=desk.now)
+
+
+async def _why_not(desk: Desk, counted: queries.AnyRow, typed: TypedIn) -> str:
+    """Why the code need not be looked at; empty if it has to be."""
+    if not counted.is_open:
+        return "not pending"
+    if typed.session is not None and session_hash(desk.res.pepper, typed.session) != counted.session_hash:
+        return "another session"
+    if typed.profile is not None:
+        profile = await profiles.find_profile(desk.tx, counted.profile_id)
+        if profile is None or profile.name != typed.profile:
+            return "another profile"
+    return ""
+
+
+def _expected(desk: Desk, counted: queries.AnyRow | None) -> str:
+    """The code of the challenge; of one that is not there, a code all the same."""
+    sealer = desk.res.sealer
+    pepper = sealer.code_pepper(sealer.pepper_version if counted is None else counted.pepper) or _NOBODY
+    code = law.derive_code(
+        pepper,
+        challenge_id=_NOTHING if counted is None else counted.id,
+        profile_id=_NOTHING if counted is None else counted.profile_id,
+        msisdn="" if counted is None else counted.msisdn,
+        length=law.USUAL_LENGTH if counted is None else counted.length,
+    )
+    if counted is not None and counted.test_code is not None:
+        return str(counted.test_code)
+    # Of a key that is gone nobody can tell the code: then nothing is right, not even what an empty pepper would give.
+    return code if pepper is not _NOBODY else "-"

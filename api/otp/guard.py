@@ -1,0 +1,119 @@
+"""Whether one more password may be sent: locked numbers, blocks, speeds, and what may be spent.
+
+Every refusal looks the same, whichever limit it was: whoever probes for them learns when to come back, and no more.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api.otp import queries
+from api.otp_watch import queries as watch
+from api.resources import Resources
+from shared.domain import otp_notices
+from shared.domain.otp import OtpLimited
+from shared.domain.otp_conversion import State
+from shared.domain.otp_limits import FAILURES_SECONDS, THROTTLED, Limits, Scope, limits_of
+from shared.domain.speed import Speed
+from shared.queries.notices import insert_notice
+from shared.sealing import hash_msisdn
+from shared.speeds import Wish
+
+# For what does not end by itself at a known time, or whose end is not the caller's to know.
+_COME_BACK_SECONDS: Final = 600.0
+_LONGEST_WAIT: Final = 3600.0
+
+
+class _Counted(Protocol):
+    """What of a person is counted."""
+
+    @property
+    def msisdn(self) -> str: ...
+    @property
+    def msisdn_hash(self) -> bytes: ...
+    @property
+    def country(self) -> str: ...
+    @property
+    def prefix(self) -> str: ...
+
+
+async def check_start(
+    tx: AsyncConnection, res: Resources, person: Any, profile: queries.AnyRow, *, now: datetime
+) -> None:
+    """Refuse a password that one limit or another does not allow; else it is counted in all of them."""
+    keys = {Scope.IP: person.address, Scope.SESSION: person.session_hash and person.session_hash.hex()}
+    await _check(tx, res, person, (profile, keys), now=now)
+
+
+async def check_resend(
+    tx: AsyncConnection, res: Resources, row: queries.AnyRow, profile: queries.AnyRow, *, now: datetime
+) -> None:
+    """The same for sending a code again: it costs as much as the first time."""
+    keys = {Scope.SESSION: row.session_hash and row.session_hash.hex()}
+    await _check(tx, res, row, (profile, keys), now=now)
+
+
+async def _check(
+    tx: AsyncConnection,
+    res: Resources,
+    counted: _Counted,
+    asked: tuple[queries.AnyRow, Mapping[Scope, str | None]],
+    *,
+    now: datetime,
+) -> None:
+    profile, more = asked
+    deployment = await watch.get_stored_limits(tx)
+    limits = limits_of(deployment, profile.limits)
+    locked = await queries.find_locked_since(tx, counted.msisdn_hash, most=limits.failures, now=now)
+    if locked is not None:
+        raise _limited((locked + timedelta(seconds=FAILURES_SECONDS) - now).total_seconds())
+    states = await watch.list_states(tx, prefix=counted.prefix, country=counted.country, now=now)
+    if State.BLOCKED in states.values():
+        raise _limited(_COME_BACK_SECONDS)
+    keys = {
+        Scope.NUMBER: counted.msisdn,
+        Scope.PREFIX: counted.prefix,
+        Scope.PROFILE: str(profile.id),
+        Scope.DEPLOYMENT: "all",
+        **more,
+    }
+    wishes = list(_wishes(res.pepper, limits, keys))
+    wishes += [
+        Wish(_key(res.pepper, f"throttled {scope}", value, speed), speed)
+        for (scope, value), state in states.items()
+        if state is State.THROTTLED
+        for speed in THROTTLED
+    ]
+    wait = await res.speeds.take(wishes, now=now)
+    if wait > 0:
+        raise _limited(wait)
+
+
+async def spend(tx: AsyncConnection, profile: queries.AnyRow, *, segments: int, now: datetime) -> None:
+    """Book what a password costs, or refuse it: where the hour's or the day's cap is reached, nothing goes out."""
+    limits = limits_of(await watch.get_stored_limits(tx), profile.limits)
+    booked = await watch.book_segments(tx, segments, hour=limits.hour_segments, day=limits.day_segments, now=now)
+    if booked is None:
+        raise _limited(_COME_BACK_SECONDS)
+    for notice in otp_notices.of_spending(booked, segments=segments, limits=limits):
+        await insert_notice(tx, notice, now=now)
+
+
+def _wishes(pepper: bytes, limits: Limits, keys: Mapping[Scope, str | None]) -> Iterator[Wish]:
+    for scope, value in keys.items():
+        if value:
+            for speed in limits.speeds[scope]:
+                yield Wish(_key(pepper, scope, value, speed), speed)
+
+
+def _key(pepper: bytes, scope: str, value: str, speed: Speed) -> str:
+    """No number and no address stands in Redis."""
+    return f"lapwing:otp:{scope}:{speed.seconds}:{hash_msisdn(pepper, f'{scope} {value}').hex()}"
+
+
+def _limited(seconds: float) -> OtpLimited:
+    return OtpLimited(
+        "No more passwords can be sent for now; try again later.", retry_after=min(max(seconds, 1.0), _LONGEST_WAIT)
+    )

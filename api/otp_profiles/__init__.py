@@ -1,0 +1,1 @@
+"""How passwords look and behave, a profile for each splash page."""

@@ -1,0 +1,1 @@
+"""What keeps abuse of passwords down, and what it shows: limits, blocks, conversion."""
