@@ -32,14 +32,9 @@ WEBHOOK_SECRET = b"a-webhook-s-secret"
 ANSWERS = 350
 ROOT = Path(__file__).parents[2]
 
-# Bytes that are no secrets: digests, hashes, and a file that is on its way in.
-PLAIN_BYTES = {
-    "api_keys.digest",
-    "idempotency_keys.fingerprint",
-    "import_chunks.data",
-    "messages.msisdn_hash",
-    "opt_outs.msisdn_hash",
-}
+# Bytes that are no secrets: digests and hashes by their names, and a file that is on its way in.
+PLAIN = ("digest", "fingerprint", "_hash")
+PLAIN_BYTES = {"import_chunks.data"}
 
 
 def columns() -> dict[str, Any]:
@@ -53,7 +48,7 @@ def test_every_sealed_column_is_listed() -> None:
     listed = {str(sealed) for sealed in SEALED}
     assert {name for name in columns() if name.endswith("_sealed")} <= listed
     in_bytes = {name for name, column in columns().items() if isinstance(column.type, LargeBinary)}
-    assert in_bytes - listed - PLAIN_BYTES == set()
+    assert {name for name in in_bytes if not name.endswith(PLAIN)} - listed - PLAIN_BYTES == set()
     assert listed <= in_bytes
 
 
