@@ -28,7 +28,8 @@ StyleAsked = Annotated[
 
 PAGE: Final = 1_000
 
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+# An apostrophe is marked as well: whoever reads the file takes one off, and has what was there.
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "'")
 _NOT_OF_A_FILE_NAME: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
 

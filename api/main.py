@@ -20,6 +20,7 @@ from api.campaigns import commands as campaign_commands
 from api.campaigns import copies as campaign_copies
 from api.campaigns import routes as campaigns
 from api.campaigns import schedule as campaign_schedule
+from api.campaigns.results import routes as campaign_results
 from api.consents import routes as consents
 from api.contact_fields import routes as contact_fields
 from api.contacts import routes as contacts
@@ -36,6 +37,7 @@ from api.imports import routes as imports
 from api.inbound import routes as inbound
 from api.limits import CALLBACK_LIMIT, JSON_LIMIT
 from api.me import routes as me
+from api.messages import export as message_export
 from api.messages import routes as messages
 from api.messages.wait import Watch
 from api.metrics import QueueMetrics
@@ -94,6 +96,8 @@ _V1: Final = (
     recipients.router,
     campaign_schedule.router,
     campaign_copies.router,
+    campaign_results.router,
+    message_export.router,  # before the paths that hold a message's id
     messages.router,
     otp_watch.router,  # before the paths that hold a password's id
     otp.router,

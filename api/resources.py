@@ -9,6 +9,7 @@ from ipaddress import IPv4Network, IPv6Network
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.rate_limits import RateLimits
+from api.streams import Streams
 from shared.api_keys import digest_of
 from shared.clock import utc_now
 from shared.db import begin, build_engine
@@ -37,6 +38,7 @@ class Resources:
     rate_limits: RateLimits = field(default_factory=RateLimits)
     gateway_deadline: float = 10.0  # seconds that a gateway has for its answer
     speeds: Speeds = field(default_factory=Speeds)  # how many one-time passwords, and for whom
+    streams: Streams = field(default_factory=Streams)
     scripts: Scripts = field(default_factory=Scripts)  # to try owners' scripts when they are saved
 
 

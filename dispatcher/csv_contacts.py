@@ -21,7 +21,7 @@ BATCH_CHARACTERS: Final = 1_000_000  # so that a few long rows make as large a s
 
 # What spreadsheets wrap a value in so that it stays a text: ="0831234567", and our own '+27831234567.
 _FORMULA: Final = re.compile(r'=\s*"(.*)"', re.DOTALL)
-_GUARDED: Final = re.compile(r"'[=+\-@\t\r]")
+_GUARDED: Final = re.compile(r"'[=+\-@\t\r']")
 
 Contact = dict[str, Any]
 

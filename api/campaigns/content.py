@@ -136,6 +136,7 @@ async def store_targets(tx: AsyncConnection, campaign_id: UUID, targets: Targets
         if values is not None:
             rows = [{"id": uuid7(), "campaign_id": campaign_id, column: value} for value in dict.fromkeys(values)]
             await queries.replace_targets(tx, campaign_id, column, rows)
+    await queries.update_campaign(tx, campaign_id, {"target": await queries.describe_target(tx, campaign_id)})
 
 
 async def check_sender(

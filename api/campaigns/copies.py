@@ -144,6 +144,7 @@ async def _insert(
         "sender_id": original.sender_id,
         "owner": original.owner,
         "phone_field": original.phone_field,
+        "target": original.target,
         "created_by": caller,
         "created_at": now,
         "updated_at": now,

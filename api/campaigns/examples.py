@@ -94,7 +94,7 @@ RESENT: Final[dict[str, Any]] = COPY | {
     "target_group_ids": [],
     "messages": [_STEP | {"id": world.OTHER_STEP, "send_at": None, "send_by": None, "resend_of": world.STEP}],
 }
-ROW: Final[dict[str, Any]] = _HEAD | _RAN | {"messages": 1}
+ROW: Final[dict[str, Any]] = _HEAD | _RAN | {"messages": 1, "target": "Guests"}
 
 PREVIEWED: Final[dict[str, Any]] = {
     "position": 1,
@@ -135,8 +135,19 @@ REPORT: Final[dict[str, Any]] = {
 }
 
 
+SUMMARY: Final[dict[str, Any]] = {
+    "waiting": 0,
+    "on_the_way": 0,
+    "delivered": 1,
+    "not_delivered": 0,
+    "unconfirmed": 1,
+    "not_sent": 0,
+    "deliverability": 1.0,
+}
+
+
 def _event(at: str, event: str, **more: Any) -> dict[str, Any]:
-    return {"at": at, "event": event, "position": None, "counts": None, "detail": {}} | more
+    return {"at": at, "event": event, "position": None, "counts": None, "summary": None, "detail": {}} | more
 
 
 TIMELINE: Final[dict[str, Any]] = {
@@ -144,9 +155,9 @@ TIMELINE: Final[dict[str, Any]] = {
         _event(world.CREATED, "created"),
         _event(world.STARTED, "scheduled"),
         _event(world.SEND_AT, "started"),
-        _event(world.SEND_AT, "message_begun", position=1, counts=_COUNTS),
+        _event(world.SEND_AT, "message_begun", position=1, counts=_COUNTS, summary=SUMMARY),
         _event(world.SENT, "message_completed", position=1),
-        _event(world.SENT, "completed", counts=_COUNTS),
+        _event(world.SENT, "completed", counts=_COUNTS, summary=SUMMARY),
     ]
 }
 MESSAGE: Final[dict[str, Any]] = {
@@ -162,3 +173,20 @@ MESSAGE: Final[dict[str, Any]] = {
     "gateway_id": world.GATEWAY,
     "status_at": world.DELIVERED,
 }
+MESSAGES_CSV: Final = (
+    "position,id,msisdn,contact_id,status,skip_reason,failure,text,encoding,segments,sender_id,attempt,gateway_id,"
+    "resend_of,not_before,status_at\r\n"
+    f'1,{world.CAMPAIGN_MESSAGE},\'{world.MSISDN},{world.CONTACT},delivered,,,"{world.CAMPAIGN_TEXT}",gsm7,1,'
+    f"{world.SENDER},1,{world.GATEWAY},,{world.SEND_AT},{world.DELIVERED}\r\n"
+)
+
+PART: Final[dict[str, Any]] = {"name": "Twilio", "id": world.GATEWAY, "counts": _COUNTS, "summary": SUMMARY}
+STEP_BREAKDOWN: Final[dict[str, Any]] = {
+    "id": world.STEP,
+    "position": 1,
+    "summary": SUMMARY,
+    "by_gateway": [PART],
+    "by_country": [PART | {"name": "US", "id": None}],
+    "by_error": [],
+}
+BREAKDOWN: Final[dict[str, Any]] = {"id": world.CAMPAIGN, "messages": [STEP_BREAKDOWN]}

@@ -12,6 +12,7 @@ from api.campaigns.content import InvalidCampaign, Targets
 from api.campaigns.missing import TagsMissing, find_missing
 from api.campaigns.phone_field import check_phone_field
 from api.campaigns.queries import Filter
+from api.campaigns.results import queries as results
 from api.campaigns.schemas import (
     CampaignFilter,
     CampaignIn,
@@ -242,7 +243,7 @@ async def list_campaign_messages(
 ) -> dict[str, Any]:
     """What became of each recipient's message."""
     await queries.get_campaign(tx, campaign_id)
-    rows = await queries.list_messages(tx, campaign_id, status=status, after=id_of(page), limit=page.limit + 1)
+    rows = await results.list_messages(tx, campaign_id, status=status, after=id_of(page), limit=page.limit + 1)
     shown = rows[: page.limit]
     more = len(rows) > page.limit
     return {"items": shown, "next_cursor": encode_cursor({"id": str(shown[-1].id)}) if more else None}
@@ -276,6 +277,8 @@ def _place_of(page: PageAsked, sort: str) -> tuple[Any, UUID] | None:
             value = datetime.fromisoformat(value).astimezone(UTC)
         elif sort.endswith("status"):
             value = Status(value)
+        elif sort.endswith("messages"):
+            value = int(value)
         return value, UUID(str(mark["id"]))
     except (KeyError, ValueError):
         raise bad_cursor() from None

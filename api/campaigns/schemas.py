@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
 from api import example_world as world
 from api.campaigns import examples
+from api.campaigns.results.schemas import SummaryOut
 from api.examples import shown
 from api.policy.schemas import QuietWindowIn, QuietWindowOut
 from api.schemas import Body, Moment, Out
@@ -16,7 +17,22 @@ from shared.domain.message import SkipReason
 from shared.domain.message import Status as MessageStatus
 from shared.domain.segments import Encoding
 
-Sort = Literal["-created_at", "created_at", "-start_at", "start_at", "name", "-name", "status", "-status"]
+Sort = Literal[
+    "created_at",
+    "-created_at",
+    "created_by",
+    "-created_by",
+    "messages",
+    "-messages",
+    "name",
+    "-name",
+    "start_at",
+    "-start_at",
+    "status",
+    "-status",
+    "target",
+    "-target",
+]
 
 MAX_TARGETS = 10_000
 MAX_STEPS = 20
@@ -189,6 +205,7 @@ class CampaignRowOut(Out):
     created_by: str | None
     recipients: int | None
     messages: int
+    target: str = Field(description="Whom it is for in a few words, as it was when they were last set.")
     starts_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
@@ -261,6 +278,7 @@ class EventOut(Out):
     event: str = Field(examples=["created", "scheduled", "started", "message_due", "completed", "archived"])
     position: int | None = None
     counts: dict[MessageStatus, int] | None = None
+    summary: SummaryOut | None = Field(default=None, description="The same in six words, with the deliverability.")
     detail: dict[str, Any] = Field(default_factory=dict)
 
 

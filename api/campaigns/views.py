@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.campaigns import queries
 from api.campaigns.phone_field import shown_phone_field
 from api.campaigns.queries import AnyRow
+from api.campaigns.results.schemas import SummaryOut
 from api.campaigns.schemas import (
     CampaignOut,
     EventOut,
@@ -24,6 +25,7 @@ from api.campaigns.schemas import (
 )
 from shared.domain import report as arithmetic
 from shared.domain.campaign import Status, StepStatus
+from shared.domain.message import Status as MessageStatus
 from shared.domain.report import Counted
 from shared.domain.segments import measure
 from shared.domain.tag_values import values_of
@@ -118,12 +120,19 @@ async def timeline(tx: AsyncConnection, campaign: AnyRow, *, now: datetime) -> T
         at = step.expanding_at or step.send_at
         if at is not None and (step.expanding_at or step.status is not StepStatus.CANCELLED):
             event = "message_begun" if step.expanding_at else "message_due"
-            events.append(EventOut(at=at, event=event, position=step.position, counts=out.counts))
+            events.append(_counted_event(at, event, out.counts, position=step.position))
         if step.finished_at is not None:
             events.append(EventOut(at=step.finished_at, event=f"message_{step.status}", position=step.position))
     if campaign.finished_at is not None and campaign.status is Status.COMPLETED:
-        events.append(EventOut(at=campaign.finished_at, event="completed", counts=told.counts))
+        events.append(_counted_event(campaign.finished_at, "completed", told.counts))
     return TimelineOut(items=sorted(events, key=lambda event: event.at))
+
+
+def _counted_event(
+    at: datetime, event: str, counts: dict[MessageStatus, int], *, position: int | None = None
+) -> EventOut:
+    summary = SummaryOut.model_validate(arithmetic.summarize(counts))
+    return EventOut(at=at, event=event, position=position, counts=counts, summary=summary)
 
 
 def _detail(deed: AnyRow) -> dict[str, Any]:

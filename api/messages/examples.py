@@ -78,3 +78,10 @@ RECEIPT: Final[dict[str, Any]] = {
     "applied_at": world.DELIVERED,
 }
 WHOLE: Final[dict[str, Any]] = DELIVERED | {"attempts": [ATTEMPT], "receipts": [RECEIPT]}
+EXPORTED_CSV: Final = (
+    "id,created_at,kind,status,skip_reason,failure,msisdn,sender_id,text,encoding,segments,attempt,gateway_id,"
+    "campaign_id,campaign_message_id,contact_id,location_id,client_reference,resend_of,not_before,expires_at,status_at\r\n"
+    f"{world.MESSAGE},{world.SEND_AT},voucher,delivered,,,'{world.MSISDN},{world.SENDER},{world.VOUCHER_TEXT},gsm7,1,1,"
+    f"{world.GATEWAY},,,{world.CONTACT},delft-centre,order-7,,{world.SEND_AT},{world.DAY_AFTER},{world.DELIVERED}\r\n"
+)
+EXPORTED_NDJSON: Final = f'{{"id": "{world.MESSAGE}", "kind": "voucher", "status": "delivered"}}\n'

@@ -158,6 +158,8 @@ def _conditions(wanted: MessageFilter) -> list[ColumnElement[bool]]:
         Message.status: wanted.status,
         Message.msisdn: wanted.msisdn,
         Message.client_reference: wanted.client_reference,
+        Message.gateway_id: wanted.gateway_id,
+        Message.attempt: wanted.attempts,
     }
     conditions: list[ColumnElement[bool]] = [column == value for column, value in equal.items() if value is not None]
     if wanted.from_ is not None:

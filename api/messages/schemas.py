@@ -174,6 +174,8 @@ class MessageFilter(BaseModel):
     status: Status | None = Field(default=None, description="Only those that are this now.")
     msisdn: str | None = Field(default=None, description="A whole number in E.164.")
     campaign_id: UUID | None = Field(default=None, description="Only messages of this campaign.")
+    gateway_id: UUID | None = Field(default=None, description="Of the last attempt.")
+    attempts: int | None = Field(default=None, ge=0, le=100, description="Handed over so often.")
     client_reference: str | None = Field(default=None, description="What you called it when you sent it.")
     from_: Moment | None = Field(default=None, alias="from", description="Made at this time or later.")
     to: Moment | None = Field(default=None, description="Made before this time.")

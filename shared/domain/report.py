@@ -47,3 +47,35 @@ def add_up(steps: Iterable[Mapping[Status, int]]) -> dict[Status, int]:
         for status, messages in counts.items():
             total[status] += messages
     return total
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Where messages are, in six words that add up to all of them."""
+
+    waiting: int
+    on_the_way: int
+    delivered: int
+    not_delivered: int
+    unconfirmed: int
+    not_sent: int
+
+    @property
+    def deliverability(self) -> float | None:
+        """What arrived of those whose fate is known; None while there is none."""
+        known = self.delivered + self.not_delivered
+        return round(self.delivered / known, 4) if known else None
+
+
+def summarize(counts: Mapping[Status, int]) -> Summary:
+    def of(*statuses: Status) -> int:
+        return sum(counts.get(status, 0) for status in statuses)
+
+    return Summary(
+        waiting=of(Status.QUEUED, Status.SENDING),
+        on_the_way=of(Status.SUBMITTED, Status.SENT),
+        delivered=of(Status.DELIVERED),
+        not_delivered=of(Status.FAILED, Status.UNDELIVERED),
+        unconfirmed=of(Status.UNCONFIRMED),
+        not_sent=of(Status.EXPIRED, Status.SKIPPED, Status.CANCELLED),
+    )

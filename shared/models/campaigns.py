@@ -12,6 +12,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from shared.domain import campaign, message
 from shared.models.base import Base, small
 
+SHOWN = sql("status <> 'archived'")
+
 
 class Campaign(Base):
     __tablename__ = "campaigns"
@@ -25,12 +27,22 @@ class Campaign(Base):
             "stopped_at",
             postgresql_where=sql("stopped_at IS NOT NULL AND emptied_at IS NULL"),
         ),
+        # list_campaigns, in each of its orders; what is archived is asked for by its status
+        Index("ix_campaigns_by_name", "name", "id", postgresql_where=SHOWN),
+        Index("ix_campaigns_by_status", "status", "id"),
+        Index("ix_campaigns_by_start", sql("coalesce(starts_at, created_at)"), "id", postgresql_where=SHOWN),
+        Index("ix_campaigns_by_creation", "created_at", "id", postgresql_where=SHOWN),
+        Index("ix_campaigns_by_creator", sql("coalesce(created_by, '')"), "id", postgresql_where=SHOWN),
+        Index("ix_campaigns_by_message_count", "message_count", "id", postgresql_where=SHOWN),
+        Index("ix_campaigns_by_target", "target", "id", postgresql_where=SHOWN),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     name: Mapped[str]
     status: Mapped[campaign.Status]
     held_reason: Mapped[campaign.HeldReason | None]
+    message_count: Mapped[int] = small(server_default="0")
+    target: Mapped[str] = mapped_column(server_default="")  # whom it is for in a few words, as a list shows it
     sender_id: Mapped[str | None]  # what the handset shows; empty takes the gateway's
     owner: Mapped[str | None]
     created_by: Mapped[str | None]

@@ -544,6 +544,9 @@ KEYS: dict[str, Any] = {
     "start_at": lambda one: one["starts_at"] or one["created_at"],
     "name": lambda one: one["name"],
     "status": lambda one: one["status"],
+    "created_by": lambda one: one["created_by"],
+    "messages": lambda one: len(one["messages"]),
+    "target": lambda one: f"{len(one['msisdns'])} number{'s' if len(one['msisdns']) > 1 else ''}",
 }
 
 

@@ -1,0 +1,1 @@
+"""What became of a campaign: recipient by recipient, by gateway, country and error, and while it happens."""
