@@ -43,6 +43,7 @@ from api.messages.wait import Watch
 from api.metrics import QueueMetrics
 from api.notices import routes as notices
 from api.openapi import describe
+from api.opt_outs import lists as opt_out_lists
 from api.opt_outs import routes as opt_outs
 from api.otp import routes as otp
 from api.otp_profiles import routes as otp_profiles
@@ -109,6 +110,7 @@ _V1: Final = (
     trials.router,
     script_versions.router,
     sender_ids.router,
+    opt_out_lists.router,
     opt_outs.router,
     inbound.router,
     notices.router,

@@ -39,6 +39,7 @@ from dispatcher.pump import Pump
 from dispatcher.receipts import receipts
 from dispatcher.reconcile import reconcile
 from dispatcher.rescue import rescue
+from dispatcher.retention import retain
 from dispatcher.revive import revive
 from dispatcher.ticks import tick
 from dispatcher.transport import Transport
@@ -94,6 +95,7 @@ STAGES: Final = (
     Stage("mail", mail, 5.0),
     Stage("erasures", erase, 2.0, belled=True),
     Stage("housekeeping", keep_house, 600.0),
+    Stage("retention", retain, 600.0),
 )
 # What carries events to owners' systems, with a courier: as a lane of its own, it may have a process of its own.
 WEBHOOKS: Final = "webhooks"

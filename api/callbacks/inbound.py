@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.callbacks import queries
 from shared.adapter import Inbound
 from shared.domain.event import EventType
-from shared.domain.keywords import Keyword, classify
+from shared.domain.keywords import Keyword, classify, sounds_like_refusal
 from shared.domain.msisdn import InvalidMsisdn, parse
 from shared.ids import uuid7
 from shared.queries import audit
@@ -46,6 +46,7 @@ async def record_inbound(
             "contact_id": await queries.find_contact_id(tx, msisdn),
             "campaign_id": await queries.find_last_campaign_id(tx, msisdn, now=now),
             "received_at": now,
+            "review": keyword is None and sounds_like_refusal(message.text),
         }
         if not await queries.insert_inbound(tx, row):
             continue

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, and_, not_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.domain.keywords import Keyword
+from shared.errors import NotFound
 from shared.ids import first_uuid7
 from shared.models import InboundRow
 
@@ -25,6 +26,7 @@ class Wanted:
     gateway_id: UUID | None
     since: datetime | None
     until: datetime | None
+    review: bool | None = None
 
 
 async def list_inbound(tx: AsyncConnection, wanted: Wanted, *, before: UUID | None, limit: int) -> Sequence[Row[Any]]:
@@ -39,6 +41,9 @@ async def list_inbound(tx: AsyncConnection, wanted: Wanted, *, before: UUID | No
         question = question.where(InboundRow.id >= _first_id(wanted.since))
     if wanted.until is not None:
         question = question.where(InboundRow.id < _first_id(wanted.until))
+    if wanted.review is not None:
+        open_ = and_(InboundRow.review, InboundRow.reviewed_at.is_(None))
+        question = question.where(open_ if wanted.review else not_(open_))
     if before is not None:
         question = question.where(InboundRow.id < before)
     return (await tx.execute(question)).all()
@@ -47,3 +52,15 @@ async def list_inbound(tx: AsyncConnection, wanted: Wanted, *, before: UUID | No
 def _first_id(moment: datetime) -> UUID:
     """The lowest id of a moment; ids know none before 1970."""
     return first_uuid7(max(moment, _EPOCH))
+
+
+async def lock_inbound(tx: AsyncConnection, inbound_id: UUID) -> Row[Any]:
+    row = (await tx.execute(select(InboundRow).where(InboundRow.id == inbound_id).with_for_update())).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no inbound message {inbound_id}.")
+    return row
+
+
+async def mark_reviewed(tx: AsyncConnection, inbound_id: UUID, *, caller: str, now: datetime) -> Row[Any]:
+    marked = update(InboundRow).where(InboundRow.id == inbound_id).values(reviewed_at=now, reviewed_by=caller)
+    return (await tx.execute(marked.returning(InboundRow))).one()

@@ -5,16 +5,24 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from api.deps import CanRead, Page, Reader, Res
+from api.deps import CanManage, CanRead, Deeds, Now, Page, Reader, Res, Tx
+from api.idempotency import IdempotentRoute
 from api.inbound import queries
-from api.inbound.schemas import InboundOut
+from api.inbound.schemas import InboundOut, ResolveIn
 from api.paging import PageOut, bad_cursor, page_of
 from api.problems import problems
 from api.schemas import Moment
 from shared.domain.keywords import Keyword
 from shared.domain.msisdn import InvalidMsisdn, parse
+from shared.errors import Conflict
+from shared.queries.opt_outs import NewOptOut, insert_opt_outs
+from shared.sealing import hash_msisdn
 
-router = APIRouter(prefix="/inbound", tags=["inbound"])
+router = APIRouter(prefix="/inbound", tags=["inbound"], route_class=IdempotentRoute)
+
+
+class NothingToReview(Conflict):
+    """The message needs no review, or somebody has resolved it."""
 
 
 @router.get("", responses=problems(422))
@@ -28,6 +36,7 @@ async def list_inbound(  # noqa: PLR0913, PLR0917 - a route asks for what it nee
     gateway_id: Annotated[UUID | None, Query(description="Through which gateway it came.")] = None,
     since: Annotated[Moment | None, Query(alias="from", description="Received at this time or later.")] = None,
     until: Annotated[Moment | None, Query(alias="to", description="Received before this time.")] = None,
+    review: Annotated[bool | None, Query(description="true: only what somebody should still read.")] = None,
 ) -> PageOut[InboundOut]:
     """Messages from handsets, the latest first."""
     wanted = queries.Wanted(
@@ -36,10 +45,26 @@ async def list_inbound(  # noqa: PLR0913, PLR0917 - a route asks for what it nee
         gateway_id=gateway_id,
         since=since,
         until=until,
+        review=review,
     )
     rows = await queries.list_inbound(tx, wanted, before=_place(page.after), limit=page.limit + 1)
     shown, cursor = page_of(rows, page, place=lambda row: {"id": row.id})
     return PageOut(items=[InboundOut.model_validate(row) for row in shown], next_cursor=cursor)
+
+
+@router.post("/{inbound_id}/resolve", responses=problems(404, NothingToReview))
+async def resolve_inbound(  # noqa: PLR0913, PLR0917 - a route asks for what it needs
+    inbound_id: UUID, wanted: ResolveIn, tx: Tx, caller: CanManage, now: Now, res: Res, deeds: Deeds
+) -> InboundOut:
+    """Say what a message that may have meant stop did mean; with `opt_out` the person's no is kept."""
+    row = await queries.lock_inbound(tx, inbound_id)
+    if not row.review or row.reviewed_at is not None:
+        raise NothingToReview("The message needs no review, or was resolved already.")
+    if wanted.opt_out:
+        said = NewOptOut(row.msisdn, hash_msisdn(res.pepper, row.msisdn), "inbound", row.gateway_id)
+        await insert_opt_outs(tx, [said], now=now)
+    await deeds.write("inbound.resolved", ("inbound", inbound_id), {"opt_out": wanted.opt_out})
+    return InboundOut.model_validate(await queries.mark_reviewed(tx, inbound_id, caller=caller.id, now=now))
 
 
 def _as_stored(raw: str, region: str | None) -> str:

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from api import example_world as world
 from api.examples import shown
-from api.schemas import Out
+from api.schemas import Body, Out
 from shared.domain.keywords import Keyword
 
 
@@ -24,6 +24,9 @@ class InboundOut(Out):
             "contact_id": world.OTHER_CONTACT,
             "campaign_id": world.CAMPAIGN,
             "received_at": world.DAY_AFTER,
+            "review": False,
+            "reviewed_at": None,
+            "reviewed_by": None,
         }
     )
 
@@ -37,3 +40,14 @@ class InboundOut(Out):
     contact_id: UUID | None
     campaign_id: UUID | None = Field(description="The campaign that last wrote to this number, in the 30 days before.")
     received_at: datetime
+    review: bool = Field(description="It is no keyword, but may mean stop: somebody should read it.")
+    reviewed_at: datetime | None
+    reviewed_by: str | None
+
+
+class ResolveIn(Body):
+    """What somebody made of a message that may have meant stop."""
+
+    model_config = shown({"opt_out": True})
+
+    opt_out: bool = Field(description="The person wants no more messages: keep their no.")

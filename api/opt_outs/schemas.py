@@ -39,3 +39,27 @@ class OptOutOut(Out):
     source: str = Field(description="inbound, gateway, api or import.")
     gateway_id: UUID | None
     at: datetime
+
+
+class OptOutsIn(Body):
+    """A list of people who said no elsewhere."""
+
+    model_config = shown({"msisdns": [world.OTHER_MSISDN, "12"]})
+
+    msisdns: list[Msisdn] = Field(min_length=1, max_length=10_000)
+    default_region: Region | None = None
+
+
+class RejectedOut(Out):
+    place: int = Field(description="In the list, the first is 0.")
+    reason: str
+
+
+class OptOutsOut(Out):
+    model_config = shown(
+        {"added": 1, "already": 0, "rejected": [{"place": 1, "reason": "12 is too short for a phone number."}]}
+    )
+
+    added: int
+    already: int = Field(description="Numbers that had opted out before, or stand in the list twice.")
+    rejected: list[RejectedOut]

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Boolean, Index, Uuid, text
+from sqlalchemy import Boolean, Index, Uuid, false, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -170,6 +170,8 @@ class InboundRow(Base):
         Index(None, "msisdn", "id"),
         Index(None, "gateway_id", "id"),
         Index("ix_inbound_keyword_id", "keyword", "id", postgresql_where=text("keyword IS NOT NULL")),
+        # list_inbound, of those that a person should read
+        Index("ix_inbound_review", "id", postgresql_where=text("review AND reviewed_at IS NULL")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -182,3 +184,6 @@ class InboundRow(Base):
     contact_id: Mapped[UUID | None]
     campaign_id: Mapped[UUID | None]
     received_at: Mapped[datetime]
+    review: Mapped[bool] = mapped_column(Boolean, server_default=false())  # a sentence that may mean stop
+    reviewed_at: Mapped[datetime | None]
+    reviewed_by: Mapped[str | None]

@@ -257,3 +257,34 @@ async def test_scopes_decide(anonymous: httpx.AsyncClient, engine: AsyncEngine) 
     assert (await anonymous.get("/v1/inbound")).status_code == 401
     headers = {"Authorization": f"Bearer {key.text}"}
     assert (await anonymous.get("/v1/inbound", headers=headers)).status_code == 200
+
+
+async def test_sentence_that_may_mean_stop_is_read_by_somebody(
+    handsets: Handsets, client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    await handsets.write(ANNA, "Please stop texting me")
+    await handsets.write(BEN, "Thanks!")
+    await handsets.write(BEN, "leave me alone")
+    async with begin(engine) as tx:
+        assert (await tx.execute(select(OptOut))).all() == []
+    waiting = (await client.get("/v1/inbound", params={"review": True})).json()["items"]
+    assert [one["msisdn"] for one in waiting] == [BEN, ANNA]
+    assert len((await client.get("/v1/inbound", params={"review": False})).json()["items"]) == 1
+    path = f"/v1/inbound/{waiting[1]['id']}/resolve"
+    told = await client.post(path, json={"opt_out": True})
+    assert (told.status_code, told.json()["reviewed_by"]) == (200, "admin")
+    again = await client.post(path, json={"opt_out": True})
+    assert (again.status_code, again.json()["type"]) == (409, "/problems/nothing-to-review")
+    assert (await client.post(f"/v1/inbound/{waiting[0]['id']}/resolve", json={"opt_out": False})).status_code == 200
+    assert (await client.get("/v1/inbound", params={"review": True})).json()["items"] == []
+    async with begin(engine) as tx:
+        (opt_out,) = (await tx.execute(select(OptOut))).all()
+        actions = set((await tx.execute(select(AuditEntry.action))).scalars())
+    assert (opt_out.msisdn, opt_out.source) == (ANNA, "inbound")
+    assert "inbound.resolved" in actions
+
+
+async def test_resolve_refused(client: httpx.AsyncClient) -> None:
+    path = f"/v1/inbound/{uuid7()}/resolve"
+    assert (await client.post(path, json={"opt_out": True})).status_code == 404
+    assert (await client.post(path, json={})).status_code == 422

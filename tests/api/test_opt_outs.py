@@ -109,3 +109,30 @@ async def test_many_at_once_never_wait_in_a_ring(engine: AsyncEngine, pepper: by
     added = await asyncio.gather(*(insert_them(news[:: 1 - n % 2 * 2]) for n in range(8)))
     assert sum(added) == 100
     assert len(await rows(engine)) == 100
+
+
+async def test_list_is_taken_in_and_given_out(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    await client.post("/v1/opt-outs", json={"msisdn": ANNA})
+    body = {"msisdns": [ANNA, "07700 900123", "12", "+44 7700 900123"], "default_region": "GB"}
+    told = (await client.post("/v1/opt-outs/import", json=body)).json()
+    assert (told["added"], told["already"]) == (1, 2)
+    assert [one["place"] for one in told["rejected"]] == [2]
+    assert {(row.msisdn, row.source) for row in await rows(engine)} == {(ANNA, "api"), (BEN, "import")}
+    answer = await client.get("/v1/opt-outs/export.csv", params={"style": "machine"})
+    lines = answer.text.splitlines()
+    assert lines[0] == "msisdn,source,gateway_id,at"
+    assert {line.split(",")[0] for line in lines[1:]} == {ANNA, BEN}
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        pytest.param({"msisdns": []}, "/msisdns", id="nobody"),
+        pytest.param({"msisdns": ["1"] * 10_001}, "/msisdns", id="too many"),
+        pytest.param({"msisdns": [ANNA], "default_region": "XX"}, "/default_region", id="no such country"),
+    ],
+)
+async def test_list_refused(client: httpx.AsyncClient, body: dict[str, Any], pointer: str) -> None:
+    answer = await client.post("/v1/opt-outs/import", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == pointer

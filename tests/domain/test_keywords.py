@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.keywords import WORDS, Keyword, classify
+from shared.domain.keywords import WORDS, Keyword, classify, sounds_like_refusal
 
 STOP, START, HELP = Keyword.STOP, Keyword.START, Keyword.HELP
 
@@ -90,3 +90,26 @@ def test_every_word_means_one_thing(keyword: Keyword, word: str) -> None:
 @given(st.text(max_size=80))
 def test_every_text_has_an_answer(text: str) -> None:
     assert classify(text) in {None, STOP, START, HELP}
+
+
+@pytest.mark.parametrize(
+    ("text", "refuses"),
+    [
+        pytest.param("Please stop texting me", True, id="stop in a sentence"),
+        pytest.param("STOP it now!!", True, id="begins with the word"),
+        pytest.param("I said stop", True, id="ends with the word"),
+        pytest.param("Don\u2019t text me again", True, id="a curly apostrophe"),
+        pytest.param("wrong number, remove me", True, id="wrong number"),
+        pytest.param("Bitte keine Nachrichten mehr!", True, id="German"),
+        pytest.param("Je veux ne plus recevoir vos SMS", True, id="French"),
+        pytest.param("No quiero recibir más mensajes", True, id="Spanish"),
+        pytest.param("STOP", False, id="a keyword is obeyed, not reviewed"),
+        pytest.param("Thanks, see you at eight", False, id="a reply"),
+        pytest.param("Which bus stop is near you?", False, id="the word in the middle"),
+        pytest.param("Cancel my table for tonight please", False, id="of something else"),
+        pytest.param("", False, id="nothing"),
+        pytest.param("x" * 100_000, False, id="long"),
+    ],
+)
+def test_sentence_that_may_mean_stop(text: str, *, refuses: bool) -> None:
+    assert sounds_like_refusal(text) is refuses

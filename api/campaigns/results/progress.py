@@ -12,6 +12,7 @@ from fastapi.responses import StreamingResponse
 from api.campaigns import queries, views
 from api.campaigns.schemas import ReportOut
 from api.resources import Resources
+from shared.clock import utc_now
 from shared.db import reading
 from shared.domain.campaign import Status
 from shared.errors import NotFound
@@ -56,6 +57,6 @@ async def progress_of(
 async def _look(resources: Resources, campaign_id: UUID) -> ReportOut | None:
     async with reading(resources.engine) as tx:
         try:
-            return await views.report(tx, await queries.get_campaign(tx, campaign_id))
+            return await views.report(tx, await queries.get_campaign(tx, campaign_id), now=utc_now())
         except NotFound:
             return None

@@ -1,0 +1,76 @@
+"""Opt-outs by the list: those of another system taken in, all of ours given out."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from api import example_world as world
+from api.deps import CanManage, CanRead, Deeds, Now, Res, Tx
+from api.examples import answered
+from api.exports import PAGE, CsvResponse, Line, StyleAsked, csv_answer
+from api.idempotency import IdempotentRoute
+from api.messages.export import shown_value
+from api.opt_outs import queries
+from api.opt_outs.schemas import OptOutsIn, OptOutsOut, RejectedOut
+from api.problems import problems
+from api.regions import region_of, usual_region
+from api.resources import Resources
+from shared.db import reading
+from shared.domain import msisdn as numbers
+from shared.errors import Invalid
+from shared.queries.opt_outs import NewOptOut, insert_opt_outs
+from shared.sealing import hash_msisdn
+
+router = APIRouter(prefix="/opt-outs", tags=["opt-outs"], route_class=IdempotentRoute)
+
+COLUMNS: Final = ("msisdn", "source", "gateway_id", "at")
+EXPORTED: Final = f"msisdn,source,gateway_id,at\r\n'{world.OTHER_MSISDN},api,,{world.DAY_AFTER}\r\n"
+
+
+@router.post("/import", responses=problems(422))
+async def import_opt_outs(
+    wanted: OptOutsIn, tx: Tx, _caller: CanManage, now: Now, res: Res, deeds: Deeds
+) -> OptOutsOut:
+    """Keep the no of up to 10,000 people. A number that cannot be read is told, and stops none of the others."""
+    try:
+        region = region_of(wanted.default_region, await usual_region(tx, res.default_region))
+    except Invalid as refusal:
+        raise refusal.at("/default_region") from None
+    said: list[NewOptOut] = []
+    rejected: list[RejectedOut] = []
+    for place, raw in enumerate(wanted.msisdns):
+        try:
+            msisdn = numbers.parse(raw, default_region=region)
+        except Invalid as refusal:
+            rejected.append(RejectedOut(place=place, reason=refusal.detail))
+        else:
+            said.append(NewOptOut(msisdn, hash_msisdn(res.pepper, msisdn), "import"))
+    added = len(await insert_opt_outs(tx, said, now=now))
+    await deeds.write("opt_outs.imported", ("opt_outs", None), {"added": added, "rejected": len(rejected)})
+    return OptOutsOut(added=added, already=len(said) - added, rejected=rejected)
+
+
+@router.get(
+    "/export.csv",
+    response_class=CsvResponse,
+    responses=answered(
+        "msisdn,source,gateway_id,at\r\n'+12025550143,api,,2026-03-03T09:00:00Z\r\n", media_type="text/csv"
+    ),
+)
+async def export_opt_outs(res: Res, _caller: CanRead, style: StyleAsked = "spreadsheet") -> CsvResponse:
+    """Everybody's standing no, the latest first. A person who was erased has no number here; their no stands."""
+    return csv_answer(COLUMNS, _pages(res), style=style, file_name="opt-outs")
+
+
+async def _pages(resources: Resources) -> AsyncIterator[Sequence[Line]]:
+    before: UUID | None = None
+    while True:
+        async with reading(resources.engine) as tx:
+            rows = await queries.list_opt_outs(tx, msisdn_hash=None, before=before, limit=PAGE)
+        if rows:
+            yield [[shown_value(getattr(row, column)) for column in COLUMNS] for row in rows]
+        if len(rows) < PAGE:
+            return
+        before = rows[-1].id

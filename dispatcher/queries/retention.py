@@ -1,0 +1,59 @@
+"""Months of messages, attempts and receipts, as partitions: which there are, whether one is needed, and its end."""
+
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.ids import first_uuid7
+from shared.queries.partitions import PARTITIONED
+
+_MONTHS = text("""
+    SELECT DISTINCT right(c.relname, 6) FROM pg_inherits i
+    JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_class p ON p.oid = i.inhparent
+    WHERE p.relname = ANY(CAST(:tables AS text[])) AND c.relname ~ '^[a-z]+_[0-9]{6}$'
+    ORDER BY 1
+""")
+_EXISTS = text("SELECT to_regclass(:name) IS NOT NULL")
+# Each by a partial index: a month may hold millions that are closed.
+_OPEN = """
+    SELECT EXISTS (SELECT 1 FROM {month} WHERE status = 'queued' AND campaign_message_id IS NOT NULL)
+        OR EXISTS (SELECT 1 FROM {month} WHERE status = 'queued' AND campaign_message_id IS NULL)
+        OR EXISTS (SELECT 1 FROM {month} WHERE status = 'sending')
+"""
+_ESTIMATE = text("SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = to_regclass(:name)")
+_INBOUND = text("""
+    DELETE FROM inbound i USING (
+        SELECT id FROM inbound WHERE id < :before_id ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED) old
+    WHERE i.id = old.id
+""")
+
+
+async def list_months(tx: AsyncConnection) -> list[str]:
+    """The months that have partitions, as in 202603, oldest first."""
+    return list((await tx.execute(_MONTHS, {"tables": list(PARTITIONED)})).scalars())
+
+
+async def has_open(tx: AsyncConnection, month: str) -> bool:
+    """Whether a message of the month is still to be sent."""
+    name = f"messages_{month}"
+    if not (await tx.execute(_EXISTS, {"name": name})).scalar_one():
+        return False
+    return bool((await tx.execute(text(_OPEN.format(month=name)))).scalar_one())
+
+
+async def estimate_rows(tx: AsyncConnection, month: str) -> int:
+    """About how many messages the month holds, as the planner has it."""
+    return int((await tx.execute(_ESTIMATE, {"name": f"messages_{month}"})).scalar_one_or_none() or 0)
+
+
+async def drop_month(tx: AsyncConnection, month: str) -> None:
+    """Drop the month's partitions. It does not queue behind a long reader, and everybody else behind it."""
+    await tx.execute(text("SET LOCAL lock_timeout = '2s'"))
+    for table in PARTITIONED:
+        await tx.execute(text(f"DROP TABLE IF EXISTS {table}_{month}"))
+
+
+async def delete_inbound(tx: AsyncConnection, *, before: datetime, limit: int) -> int:
+    """Forget what handsets wrote long ago; a STOP stands as an opt-out all the same."""
+    return (await tx.execute(_INBOUND, {"before_id": first_uuid7(before), "limit": limit})).rowcount

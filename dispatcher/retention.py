@@ -1,0 +1,61 @@
+"""Beside the path, retention: months of messages that the policy keeps no longer go as a whole, and inbound with them.
+
+A month with a message that is still to be sent stays. Reports stay right: their counts are in the tallies.
+"""
+
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from dispatcher.queries import retention as queries
+from dispatcher.worker import Worker
+from shared.db import is_busy
+from shared.queries import audit
+from shared.queries.partitions import month_after
+from shared.queries.policy import get_policy
+
+log = logging.getLogger(__name__)
+
+INBOUND_BATCH: Final = 10_000
+
+
+async def retain(worker: Worker) -> int:
+    """Drop the oldest month that is past its time, and a batch of inbound messages; how many of both went."""
+    async with worker.transaction() as tx:
+        days = (await get_policy(tx)).retention_days
+        months = await queries.list_months(tx) if days is not None else []
+    if days is None:
+        return 0
+    before = worker.now() - timedelta(days=days)
+    over = [month for month in months if month_after(_begin_of(month)) <= before]
+    gone = 0
+    try:
+        for month in over:
+            gone += await _drop(worker, month, days=days)
+    except Exception as error:
+        if not is_busy(error):
+            raise
+        log.warning("a month is in use", extra={"cause": type(error).__name__})  # the next turn tries again
+    async with worker.transaction() as tx:
+        return gone + await queries.delete_inbound(tx, before=before, limit=INBOUND_BATCH)
+
+
+async def _drop(worker: Worker, month: str, *, days: int) -> int:
+    async with worker.transaction() as tx:
+        if await queries.has_open(tx, month):
+            return 0
+        messages = await queries.estimate_rows(tx, month)
+        await queries.drop_month(tx, month)
+        await audit.record(
+            tx,
+            caller="dispatcher",
+            action="retention.dropped",
+            subject=("month", month),
+            detail={"retention_days": days, "messages": messages},
+            now=worker.now(),
+        )
+    return 1
+
+
+def _begin_of(month: str) -> datetime:
+    return datetime(int(month[:4]), int(month[4:]), 1, tzinfo=UTC)
