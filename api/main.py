@@ -38,6 +38,7 @@ from api.inbound import routes as inbound
 from api.limits import CALLBACK_LIMIT, JSON_LIMIT
 from api.me import routes as me
 from api.messages import export as message_export
+from api.messages import recall as message_recall
 from api.messages import routes as messages
 from api.messages.wait import Watch
 from api.metrics import QueueMetrics
@@ -98,6 +99,7 @@ _V1: Final = (
     campaign_schedule.router,
     campaign_copies.router,
     campaign_results.router,
+    message_recall.router,
     message_export.router,  # before the paths that hold a message's id
     messages.router,
     otp_watch.router,  # before the paths that hold a password's id

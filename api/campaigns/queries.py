@@ -240,11 +240,13 @@ async def list_campaigns(
 
 def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
-    if wanted.status is not None:
-        conditions.append(Campaign.status == wanted.status)
-    if wanted.status is not Status.ARCHIVED:
-        # written out: of a parameter the planner cannot know that the indexes of the orders hold what is asked for
+    # Written out: of a parameter the planner cannot know which of the indexes hold what is asked for.
+    if wanted.status is Status.ARCHIVED:
+        conditions.append(Campaign.status == literal_column("'archived'"))
+    else:
         conditions.append(Campaign.status != literal_column("'archived'"))
+        if wanted.status is not None:
+            conditions.append(Campaign.status == wanted.status)
     if wanted.q:
         conditions.append(Campaign.name.icontains(wanted.q, autoescape=True))
     if wanted.sender_id:

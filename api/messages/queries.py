@@ -77,6 +77,14 @@ async def request_cancel(tx: AsyncConnection, message_id: UUID, now: datetime) -
     ).one()
 
 
+async def request_cancel_of(tx: AsyncConnection, msisdn: str, now: datetime) -> int:
+    """The same for every queued message to a number; how many there were."""
+    wish = update(Message).where(
+        Message.msisdn == msisdn, Message.status == Status.QUEUED, Message.cancel_requested_at.is_(None)
+    )
+    return (await tx.execute(wish.values(cancel_requested_at=now))).rowcount
+
+
 async def forbid_return(tx: AsyncConnection, message_id: UUID, now: datetime) -> None:
     """Have a message in doubt called back if it should ever come back to the queue: another one goes in its place.
 

@@ -29,7 +29,8 @@ class Campaign(Base):
         ),
         # list_campaigns, in each of its orders; what is archived is asked for by its status
         Index("ix_campaigns_by_name", "name", "id", postgresql_where=SHOWN),
-        Index("ix_campaigns_by_status", "status", "id"),
+        Index("ix_campaigns_by_status", "status", "id", postgresql_where=SHOWN),
+        Index("ix_campaigns_archived", "created_at", "id", postgresql_where=sql("status = 'archived'")),
         Index("ix_campaigns_by_start", sql("coalesce(starts_at, created_at)"), "id", postgresql_where=SHOWN),
         Index("ix_campaigns_by_creation", "created_at", "id", postgresql_where=SHOWN),
         Index("ix_campaigns_by_creator", sql("coalesce(created_by, '')"), "id", postgresql_where=SHOWN),

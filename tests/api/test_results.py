@@ -19,7 +19,7 @@ from api.exports import PAGE
 from api.messages import export
 from api.resources import Resources
 from dispatcher.due import due
-from dispatcher.finish import finish
+from dispatcher.finish import cancel_requested, finish
 from shared.db import begin
 from shared.domain.message import Kind, Status
 from shared.domain.report import summarize
@@ -269,3 +269,26 @@ async def test_only_so_many_watch(client: AsyncClient, worker: HandWorker, resou
     assert (answer.status_code, answer.json()["type"]) == (429, "/problems/too-many-streams")
     assert "Retry-After" in answer.headers
     resources.streams.open = 0
+
+
+# --- called back
+
+
+async def test_all_that_a_person_would_still_get(
+    client: AsyncClient, worker: HandWorker, gateway: UUID, router: respx.MockRouter
+) -> None:
+    route = at(router)
+    async with worker.transaction() as tx:
+        await make_campaign(tx, NUMBERS, now=worker.now())
+        later = worker.now() + timedelta(hours=1)
+        await make_message(tx, worker.pepper, now=worker.now(), msisdn=NUMBERS[0], not_before=later)
+    await due(worker)
+    await expand_all(worker)
+    answer = await client.post("/v1/messages/cancel", json={"msisdn": NUMBERS[0]})
+    assert (answer.status_code, answer.json()) == (200, {"messages": 2})
+    await cancel_requested(worker)
+    await pump_all(worker)
+    assert route.call_count == len(NUMBERS) - 1
+    assert (await client.post("/v1/messages/cancel", json={"msisdn": NUMBERS[0]})).json() == {"messages": 0}
+    refused = await client.post("/v1/messages/cancel", json={"msisdn": "12"})
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/msisdn")

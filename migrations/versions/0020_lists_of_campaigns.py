@@ -3,13 +3,14 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0018"
-down_revision = "0017"
+revision = "0020"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 
 _ORDERS = {
     "ix_campaigns_by_name": ("name", "id"),
+    "ix_campaigns_by_status": ("status", "id"),
     "ix_campaigns_by_start": (sa.text("coalesce(starts_at, created_at)"), "id"),
     "ix_campaigns_by_creation": ("created_at", "id"),
     "ix_campaigns_by_creator": (sa.text("coalesce(created_by, '')"), "id"),
@@ -28,12 +29,14 @@ def upgrade() -> None:
     )
     for name, columns in _ORDERS.items():
         op.create_index(name, "campaigns", list(columns), postgresql_where=sa.text("status <> 'archived'"))
-    op.create_index("ix_campaigns_by_status", "campaigns", ["status", "id"])
+    op.create_index(
+        "ix_campaigns_archived", "campaigns", ["created_at", "id"], postgresql_where=sa.text("status = 'archived'")
+    )
 
 
 def downgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '4s'")
-    op.drop_index("ix_campaigns_by_status", table_name="campaigns")
+    op.drop_index("ix_campaigns_archived", table_name="campaigns")
     for name in reversed(_ORDERS):
         op.drop_index(name, table_name="campaigns")
     op.drop_column("campaigns", "target")
