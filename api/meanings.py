@@ -86,6 +86,11 @@ MEANINGS: Final[Mapping[str, Mapping[str, str]]] = {
         "campaign_held": "a campaign needs its owner",
         "database_restored": "the database came back from a backup, so campaigns wait for their owners",
         "webhook_disabled": "a system of yours took nothing for days",
+        "otp_blocked": "passwords to a prefix or a country are not used, so none go there for a while",
+        "otp_conversion_low": "passwords to a prefix at home are hardly used",
+        "otp_spend_near": "most of what may be spent on passwords is spent",
+        "otp_spend_reached": "all that may be spent on passwords is spent, so none go out",
+        "otp_failures": "wrong codes were entered for many numbers at once",
     },
     "SenderKind": {
         "numeric": "a number in E.164",

@@ -151,8 +151,8 @@ def _tell_scopes(document: dict[str, Any], app: FastAPI) -> None:
 def _scope_of(dependant: Dependant) -> str | None:
     for each in dependant.dependencies:
         scope = SCOPE_OF.get(each.call) if each.call is not None else None
-        if scope is not None:
-            return scope
+        if (found := scope or _scope_of(each)) is not None:
+            return found
     return None
 
 

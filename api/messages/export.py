@@ -30,7 +30,7 @@ COLUMNS: Final = (
 class ExportAsked(MessageFilter):
     """What the file holds, and how."""
 
-    format: Literal["csv", "ndjson"] = "csv"
+    format: Literal["csv", "ndjson"] = Field(default="csv", description="A table, or one JSON object a line.")
     style: Style = Field(
         default="spreadsheet",
         description="Of a CSV: `spreadsheet` is safe to open in one, `machine` writes values as they are.",

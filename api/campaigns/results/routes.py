@@ -13,7 +13,7 @@ from api.campaigns import queries as campaigns
 from api.campaigns.results import queries
 from api.campaigns.results.progress import EventStream, progress_of
 from api.campaigns.results.queries import AnyRow
-from api.campaigns.results.schemas import BreakdownOut, PartOut, StepBreakdownOut, SummaryOut
+from api.campaigns.results.schemas import BreakdownOut, ResultPartOut, StepBreakdownOut, SummaryOut
 from api.deps import CanRead, Reader, Res
 from api.examples import answered
 from api.exports import PAGE, CsvResponse, Line, StyleAsked, csv_answer
@@ -89,13 +89,13 @@ def _step(step: AnyRow, rows: Sequence[AnyRow], *, names: dict[UUID, str]) -> St
     )
 
 
-def _parts(rows: Iterable[AnyRow], of: Callable[[AnyRow], tuple[str | None, UUID | None]]) -> list[PartOut]:
+def _parts(rows: Iterable[AnyRow], of: Callable[[AnyRow], tuple[str | None, UUID | None]]) -> list[ResultPartOut]:
     """The messages of each kind, the most first."""
     kinds: defaultdict[tuple[str | None, UUID | None], list[AnyRow]] = defaultdict(list)
     for row in rows:
         kinds[of(row)].append(row)
     parts = [
-        PartOut(name=name, id=id_, counts=_counts(mine), summary=_shown(summarize(_counts(mine))))
+        ResultPartOut(name=name, id=id_, counts=_counts(mine), summary=_shown(summarize(_counts(mine))))
         for (name, id_), mine in kinds.items()
     ]
     return sorted(parts, key=lambda part: (-sum(part.counts.values()), part.name or ""))

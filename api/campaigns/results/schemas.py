@@ -26,7 +26,7 @@ class SummaryOut(Out):
     )
 
 
-class PartOut(Out):
+class ResultPartOut(Out):
     """The messages that have one thing in common."""
 
     model_config = shown(examples.PART)
@@ -45,9 +45,9 @@ class StepBreakdownOut(Out):
     id: UUID
     position: int
     summary: SummaryOut
-    by_gateway: list[PartOut]
-    by_country: list[PartOut]
-    by_error: list[PartOut]
+    by_gateway: list[ResultPartOut]
+    by_country: list[ResultPartOut]
+    by_error: list[ResultPartOut]
 
 
 class BreakdownOut(Out):
