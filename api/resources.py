@@ -1,5 +1,6 @@
 """What the process owns for as long as it lives. Handed to the app; nothing here is global."""
 
+import logging
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,11 +16,14 @@ from shared.clock import utc_now
 from shared.db import begin, build_engine
 from shared.doorbell import Doorbell, redis_of
 from shared.queries.installation import open_pepper
+from shared.queries.partitions import ensure_partitions
 from shared.queries.revision import find_revision
 from shared.scripts.scripts import Scripts
 from shared.sealing import Sealer
 from shared.settings import Settings
 from shared.speeds import Speeds
+
+log = logging.getLogger(__name__)
 
 SHORTEST_ADMIN_KEY = 24
 
@@ -57,6 +61,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             if await find_revision(tx) is None:
                 raise SystemExit("The database has no tables yet; run `alembic upgrade head`.")
             pepper = await open_pepper(tx, sealer, utc_now())
+        await _make_months(engine)
         yield Resources(
             engine=engine,
             sealer=sealer,
@@ -78,6 +83,15 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         await rate_limits.close()
         await doorbell.close()
         await engine.dispose()
+
+
+async def _make_months(engine: AsyncEngine) -> None:
+    """Messages may come before the first dispatcher, and what lands in no month keeps its month from being made."""
+    try:
+        async with begin(engine) as tx:
+            await ensure_partitions(tx, utc_now())
+    except Exception as error:  # noqa: BLE001 - dispatchers make them, too, and say what is wrong
+        log.warning("months were not made", extra={"cause": type(error).__name__})
 
 
 def _admin_key_digest(settings: Settings) -> bytes | None:
