@@ -43,6 +43,11 @@ class EventType(StrEnum):
     GATEWAY_BALANCE_EMPTY = "gateway.balance_empty"  # below stop_below: it is skipped
     GATEWAY_BALANCE_RECOVERED = "gateway.balance_recovered"  # neither, after one of them
     GATEWAY_BALANCE_UNREADABLE = "gateway.balance_unreadable"  # asked several times in vain
+    OTP_BLOCKED = "otp.blocked"  # passwords to a prefix or a country are not used, and are stopped
+    OTP_CONVERSION_LOW = "otp.conversion_low"  # the same at home, where nothing is stopped for it
+    OTP_SPEND_NEAR = "otp.spend_near"  # most of what may be spent on passwords is spent
+    OTP_SPEND_REACHED = "otp.spend_reached"  # all of it is, and none go out
+    OTP_FAILURES = "otp.failures"  # wrong codes for many numbers at once
     NOTICE_TOLD = "notice.told"  # news that has no type of its own
     WEBHOOK_TEST = "webhook.test"  # somebody asked for it; no webhook has to want it
 
@@ -59,6 +64,11 @@ EVENT_OF_NOTICE: Final[Mapping[Notice, EventType]] = MappingProxyType(
         Notice.BALANCE_UNREADABLE: EventType.GATEWAY_BALANCE_UNREADABLE,
         Notice.GATEWAY_WITHDRAWN: EventType.GATEWAY_WITHDRAWN,
         Notice.CAMPAIGN_HELD: EventType.CAMPAIGN_HELD,
+        Notice.OTP_BLOCKED: EventType.OTP_BLOCKED,
+        Notice.OTP_CONVERSION_LOW: EventType.OTP_CONVERSION_LOW,
+        Notice.OTP_SPEND_NEAR: EventType.OTP_SPEND_NEAR,
+        Notice.OTP_SPEND_REACHED: EventType.OTP_SPEND_REACHED,
+        Notice.OTP_FAILURES: EventType.OTP_FAILURES,
     }
 )
 
