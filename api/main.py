@@ -14,6 +14,8 @@ from fastapi.middleware.cors import CORSMiddleware
 from api import health, metrics, postman, problem_pages
 from api.api_keys import routes as api_keys
 from api.audit import routes as audit
+from api.automations import events
+from api.automations import routes as automations
 from api.callbacks import routes as callbacks
 from api.callbacks.shortcut import Shortcut
 from api.campaigns import commands as campaign_commands
@@ -105,6 +107,8 @@ _V1: Final = (
     otp_watch.router,  # before the paths that hold a password's id
     otp.router,
     otp_profiles.router,
+    automations.router,
+    events.router,
     gateway_answers.router,  # before the paths that hold a gateway's id
     gateways.router,
     gateway_presets.router,

@@ -46,6 +46,7 @@ TAGS: Final = (
     ("messages", "Every SMS, of every kind: send one, look it up, cancel it."),
     ("otp", "One-time passwords: start, check, send again; what is spent, blocked and used."),
     ("otp profiles", "How passwords look and behave, a profile for each splash page."),
+    ("automations", "When this happens, send that: rules, and the events that they wait for."),
     ("gateways", "The accounts that messages are handed to, and in which order."),
     ("sender ids", "What the handset shows."),
     ("opt-outs", "People's standing no."),

@@ -6,6 +6,7 @@ from typing import Final
 from dispatcher.queries.housekeeping import (
     delete_applied_receipts,
     delete_old_deliveries,
+    delete_old_events,
     delete_old_passwords,
     delete_old_readings,
 )
@@ -19,6 +20,7 @@ DELIVERED_KEPT: Final = timedelta(days=7)
 DEAD_KEPT: Final = timedelta(days=30)
 PASSWORDS_KEPT: Final = timedelta(days=31)
 WRONG_CODES_KEPT: Final = timedelta(days=3)
+EVENTS_KEPT: Final = timedelta(days=91)  # a day more than the cap of an automation looks back
 BATCH: Final = 10_000
 
 
@@ -34,5 +36,6 @@ async def keep_house(worker: Worker) -> int:
         gone += await delete_old_passwords(
             tx, before=now - PASSWORDS_KEPT, days_ago=now - WRONG_CODES_KEPT, limit=BATCH
         )
+        gone += await delete_old_events(tx, before=now - EVENTS_KEPT, limit=BATCH)
         gone += await prune_idempotency_keys(tx, now)
     return gone

@@ -21,6 +21,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dispatcher import failpoints
+from dispatcher.automate import automate
 from dispatcher.balances import balances
 from dispatcher.book import FRESH_SECONDS, Book
 from dispatcher.due import due
@@ -89,6 +90,7 @@ STAGES: Final = (
     Stage("watch", watch, 1.0),
     Stage("rescue", rescue, 1.0),
     Stage("reconcile", reconcile, 1.0),
+    Stage("automate", automate, 1.0, belled=True),
     Stage("imports", run_imports, 1.0, belled=True),
     Stage("balances", balances, 5.0, belled=True),
     Stage("otp_watch", watch_passwords, 5.0),

@@ -58,6 +58,12 @@ def test_the_programs_run_as_they_stand(service: Service, tmp_path: Path) -> Non
         assert "curl: delivered\n" in said
         assert "curl: 2 in the log\n" in said
         assert '"pointer": "/msisdn"' in said
+        page = (ROOT / "docs/automations.md").read_text()
+        (example,) = re.findall(r"^```bash\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+        variables = 'auth="Authorization: Bearer $LAPWING_KEY"\njson="Content-Type: application/json"\n'
+        said = run(["bash", "-c", PREAMBLE + variables + example], service, tmp_path)
+        assert "85 % of SPRING-25 is used." in said
+        assert said.splitlines()[-2:] == ["message", "0"]
     if shutil.which("node"):
         (tmp_path / "client.mjs").write_text(program("javascript"))
         said = run(["node", "client.mjs"], service, tmp_path)

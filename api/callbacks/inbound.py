@@ -11,11 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.callbacks import queries
 from shared.adapter import Inbound
+from shared.domain.automation import OPT_IN
 from shared.domain.event import EventType
 from shared.domain.keywords import Keyword, classify, sounds_like_refusal
 from shared.domain.msisdn import InvalidMsisdn, parse
 from shared.ids import uuid7
 from shared.queries import audit
+from shared.queries.automations import tell_inside
 from shared.queries.events import Event, tell
 from shared.queries.opt_outs import NewOptOut, delete_opt_out_of, insert_opt_outs
 from shared.sealing import hash_msisdn
@@ -68,6 +70,8 @@ async def _obey(tx: AsyncConnection, keyword: Keyword, said: NewOptOut, *, inbou
     else:
         action = "opt_out.removed"
         changed = await delete_opt_out_of(tx, said.msisdn_hash)
+        if changed is not None:
+            await tell_inside(tx, OPT_IN, msisdn=said.msisdn, now=now)
     if changed is not None:
         await audit.record(
             tx,

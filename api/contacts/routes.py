@@ -16,9 +16,11 @@ from api.paging import PageOut, page_of
 from api.places import id_of
 from api.problems import problems
 from api.regions import usual_region
+from shared.domain.automation import CONTACT_ADDED
 from shared.domain.contact import InvalidContact
 from shared.errors import Invalid
 from shared.ids import uuid7
+from shared.queries.automations import tell_inside
 from shared.queries.contact_fields import find_fields, note_keys
 
 router = APIRouter(prefix="/contacts", tags=["contacts"], route_class=IdempotentRoute)
@@ -28,7 +30,9 @@ Text = Annotated[str | None, Query(min_length=1, max_length=200)]
 
 
 @router.post("", status_code=201, responses=problems(queries.ContactExists, InvalidContact))
-async def create_contact(body: ContactIn, tx: Tx, caller: CanManage, now: Now, res: Res, deeds: Deeds) -> ContactOut:
+async def create_contact(  # noqa: PLR0913, PLR0917 - what a route asks for, by name
+    body: ContactIn, tx: Tx, caller: CanManage, now: Now, res: Res, deeds: Deeds, bell: Bell
+) -> ContactOut:
     """Store a person. A number has one contact: a second is refused, and the refusal names the first."""
     known = await find_fields(tx, body.fields)
     region = await usual_region(tx, res.default_region)
@@ -37,6 +41,8 @@ async def create_contact(body: ContactIn, tx: Tx, caller: CanManage, now: Now, r
     row = await queries.insert_contact(tx, {"id": uuid7(now), **values, "created_at": now, "updated_at": now})
     await keep_consent(tx, row, None, pepper=res.pepper, caller=caller.id, now=now)
     await deeds.write("contact.created", ("contact", row.id), {})
+    if await tell_inside(tx, CONTACT_ADDED, contact_id=row.id, now=now):
+        bell.ring("bulk")
     return ContactOut.model_validate(row)
 
 

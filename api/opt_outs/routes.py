@@ -5,15 +5,17 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Response
 
-from api.deps import CanManage, CanRead, Now, Page, Reader, RequestId, Res, Tx
+from api.deps import Bell, CanManage, CanRead, Now, Page, Reader, RequestId, Res, Tx
 from api.idempotency import IdempotentRoute
 from api.opt_outs import queries
 from api.opt_outs.schemas import Msisdn, OptOutIn, OptOutOut
 from api.paging import PageOut, bad_cursor, page_of
 from api.problems import problems
 from api.regions import usual_region
+from shared.domain.automation import OPT_IN
 from shared.domain.msisdn import InvalidMsisdn, UnknownRegion, parse
 from shared.queries import audit
+from shared.queries.automations import tell_inside
 from shared.queries.opt_outs import NewOptOut, insert_opt_outs
 from shared.sealing import hash_msisdn
 
@@ -71,6 +73,7 @@ async def remove_opt_out(
     caller: CanManage,
     now: Now,
     request_id: RequestId,
+    bell: Bell,
 ) -> Response:
     """Take a no back, because the person said so; the audit log keeps who removed it."""
     row = await queries.delete_opt_out(tx, opt_out_id)
@@ -83,6 +86,8 @@ async def remove_opt_out(
         now=now,
         request_id=request_id,
     )
+    if row.msisdn is not None and await tell_inside(tx, OPT_IN, msisdn=row.msisdn, now=now):
+        bell.ring("bulk")
     return Response(status_code=204)
 
 

@@ -102,7 +102,8 @@ async def change_target_group(
         # That the conditions changed, not to what: they may name numbers.
         changed: dict[str, Any] = {"conditions": "given"} if "conditions" in values else {}
         changed |= difference({"name": group.name}, {"name": body.name or group.name})
-        await deeds.write("target_group.changed", ("target_group", group_id), changed)
+        if changed:
+            await deeds.write("target_group.changed", ("target_group", group_id), changed)
     return await _whole(tx, await queries.get_group(tx, group_id), now=now)
 
 

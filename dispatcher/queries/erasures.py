@@ -63,6 +63,10 @@ _EMPTY_MESSAGES = text(f"""
 _REST: Final = (
     text("UPDATE inbound SET msisdn = '', text = '', contact_id = NULL WHERE msisdn = :msisdn"),
     text("UPDATE opt_outs SET msisdn = NULL WHERE msisdn = :msisdn"),
+    text("""
+        UPDATE events SET msisdn = NULL, contact_id = NULL, data = '{}'
+        WHERE msisdn = :msisdn OR contact_id = :contact_id
+    """),
     text("DELETE FROM campaign_targets WHERE msisdn = :msisdn"),
     # The position stays, for it is counted; nobody can be written to at it any more. By way of all campaigns, whose
     # index has the numbers.

@@ -64,6 +64,22 @@ _DELIVERIES = text("""
 """)
 
 
+# What they led to goes with them; caps look no further back.
+_EVENTS = text("""
+    DELETE FROM events e USING (
+        SELECT id FROM events WHERE id < :before_id AND handled_at < :before
+        ORDER BY id LIMIT :limit
+        FOR UPDATE SKIP LOCKED) old
+    WHERE e.id = old.id
+""")
+
+
+async def delete_old_events(tx: AsyncConnection, *, before: datetime, limit: int) -> int:
+    """Forget events that were handled long ago; how many went."""
+    bounds = {"before": before, "before_id": first_uuid7(before), "limit": limit}
+    return (await tx.execute(_EVENTS, bounds)).rowcount
+
+
 async def delete_applied_receipts(tx: AsyncConnection, *, before: datetime, limit: int) -> int:
     """Empty the inbox of what was applied long ago; what it said stands in the attempts."""
     bounds = {"before": before, "before_id": first_uuid7(before), "limit": limit}

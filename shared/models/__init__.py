@@ -1,5 +1,6 @@
 """Tables, no behaviour: one module per noun, all of them named here."""
 
+from shared.models.automations import Automation, AutomationRun, EventRow
 from shared.models.base import Base
 from shared.models.campaigns import Campaign, CampaignMessage, CampaignRecipient, CampaignTarget, Tally
 from shared.models.consents import ConsentEvent
@@ -28,6 +29,8 @@ __all__ = [
     "ApiKey",
     "Attempt",
     "AuditEntry",
+    "Automation",
+    "AutomationRun",
     "BalanceReading",
     "Base",
     "Campaign",
@@ -40,6 +43,7 @@ __all__ = [
     "ContactField",
     "DispatcherRow",
     "Erasure",
+    "EventRow",
     "Gateway",
     "GatewayScript",
     "HealthChange",

@@ -219,4 +219,5 @@ def test_every_number_is_thought_of() -> None:
         "campaign_targets",
         "campaign_recipients",
         "erasures",
+        "events",
     }

@@ -1,0 +1,1 @@
+"""Automations and the events that they wait for."""

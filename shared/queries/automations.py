@@ -1,0 +1,80 @@
+"""Automations as both processes ask for them: who wants an event, whom it is about, how often that one had one."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import exists, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.ids import uuid7
+from shared.models import Automation, AutomationRun, Contact, EventRow, OptOut
+
+AnyRow = Row[*tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Those whom some events are about, by contact and by number."""
+
+    by_id: Mapping[UUID, AnyRow]
+    by_msisdn: Mapping[str, AnyRow]
+
+
+async def list_wanting(tx: AsyncConnection, names: Collection[str]) -> Sequence[AnyRow]:
+    """The automations that are on and wait for one of these events, the oldest first."""
+    question = select(Automation).where(Automation.event.in_(names), Automation.enabled).order_by(Automation.id)
+    return (await tx.execute(question)).all()
+
+
+async def list_people(tx: AsyncConnection, ids: Collection[UUID], msisdns: Collection[str]) -> People:
+    by_id = {row.id: row for row in await tx.execute(select(Contact).where(Contact.id.in_(ids)))}
+    by_msisdn = {row.msisdn: row for row in await tx.execute(select(Contact).where(Contact.msisdn.in_(msisdns)))}
+    return People(by_id, by_msisdn)
+
+
+async def list_opted_out(tx: AsyncConnection, hashes: Collection[bytes]) -> set[bytes]:
+    return set(await tx.scalars(select(OptOut.msisdn_hash).where(OptOut.msisdn_hash.in_(hashes))))
+
+
+async def count_lately(
+    tx: AsyncConnection, automation: AnyRow, hashes: Collection[bytes], *, now: datetime
+) -> dict[bytes, int]:
+    """How many messages of the automation each of these people had within the hours of its cap."""
+    if automation.cap_messages is None or not hashes:
+        return {}
+    since = now - timedelta(hours=automation.cap_hours)
+    rows = await tx.execute(
+        select(AutomationRun.msisdn_hash, func.count())
+        .where(
+            AutomationRun.automation_id == automation.id,
+            AutomationRun.msisdn_hash.in_(hashes),
+            AutomationRun.at > since,
+            AutomationRun.message_id.is_not(None),
+        )
+        .group_by(AutomationRun.msisdn_hash)
+    )
+    return {row[0]: row[1] for row in rows if row[0] is not None}
+
+
+async def insert_event(tx: AsyncConnection, values: Mapping[str, Any]) -> AnyRow | None:
+    """Keep an event; None when its key was told before."""
+    kept = await tx.execute(
+        insert(EventRow).values(**values).on_conflict_do_nothing(index_elements=[EventRow.key]).returning(EventRow)
+    )
+    return kept.one_or_none()
+
+
+async def tell_inside(
+    tx: AsyncConnection, name: str, *, contact_id: UUID | None = None, msisdn: str | None = None, now: datetime
+) -> bool:
+    """Something happened here that an automation may wait for; nothing is kept when none does. Whether one does."""
+    waits = await tx.scalar(select(exists().where(Automation.event == name, Automation.enabled)))
+    if waits:
+        told = {"id": uuid7(now), "key": f"{name} {uuid4()}", "name": name, "data": {}, "received_at": now}
+        await insert_event(tx, {**told, "contact_id": contact_id, "msisdn": msisdn})
+    return bool(waits)

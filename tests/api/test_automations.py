@@ -1,0 +1,368 @@
+"""Automations from the event to the message: over HTTP, through the stage, and every reason why there is none."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from httpx import AsyncClient, Response
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from dispatcher.automate import automate
+from dispatcher.erasures import erase
+from shared.db import begin
+from shared.domain.automation_plan import plan
+from shared.models import Message
+from shared.sealing import Sealer
+from tests.factories import make_api_key, make_contact, make_gateway, make_opt_out
+from tests.stages import pump_all
+from tests.worlds import HandClock, HandWorker, another, by_hand, router, worker
+
+__all__ = ["another", "by_hand", "router", "worker"]
+
+MSISDN = "+12025550142"
+OTHER = "+12025550143"
+
+
+async def made(client: AsyncClient, path: str, **body: Any) -> dict[str, Any]:
+    answer = await client.post(f"/v1/{path}", json=body)
+    assert answer.status_code in (201, 202), answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def automation(client: AsyncClient, text: str = "Hi {{ name | default('you') }}!", **over: Any) -> dict[str, Any]:
+    template = await made(client, "templates", name=f"t {over.get('name', 'x')}", text=text)
+    body = {"name": "x", "event": "order_paid", "template_id": template["id"]}
+    return await made(client, "automations", **body | over)
+
+
+async def tell(client: AsyncClient, key: str = "e-1", **over: Any) -> Response:
+    body = {"id": key, "name": "order_paid", "msisdn": MSISDN} | over
+    if "contact_id" in over:
+        del body["msisdn"]
+    return await client.post("/v1/events", json=body)
+
+
+async def led_to(client: AsyncClient, told: Response) -> list[dict[str, Any]]:
+    assert told.status_code in (200, 202), told.text
+    event = (await client.get(f"/v1/events/{told.json()['event_id']}")).json()
+    assert event["status"] == "handled"
+    trace: list[dict[str, Any]] = event["led_to"]
+    return trace
+
+
+async def messages(engine: AsyncEngine) -> list[Any]:
+    async with begin(engine) as tx:
+        return list((await tx.execute(select(Message).order_by(Message.id))).all())
+
+
+async def test_from_the_event_to_the_handset(
+    client: AsyncClient, engine: AsyncEngine, worker: HandWorker, sealer: Sealer, by_hand: HandClock
+) -> None:
+    async with begin(engine) as tx:
+        await make_gateway(tx, sealer, kind="sandbox")
+        contact_id = await make_contact(tx, msisdn=MSISDN, name="Ada", location_id="north")
+    rule = await automation(
+        client,
+        "{{ name }}, {{ variables.percent }} % of {{ voucher.code }} is used.",
+        conditions=[{"field": "percent", "operator": "above", "value": 80}],
+        delay_seconds=60,
+    )
+    data = {"percent": 85, "voucher": {"code": "SPRING-25"}}
+    told = await tell(client, contact_id=str(contact_id), data=data)
+    assert (told.status_code, told.json()["status"], told.json()["led_to"]) == (202, "waiting", [])
+    assert await automate(worker) == 1
+    (run,) = await led_to(client, told)
+    assert (run["automation_id"], run["outcome"], run["detail"]) == (rule["id"], "message", None)
+    (message,) = await messages(engine)
+    assert str(message.id) == run["message_id"]
+    assert message.text == "Ada, 85 % of SPRING-25 is used."
+    assert (message.msisdn, message.contact_id, message.location_id) == (MSISDN, contact_id, "north")
+    assert message.not_before == worker.now() + timedelta(seconds=60)
+    assert await pump_all(worker, "urgent") == 0
+    await by_hand.advance(seconds=61)
+    assert await pump_all(worker, "urgent") == 1
+
+
+async def test_told_twice_done_once(client: AsyncClient, engine: AsyncEngine, worker: HandWorker) -> None:
+    await automation(client)
+    first, again = await tell(client), await tell(client)
+    assert (first.status_code, again.status_code) == (202, 200)
+    assert first.json()["event_id"] == again.json()["event_id"]
+    assert await automate(worker) == 1
+    late = await tell(client)
+    assert late.json()["status"] == "handled"
+    assert await automate(worker) == 0
+    assert len(await messages(engine)) == 1
+    other = await tell(client, data={"total": 7})
+    assert (other.status_code, other.json()["type"]) == (409, "/problems/event-told-otherwise")
+
+
+async def test_two_dispatchers_do_it_once(
+    client: AsyncClient, engine: AsyncEngine, worker: HandWorker, another: Callable[..., HandWorker]
+) -> None:
+    await automation(client, cap={"messages": 1, "hours": 1})
+    for number in range(6):
+        await tell(client, f"e-{number}")
+    await asyncio.gather(*(automate(each) for each in (worker, another(), another())))
+    assert len(await messages(engine)) == 1
+
+
+@pytest.mark.parametrize(
+    ("over", "data", "outcome", "detail"),
+    [
+        pytest.param(
+            {"conditions": [{"field": "total", "operator": "above", "value": 10}]},
+            {"total": 10},
+            "not_matched",
+            "/conditions/0: total above",
+            id="a condition does not hold",
+        ),
+        pytest.param({"text": "Hi {{ variables.who }}"}, {}, "missing_tags", "variables.who", id="a tag has no value"),
+        pytest.param({"text": "{{ variables.a }}" * 20}, {"a": "x" * 99}, "too_long", None, id="too long"),
+    ],
+)
+async def test_why_there_is_none(
+    client: AsyncClient,
+    engine: AsyncEngine,
+    worker: HandWorker,
+    over: dict[str, Any],
+    data: dict[str, Any],
+    outcome: str,
+    detail: str | None,
+) -> None:
+    rule = await automation(client, **over)
+    told = await tell(client, data=data)
+    dry = await client.post(f"/v1/automations/{rule['id']}/dry-run", json={"msisdn": MSISDN, "data": data})
+    await automate(worker)
+    (run,) = await led_to(client, told)
+    assert run["outcome"] == dry.json()["outcome"] == outcome
+    assert run["detail"] == dry.json()["detail"]
+    assert detail is None or run["detail"] == detail
+    assert await messages(engine) == []
+
+
+async def test_nobody_is_written_to_who_has_opted_out(
+    client: AsyncClient, engine: AsyncEngine, worker: HandWorker, pepper: bytes
+) -> None:
+    await automation(client)
+    async with begin(engine) as tx:
+        await make_opt_out(tx, pepper, MSISDN)
+    told = await tell(client)
+    await automate(worker)
+    assert [run["outcome"] for run in await led_to(client, told)] == ["opted_out"]
+    assert await messages(engine) == []
+
+
+async def test_a_contact_that_is_gone(client: AsyncClient, engine: AsyncEngine, worker: HandWorker) -> None:
+    await automation(client)
+    told = await tell(client, contact_id="0197c0de-0000-7000-8000-000000000001")
+    await automate(worker)
+    assert [run["outcome"] for run in await led_to(client, told)] == ["no_contact"]
+
+
+async def test_a_template_that_is_gone(client: AsyncClient, engine: AsyncEngine, worker: HandWorker) -> None:
+    rule = await automation(client)
+    assert (await client.delete(f"/v1/templates/{rule['template_id']}")).status_code == 204
+    told = await tell(client)
+    await automate(worker)
+    assert [run["outcome"] for run in await led_to(client, told)] == ["template_gone"]
+    assert await messages(engine) == []
+
+
+async def test_a_person_gets_no_more_than_the_cap(
+    client: AsyncClient, engine: AsyncEngine, worker: HandWorker, by_hand: HandClock
+) -> None:
+    await automation(client, cap={"messages": 2, "hours": 24})
+    for number in range(4):
+        await tell(client, f"e-{number}")
+    await tell(client, "other", msisdn=OTHER)
+    await automate(worker)
+    assert [message.msisdn for message in await messages(engine)].count(MSISDN) == 2
+    assert len(await messages(engine)) == 3
+    await by_hand.advance(hours=25)
+    await tell(client, "tomorrow")
+    await automate(worker)
+    assert len(await messages(engine)) == 4
+
+
+async def test_the_policy_s_switch_and_quiet_hours(
+    client: AsyncClient, engine: AsyncEngine, worker: HandWorker
+) -> None:
+    rule = await automation(client)
+    policy = (await client.get("/v1/policy")).json()
+    quiet = {**policy, "quiet_hours": [{"start": "00:00", "end": "23:59"}], "time_zone": "UTC"}
+    quiet = {name: value for name, value in quiet.items() if name not in ("updated_at", "updated_by")}
+    assert (await client.put("/v1/policy", json=quiet)).status_code == 200
+    dry = (await client.post(f"/v1/automations/{rule['id']}/dry-run", json={"msisdn": "+447700900001"})).json()
+    assert dry["outcome"] == "message"
+    opens = datetime.fromisoformat(dry["not_before"])
+    assert opens.astimezone(UTC).minute == 59 or opens <= worker.now() + timedelta(minutes=1)
+    off = quiet | {"activated": quiet["activated"] | {"automations": False}}
+    assert (await client.put("/v1/policy", json=off)).status_code == 200
+    told = await tell(client)
+    worker.rules.forget()
+    await automate(worker)
+    assert [run["outcome"] for run in await led_to(client, told)] == ["switched_off"]
+
+
+async def test_a_dry_run_sends_nothing(client: AsyncClient, engine: AsyncEngine, worker: HandWorker) -> None:
+    async with begin(engine) as tx:
+        contact_id = await make_contact(tx, msisdn=MSISDN, name="Ada")
+    rule = await automation(client, delay_seconds=300)
+    dry = await client.post(f"/v1/automations/{rule['id']}/dry-run", json={"contact_id": str(contact_id)})
+    assert dry.status_code == 200
+    assert (dry.json()["text"], dry.json()["segments"]) == ("Hi Ada!", 1)
+    assert datetime.fromisoformat(dry.json()["not_before"]) == worker.now() + timedelta(seconds=300)
+    assert await automate(worker) == 0
+    assert await messages(engine) == []
+    assert (await client.get("/v1/events")).json()["items"] == []
+
+
+async def test_a_stop_calls_back_what_waits(client: AsyncClient, engine: AsyncEngine, worker: HandWorker) -> None:
+    rule = await automation(client, delay_seconds=3600)
+    for number in range(3):
+        await tell(client, f"e-{number}")
+    await automate(worker)
+    stopped = await client.post(f"/v1/automations/{rule['id']}/stop")
+    assert (stopped.status_code, stopped.json()["cancelled"]) == (200, 3)
+    assert stopped.json()["automation"]["enabled"] is False
+    assert all(message.cancel_requested_at is not None for message in await messages(engine))
+    told = await tell(client, "after")
+    await automate(worker)
+    assert await led_to(client, told) == []
+    assert (await client.delete(f"/v1/automations/{rule['id']}")).status_code == 204
+    assert len(await messages(engine)) == 3
+
+
+async def test_an_erased_person_is_in_no_event(client: AsyncClient, engine: AsyncEngine, worker: HandWorker) -> None:
+    contact = await made(client, "contacts", msisdn=MSISDN, name="Ada")
+    told = [await tell(client, "one", data={"who": "Ada"}), await tell(client, "two", contact_id=contact["id"])]
+    assert (await client.post(f"/v1/contacts/{contact['id']}/erase", json={})).status_code in (200, 202)
+    await erase(worker)
+    for each in told:
+        event = (await client.get(f"/v1/events/{each.json()['event_id']}")).json()
+        assert (event["msisdn"], event["contact_id"], event["data"]) == (None, None, {})
+
+
+async def test_one_that_is_on_is_not_deleted(client: AsyncClient) -> None:
+    rule = await automation(client)
+    answer = await client.delete(f"/v1/automations/{rule['id']}")
+    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/automation-on")
+
+
+async def test_events_from_inside(client: AsyncClient, engine: AsyncEngine, worker: HandWorker) -> None:
+    await made(client, "contacts", msisdn=OTHER, name="Ben")
+    assert (await client.get("/v1/events")).json()["items"] == []  # nobody waited for it
+    await automation(client, name="welcome", event="contact_added")
+    await automation(client, name="back", event="opt_in", text="Good to have you back.")
+    await made(client, "contacts", msisdn=MSISDN, name="Ada")
+    await automate(worker)
+    assert [message.text for message in await messages(engine)] == ["Hi Ada!"]
+    await client.post("/v1/opt-outs", json={"msisdn": MSISDN})
+    (opt_out,) = (await client.get("/v1/opt-outs")).json()["items"]
+    assert (await client.delete(f"/v1/opt-outs/{opt_out['id']}")).status_code == 204
+    await automate(worker)
+    assert {message.text for message in await messages(engine)} == {"Hi Ada!", "Good to have you back."}
+
+
+async def test_an_automation_that_fails_holds_up_nobody(
+    client: AsyncClient, engine: AsyncEngine, worker: HandWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await automation(client, name="first")
+    await automation(client, name="second")
+
+    def broken(asked: Any, given: Any) -> Any:
+        if asked.id == UUID(first["id"]):
+            raise ZeroDivisionError
+        return plan(asked, given)
+
+    monkeypatch.setattr("dispatcher.automate.plan", broken)
+    told = await tell(client)
+    await automate(worker)
+    assert {(run["outcome"], run["detail"]) for run in await led_to(client, told)} == {
+        ("failed", "ZeroDivisionError"),
+        ("message", None),
+    }
+
+
+@pytest.mark.parametrize(
+    ("over", "status", "pointer"),
+    [
+        ({"event": "Order Paid"}, 422, "/event"),
+        ({"conditions": [{"field": "a..b", "operator": "equals", "value": 1}]}, 422, "/conditions/0/field"),
+        ({"conditions": [{"field": "a", "operator": "like", "value": 1}]}, 422, "/conditions/0/operator"),
+        ({"conditions": [{"field": "a", "operator": "in", "value": 1}]}, 422, "/conditions/0/value"),
+        ({"conditions": [{"field": "a", "operator": "above", "value": "x"}]}, 422, "/conditions/0/value"),
+        ({"conditions": [{"field": "a", "operator": "equals", "value": 1}] * 21}, 422, "/conditions"),
+        ({"delay_seconds": -1}, 422, "/delay_seconds"),
+        ({"delay_seconds": 30 * 86_400 + 1}, 422, "/delay_seconds"),
+        ({"sender_id": "NOBODY"}, 422, "/sender_id"),
+        ({"cap": {"messages": 0, "hours": 1}}, 422, "/cap/messages"),
+        ({"template_id": "0197c0de-0000-7000-8000-000000000001"}, 404, None),
+    ],
+)
+async def test_what_no_automation_can_be(
+    client: AsyncClient, over: dict[str, Any], status: int, pointer: str | None
+) -> None:
+    template = await made(client, "templates", name="t", text="Hello")
+    body = {"name": "x", "event": "order_paid", "template_id": template["id"]} | over
+    answer = await client.post("/v1/automations", json=body)
+    assert answer.status_code == status, answer.text
+    if pointer:
+        assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+    assert (await client.get("/v1/automations")).json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("over", "pointer"),
+    [
+        ({"id": ""}, "/id"),
+        ({"name": "contact_added"}, "/name"),
+        ({"name": "Order paid"}, "/name"),
+        ({"msisdn": "555"}, "/msisdn"),
+        ({"data": {"not a name": 1}}, "/data"),
+        ({"data": {"a": {"b": {"c": {"d": {"e-f": 1}}}}}}, "/data"),
+        ({"data": [1]}, "/data"),
+        ({"when": "now"}, "/when"),
+    ],
+)
+async def test_what_no_event_can_be(client: AsyncClient, over: dict[str, Any], pointer: str) -> None:
+    answer = await client.post("/v1/events", json={"id": "e", "name": "order_paid", "msisdn": MSISDN} | over)
+    assert answer.status_code == 422, answer.text
+    assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+
+
+async def test_an_event_is_about_one_person(client: AsyncClient) -> None:
+    for person in ({}, {"msisdn": MSISDN, "contact_id": "0197c0de-0000-7000-8000-000000000001"}):
+        answer = await client.post("/v1/events", json={"id": "e", "name": "order_paid"} | person)
+        assert answer.status_code == 422
+        assert "either contact_id or msisdn" in answer.json()["detail"]
+
+
+async def test_a_change_is_told_with_its_difference(client: AsyncClient) -> None:
+    rule = await automation(client)
+    changed = await client.patch(f"/v1/automations/{rule['id']}", json={"delay_seconds": 60, "cap": None, "name": "x"})
+    assert (changed.status_code, changed.json()["delay_seconds"]) == (200, 60)
+    entries = (await client.get("/v1/audit?subject_kind=automation")).json()["items"]
+    details = {entry["action"]: entry["detail"] for entry in entries}
+    assert details["automation.changed"] == {"delay_seconds": {"from": 0, "to": 60}}
+    taken = await client.post("/v1/automations", json={"name": "x", "event": "y", "template_id": rule["template_id"]})
+    assert taken.json()["type"] == "/problems/automation-name-taken"
+
+
+async def test_who_may(client: AsyncClient, anonymous: AsyncClient, engine: AsyncEngine) -> None:
+    async with begin(engine) as tx:
+        keys = {scope: await make_api_key(tx, scope) for scope in ("send", "read")}
+    event = {"id": "e", "name": "order_paid", "msisdn": MSISDN}
+    headers = {scope: {"Authorization": f"Bearer {key.text}"} for scope, key in keys.items()}
+    assert (await anonymous.post("/v1/events", json=event)).status_code == 401
+    assert (await anonymous.post("/v1/events", json=event, headers=headers["read"])).status_code == 403
+    assert (await anonymous.post("/v1/events", json=event, headers=headers["send"])).status_code == 202
+    assert (await anonymous.get("/v1/events", headers=headers["send"])).status_code == 403
+    assert (await anonymous.get("/v1/automations", headers=headers["read"])).status_code == 200
+    assert (await anonymous.post("/v1/automations", json={}, headers=headers["send"])).status_code == 403
