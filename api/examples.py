@@ -68,6 +68,8 @@ def _contents(operation: Mapping[str, Any]) -> Iterator[Mapping[str, dict[str, A
 
 def _example_of(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
     """The schema's own example; of a list and of a page, one with a single item. None where there is none."""
+    if "anyOf" in schema:  # a body that may be left out
+        schema = next((member for member in schema["anyOf"] if "$ref" in member), schema)
     schema = schemas[schema["$ref"].removeprefix(_REF)] if "$ref" in schema else schema
     if schema.get("examples"):
         return schema["examples"][0]

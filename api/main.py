@@ -20,6 +20,7 @@ from api.callbacks import routes as callbacks
 from api.callbacks.shortcut import Shortcut
 from api.campaigns import commands as campaign_commands
 from api.campaigns import copies as campaign_copies
+from api.campaigns import estimate as campaign_estimates
 from api.campaigns import routes as campaigns
 from api.campaigns import schedule as campaign_schedule
 from api.campaigns.results import routes as campaign_results
@@ -53,6 +54,8 @@ from api.otp_profiles import routes as otp_profiles
 from api.otp_watch import routes as otp_watch
 from api.parameters import only_known_parameters
 from api.policy import routes as policy
+from api.prices import routes as prices
+from api.quota import routes as quota
 from api.recipients import routes as recipients
 from api.resources import Resources, open_resources
 from api.security import KeyCheck
@@ -98,6 +101,7 @@ _V1: Final = (
     campaigns.router,
     campaign_commands.router,
     recipients.router,
+    campaign_estimates.router,
     campaign_schedule.router,
     campaign_copies.router,
     campaign_results.router,
@@ -121,6 +125,8 @@ _V1: Final = (
     inbound.router,
     notices.router,
     policy.router,
+    quota.router,
+    prices.router,
     me.router,
     webhooks.router,
     webhook_deliveries.router,

@@ -17,6 +17,18 @@ MEANINGS: Final[Mapping[str, Mapping[str, str]]] = {
         "skipped": "not sent on purpose; `skip_reason` says why",
         "cancelled": "called back in time",
     },
+    "EntryKind": {
+        "grant": "added to what may be sent",
+        "reserve": "promised to a campaign or a message that is not sent yet",
+        "release": "given back, since it will not be sent",
+        "consume": "a gateway took it, or may have",
+    },
+    "Period": {
+        "total": "once and for ever",
+        "day": "anew each day, by the policy's `time_zone`",
+        "month": "anew each month",
+        "year": "anew each year",
+    },
     "SkipReason": {
         "opted_out": "the person said no",
         "invalid_msisdn": "no message may go to this number",

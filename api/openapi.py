@@ -55,6 +55,8 @@ TAGS: Final = (
     ("policy", "The operator's sending rules: times, lengths, senders, countries, what is switched on."),
     ("me", "Who this key is, and what it may do."),
     ("webhooks", "Have your own systems told what happens, signed."),
+    ("quota", "How much may still be sent, and the ledger that says why."),
+    ("prices", "What a segment to a country costs, by your own table."),
     ("api keys", "Who may call, and how far."),
     ("audit", "Who did what."),
     ("callbacks", "Where gateways bring receipts and inbound messages."),

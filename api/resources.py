@@ -1,5 +1,6 @@
 """What the process owns for as long as it lives. Handed to the app; nothing here is global."""
 
+import asyncio
 import logging
 import sys
 from collections.abc import AsyncIterator
@@ -43,6 +44,8 @@ class Resources:
     gateway_deadline: float = 10.0  # seconds that a gateway has for its answer
     speeds: Speeds = field(default_factory=Speeds)  # how many one-time passwords, and for whom
     streams: Streams = field(default_factory=Streams)
+    # Few campaigns are measured at once: each takes a connection and a good part of a processor.
+    estimates: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     scripts: Scripts = field(default_factory=Scripts)  # to try owners' scripts when they are saved
 
 

@@ -20,11 +20,13 @@ from dispatcher.queries import campaigns, resends
 from dispatcher.queries.campaigns import Recipient, Step
 from dispatcher.queries.tallies import Moves, write_tallies
 from dispatcher.queries.tellings import tell_of_rows
+from dispatcher.quota import NotCovered, cover, hold
 from dispatcher.reach import ANYBODY, Fate, Reach, reach_of
 from dispatcher.worker import Worker
 from shared.domain.contact import Consent
 from shared.domain.message import PRIORITY_OF, Kind, SkipReason, Status
-from shared.domain.segments import Measured, measure
+from shared.domain.policy import QuotaUnit
+from shared.domain.segments import Measured, measure, per_160
 from shared.domain.template import CAMPAIGN_TAGS, Template, TextTooLong, compile_template
 from shared.ids import derived_uuid7
 from shared.sealing import hash_msisdn
@@ -56,6 +58,7 @@ class Slice:
     records: Sequence[tuple[Any, ...]] = field(repr=False)
     moves: Moves
     made_at: float
+    units: int = 0  # what its messages take from the quota
 
     def fits(self, step: Step) -> bool:
         """Whether these are still the step's next rows, and fresh: what a contact is called may change."""
@@ -65,7 +68,16 @@ class Slice:
 
 
 async def expand(worker: Worker) -> int:
-    """Expand one slice of one campaign message; how many messages it made.
+    """Expand one slice of one campaign message; how many messages it made. A campaign without quota is held."""
+    try:
+        return await _expand(worker)
+    except NotCovered as error:
+        await hold(worker, error.campaign_id)
+        return 0
+
+
+async def _expand(worker: Worker) -> int:
+    """One slice, in one transaction.
 
     While the database takes in a slice's rows the next one is read and rendered, to be found by the next call.
     """
@@ -78,6 +90,8 @@ async def expand(worker: Worker) -> int:
             await worker.rules.refresh(tx)
             now = ahead if ahead is not None and ahead.fits(step) else await _make(worker, tx, step, step.expanded)
             following = await beside.enter_async_context(_begun(_make_next(worker, step, now.upto)))
+            if worker.rules.is_limited:
+                await cover(worker, tx, step, now.units)
             await campaigns.copy_messages(tx, now.records, resent=step.resend_of is not None)
             await tell_of_rows(tx, now.records, columns=campaigns.COLUMNS, wanted=worker.wanted)
             await campaigns.move_cursor(tx, step, expanded=now.upto)
@@ -120,16 +134,18 @@ async def _make(worker: Worker, tx: AsyncConnection, step: Step, after: int) -> 
     recipients = await campaigns.list_recipients(tx, step, after=after, upto=upto)
     resend = None if step.resend_of is None else await resends.find_originals(tx, step, recipients)
     reach = await reach_of(worker, tx, step, recipients, resend)
-    records, moves = await _render(worker, step, recipients, reach)
-    return Slice(step, after, upto, records, moves, made_at)
+    records, moves, units = await _render(worker, step, recipients, reach)
+    return Slice(step, after, upto, records, moves, made_at, units)
 
 
-async def _render(worker: Worker, step: Step, recipients: Sequence[Recipient], reach: Reach) -> tuple[Rows, Moves]:
+async def _render(worker: Worker, step: Step, recipients: Sequence[Recipient], reach: Reach) -> tuple[Rows, Moves, int]:
     """Rows for COPY, in the order of `campaigns.COLUMNS`; of what is sent once more, with what it stands for."""
     policy, resend = worker.rules.policy, reach.resend
     template = compile_template(step.text, known=CAMPAIGN_TAGS)
     columns = _Columns(worker, step)
     records: list[tuple[Any, ...]] = []
+    blocks = worker.rules.is_limited and policy.quota_unit is QuotaUnit.PER_160
+    units = 0
     made: Counter[Status] = Counter()
     segments: Counter[Status] = Counter()
     for place, recipient in enumerate(recipients, start=1):
@@ -146,12 +162,14 @@ async def _render(worker: Worker, step: Step, recipients: Sequence[Recipient], r
             status, failure = Status.SKIPPED, None
         row = columns.row(recipient, (status, failure, skipped, not_before), text, measured)
         records.append(row if resend is None else (*row, resend.get(recipient.msisdn)))
+        if blocks and status is Status.QUEUED:
+            units += per_160(text)
         made[status] += 1
         segments[status] += measured.segments
     moves = Moves()
     for status, messages in made.items():
         moves.add(step.id, was=None, now=status, messages=messages, segments=segments[status])
-    return records, moves
+    return records, moves, units if blocks else segments[Status.QUEUED]
 
 
 def _fill(template: Template, step: Step, recipient: Recipient) -> tuple[Status, str | None, str]:

@@ -37,6 +37,7 @@ from dispatcher.mail import mail
 from dispatcher.mail_server import MailServer, mail_server
 from dispatcher.otp_watch import watch_passwords
 from dispatcher.pump import Pump
+from dispatcher.quota import keep_quota
 from dispatcher.receipts import receipts
 from dispatcher.reconcile import reconcile
 from dispatcher.rescue import rescue
@@ -96,6 +97,7 @@ STAGES: Final = (
     Stage("otp_watch", watch_passwords, 5.0),
     Stage("mail", mail, 5.0),
     Stage("erasures", erase, 2.0, belled=True),
+    Stage("quota", keep_quota, 2.0),
     Stage("housekeeping", keep_house, 600.0),
     Stage("retention", retain, 600.0),
 )

@@ -1,10 +1,11 @@
 """Who of a slice may be written to, and from when: countries, the cap, and quiet hours, as the policy has them now.
 
-The expansion asks for each recipient. Opt-outs are not asked here: they are looked at in every claim.
+The expansion asks for each recipient. Opt-outs are looked at in every claim;
+here only where a quota would be reserved for them.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -12,13 +13,15 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.queries.campaigns import Recipient, Step
-from dispatcher.queries.quiet import count_recent, lock_frequency_cap
+from dispatcher.queries.quiet import lock_frequency_cap
 from dispatcher.quiet import NEVER
 from dispatcher.rules import Rules, Windows
 from dispatcher.worker import Worker
 from shared.domain.message import Kind, SkipReason, Status
 from shared.domain.msisdn import country_of
 from shared.domain.quiet_hours import QuietWindow
+from shared.queries.reach import count_recent, list_opted_out
+from shared.sealing import hash_msisdn
 
 # What becomes of a message as it is made: status, failure, why it is skipped, and not before when.
 Fate = tuple[Status, str | None, SkipReason | None, datetime | None]
@@ -36,13 +39,14 @@ class Reach:
     windows: Windows
     most: int | None = None
     recent: Mapping[str, int] = field(default_factory=dict)
+    opted_out: frozenset[str] = frozenset()  # looked at here where units would be reserved for them
     resend: Resend = None  # whom to send it once more, and in the place of which message
 
     @property
     def is_limited(self) -> bool:
         """Whether anybody has to be looked at."""
         capped = self.most is not None or self.rules.policy.allowed_countries is not None
-        return bool(self.windows) or capped or self.resend is not None
+        return bool(self.windows) or capped or bool(self.opted_out) or self.resend is not None
 
     def of(self, recipient: Recipient) -> tuple[SkipReason | None, datetime | None]:
         """Why this one is passed over, and when the others may be disturbed; None where nothing says so."""
@@ -52,6 +56,8 @@ class Reach:
         """Why this one is passed over; None if it is not."""
         if self.resend is not None and recipient.msisdn not in self.resend:
             return SkipReason.DUPLICATE
+        if recipient.msisdn in self.opted_out:
+            return SkipReason.OPTED_OUT
         allowed = self.rules.policy.allowed_countries
         if allowed is not None and country_of(recipient.msisdn) not in allowed:
             return SkipReason.COUNTRY
@@ -76,10 +82,19 @@ async def reach_of(
     own = tuple(QuietWindow.read(window) for window in step.quiet_hours or ())
     windows = rules.windows_with(Kind.CAMPAIGN.value, own)
     cap = rules.policy.frequency_cap
+    reach = Reach(rules, now, step.send_by, windows, opted_out=await _opted_out(worker, tx, recipients), resend=resend)
     if cap is None:
-        return Reach(rules, now, step.send_by, windows, resend=resend)
+        return reach
     await lock_frequency_cap(tx)
     msisdns = [recipient.msisdn for recipient in recipients]
     since = now - timedelta(hours=cap.hours)
     recent = await count_recent(tx, msisdns, campaign_id=step.campaign_id, since=since)
-    return Reach(rules, now, step.send_by, windows, most=cap.messages, recent=recent, resend=resend)
+    return replace(reach, most=cap.messages, recent=recent)
+
+
+async def _opted_out(worker: Worker, tx: AsyncConnection, recipients: Sequence[Recipient]) -> frozenset[str]:
+    """Who of a slice has said no, where there is a quota; without one the claim asks, and that is enough."""
+    if not worker.rules.is_limited:
+        return frozenset()
+    msisdns = {hash_msisdn(worker.pepper, one.msisdn): one.msisdn for one in recipients}
+    return frozenset(msisdns[found] for found in await list_opted_out(tx, list(msisdns)))

@@ -16,6 +16,7 @@ from shared.domain.policy import Policy
 from shared.domain.quiet_hours import QuietWindow, next_open
 from shared.domain.zones import zones_of
 from shared.queries.policy import get_policy
+from shared.queries.quota import is_limited
 
 FRESH_SECONDS: Final = 1.0
 
@@ -28,6 +29,7 @@ class Rules:
     def __init__(self) -> None:
         self._read_at = -FRESH_SECONDS
         self.policy = Policy()
+        self.is_limited = False  # whether there is a quota at all
         self._of_policy: Windows = ()
         self._of_steps: Mapping[UUID, Windows] = {}
 
@@ -43,6 +45,7 @@ class Rules:
         self.policy = await get_policy(tx)
         self._of_policy = tuple(self.policy.quiet_hours)
         self._of_steps = await list_quiet_steps(tx)
+        self.is_limited = await is_limited(tx)
         self._read_at = monotonic()
 
     async def refresh(self, tx: AsyncConnection) -> Policy:

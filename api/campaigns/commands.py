@@ -9,19 +9,24 @@ from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.campaigns import examples, queries, views
+from api.campaigns.booking import book_start
+from api.campaigns.measuring import Scale
 from api.campaigns.missing import TagsMissing, refuse_missing
 from api.campaigns.orders import carry_out
 from api.campaigns.queries import AnyRow
 from api.campaigns.schemas import CampaignOut
-from api.deps import Bell, CanManage, Now, Tx
+from api.campaigns.schemas_of_estimate import StartIn
+from api.deps import Bell, CanManage, Now, Res, Tx
 from api.examples import answered
 from api.idempotency import IdempotentRoute
 from api.problems import problems
 from shared.domain import campaign as law
+from shared.domain import estimate, quota
 from shared.domain import policy as rules
 from shared.domain.policy import Policy
 from shared.queries.audience import count_audience, has_audience
 from shared.queries.policy import get_policy
+from shared.queries.quota import look_soon, release_campaign
 
 NOT_STARTED: Final = (
     law.CampaignNotStartable,
@@ -30,14 +35,24 @@ NOT_STARTED: Final = (
     rules.NotScheduledByPolicy,
     rules.SenderNotAllowed,
     TagsMissing,
+    quota.QuotaExceeded,
+    quota.ConfirmationNeeded,
+    estimate.ConfirmationRefused,
+    estimate.ConfirmationUsed,
 )
 
 router = APIRouter(prefix="/campaigns", tags=["campaigns"], route_class=IdempotentRoute)
 
 
 @router.post("/{campaign_id}/start", responses={**problems(404, *NOT_STARTED), **answered(examples.SCHEDULED)})
-async def start_campaign(campaign_id: UUID, tx: Tx, caller: CanManage, now: Now, bell: Bell) -> CampaignOut:
-    """Let a draft go: at its first `send_at` if that is ahead, otherwise now."""
+async def start_campaign(  # noqa: PLR0913, PLR0917 - a route asks for what it needs
+    campaign_id: UUID, tx: Tx, caller: CanManage, now: Now, res: Res, bell: Bell, wanted: StartIn | None = None
+) -> CampaignOut:
+    """Let a draft go: at its first `send_at` if that is ahead, otherwise now.
+
+    With the `confirmation` of an estimate nothing starts but what was confirmed. Where there is a quota, what the
+    campaign takes is reserved here; a large one needs a confirmation then.
+    """
     campaign = await queries.lock_campaign(tx, campaign_id)
     steps = await queries.list_steps(tx, campaign_id)
     policy = await get_policy(tx)
@@ -50,6 +65,8 @@ async def start_campaign(campaign_id: UUID, tx: Tx, caller: CanManage, now: Now,
         now=now,
     )
     await refuse_missing(tx, campaign_id, steps, now=now)
+    confirmation = None if wanted is None else wanted.confirmation
+    await book_start(tx, campaign, steps, Scale(policy, res.pepper, now), confirmation)
     await carry_out(tx, campaign_id, caller.id, "campaign.started", {"status": status, "released_at": now}, now)
     bell.ring("bulk")
     return await views.whole(tx, await queries.get_campaign(tx, campaign_id))
@@ -60,6 +77,7 @@ async def unschedule_campaign(campaign_id: UUID, tx: Tx, caller: CanManage, now:
     """Make a scheduled campaign a draft again, before its time has come."""
     campaign = await queries.lock_campaign(tx, campaign_id)
     status = law.unschedule(campaign.status)
+    await release_campaign(tx, campaign_id, now=now)
     await carry_out(tx, campaign_id, caller.id, "campaign.unscheduled", {"status": status}, now)
     return await views.whole(tx, await queries.get_campaign(tx, campaign_id))
 
@@ -77,6 +95,7 @@ async def stop_campaign(campaign_id: UUID, tx: Tx, caller: CanManage, now: Now, 
     status = law.stop(campaign.status)
     rules.check_stoppable(await get_policy(tx), running=campaign.status is law.Status.RUNNING)
     changes = {"status": status, "stopped_at": now, **await _settled(tx, campaign, now)}
+    await look_soon(tx, campaign_id, now=now)
     await carry_out(tx, campaign_id, caller.id, "campaign.stopped", changes, now)
     bell.ring("bulk")
     return await views.whole(tx, await queries.get_campaign(tx, campaign_id))

@@ -8,7 +8,9 @@ from fastapi import APIRouter, Query
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.campaigns import content, examples, queries, views
+from api.campaigns.booking import book_change
 from api.campaigns.content import InvalidCampaign, Targets
+from api.campaigns.measuring import Scale
 from api.campaigns.missing import TagsMissing, find_missing
 from api.campaigns.phone_field import check_phone_field
 from api.campaigns.queries import Filter
@@ -36,6 +38,7 @@ from shared.domain import campaign as law
 from shared.domain import policy as rules
 from shared.domain.campaign import Status
 from shared.domain.message import Status as MessageStatus
+from shared.domain.quota import ConfirmationNeeded, QuotaExceeded
 from shared.errors import Conflict, NotFound
 from shared.ids import uuid7
 from shared.queries.audience import find_first
@@ -136,6 +139,8 @@ async def get_campaign(campaign_id: UUID, tx: Reader, _caller: CanRead) -> Campa
         law.OptInNotAcknowledged,
         TagsMissing,
         CampaignNameTaken,
+        QuotaExceeded,
+        ConfirmationNeeded,
         InvalidCampaign,
     ),
 )
@@ -175,6 +180,7 @@ async def change_campaign(  # noqa: PLR0913, PLR0917 - what a route asks for, by
     await queries.update_campaign(tx, campaign_id, values)
     changed = await queries.get_campaign(tx, campaign_id)
     await check_still_startable(tx, changed, policy=policy, now=now)
+    await book_change(tx, changed, await queries.list_steps(tx, campaign_id), Scale(policy, res.pepper, now), given)
     # Texts and numbers are only named as given: the trail holds neither.
     detail = {"given": sorted(given), **difference(_told(campaign), _told(changed))}
     await deeds.write("campaign.changed", ("campaign", campaign_id), detail)

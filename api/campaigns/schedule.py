@@ -20,8 +20,10 @@ from api.problems import problems
 from shared.domain import campaign as law
 from shared.domain import policy as rules
 from shared.domain.campaign import Status, StepStatus
+from shared.domain.quota import QuotaExceeded
 from shared.errors import FieldError
 from shared.queries.policy import get_policy
+from shared.queries.quota import reserve_again
 
 router = APIRouter(prefix="/campaigns", tags=["campaigns"], route_class=IdempotentRoute)
 
@@ -55,7 +57,7 @@ async def move_message(  # noqa: PLR0913, PLR0917 - a route asks for what it nee
 @router.post(
     "/{campaign_id}/restart",
     responses={
-        **problems(404, law.CampaignNotRestartable, InvalidCampaign, rules.NotActivated),
+        **problems(404, law.CampaignNotRestartable, InvalidCampaign, rules.NotActivated, QuotaExceeded),
         **answered(examples.SCHEDULED),
     },
 )
@@ -88,6 +90,7 @@ async def restart_campaign(
         **dict.fromkeys(("stopped_at", "emptied_at", "finished_at", "held_reason")),
         **({} if campaign.frozen_at else {"recipients": None}),
     }
+    await reserve_again(tx, campaign_id, policy=policy, now=now)
     await carry_out(tx, campaign_id, caller.id, "campaign.restarted", changes, now)
     bell.ring("bulk")
     return await views.whole(tx, await queries.get_campaign(tx, campaign_id))

@@ -28,9 +28,11 @@ from shared.domain import msisdn as numbers
 from shared.domain import policy as rules
 from shared.domain.message import Kind
 from shared.domain.policy import Policy
+from shared.domain.quota import QuotaExceeded
 from shared.errors import Invalid, NotFound
 from shared.queries import audit
 from shared.queries.policy import get_policy
+from shared.queries.quota import hold_message
 from shared.queries.sender_ids import find_sender
 from shared.sealing import hash_msisdn
 
@@ -38,7 +40,7 @@ router = APIRouter(prefix="/messages", tags=["messages"], route_class=WaitingRou
 
 DEFAULT_LIFE: Final = timedelta(hours=24)
 READ: Final = "read"
-BY_POLICY: Final = (rules.NotActivated, rules.CountryNotAllowed, rules.SenderNotAllowed)
+BY_POLICY: Final = (QuotaExceeded, rules.NotActivated, rules.CountryNotAllowed, rules.SenderNotAllowed)
 
 
 @router.post(
@@ -97,6 +99,7 @@ async def _make(tx: AsyncConnection, wanted: MessageIn, caller: Caller, now: dat
     begun = fresh(Kind(wanted.kind), caller.id, now)
     if not await references.take(tx, wanted, message_id=begun["id"], pepper=res.pepper, now=now):
         return None
+    await hold_message(tx, begun["id"], text, policy=policy, now=now)
     return await queries.insert_message(
         tx,
         {
@@ -183,7 +186,7 @@ async def cancel_message(message_id: UUID, tx: Tx, caller: CanSend, now: Now, be
     status_code=202,
     response_model=MessageOut,
     responses={
-        **problems(404, law.MessageNotResendable, law.MessageAlreadyResent, law.MessageErased),
+        **problems(404, law.MessageNotResendable, law.MessageAlreadyResent, law.MessageErased, QuotaExceeded),
         **answered(examples.RESENT, status=202),
     },
 )
@@ -213,6 +216,7 @@ async def resend_message(message_id: UUID, tx: Tx, caller: CanSend, now: Now, be
             "expires_at": now + DEFAULT_LIFE,
         },
     )
+    await hold_message(tx, row.id, row.text, policy=await get_policy(tx), now=now)
     await _record(tx, caller.id, "message.resent", message_id, {"as": str(row.id)}, now)
     bell.ring("urgent")
     return _shown(row, caller)

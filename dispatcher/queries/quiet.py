@@ -1,14 +1,12 @@
-"""Whose hours are quiet, and whom others have written to already."""
+"""Whose hours are quiet, and the lock of the frequency cap."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.domain.quiet_hours import QuietWindow
-from shared.ids import first_uuid7
 
 _STEPS = text("""
     SELECT cm.id, c.quiet_hours FROM campaigns c JOIN campaign_messages cm ON cm.campaign_id = c.id
@@ -19,15 +17,6 @@ _STEPS = text("""
 _ZONES = text("""
     SELECT m.id, c.time_zone FROM messages m JOIN contacts c ON c.id = m.contact_id
     WHERE m.id = ANY(CAST(:ids AS uuid[])) AND c.time_zone IS NOT NULL
-""")
-
-# Only what went out, or may still: whoever was skipped has not been disturbed.
-_RECENT = text("""
-    SELECT m.msisdn, count(*) FROM messages m
-    WHERE m.msisdn = ANY(CAST(:msisdns AS text[])) AND m.id >= :since
-      AND m.campaign_id IS NOT NULL AND m.campaign_id <> :campaign_id
-      AND m.status NOT IN ('failed', 'expired', 'skipped', 'cancelled')
-    GROUP BY m.msisdn
 """)
 
 _CAP_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('lapwing.frequency_cap', 0))")
@@ -47,11 +36,3 @@ async def list_time_zones(tx: AsyncConnection, ids: Sequence[UUID]) -> Mapping[U
 async def lock_frequency_cap(tx: AsyncConnection) -> None:
     """Let one expansion at a time count and add, or two campaigns would each see room for the same message."""
     await tx.execute(_CAP_LOCK)
-
-
-async def count_recent(
-    tx: AsyncConnection, msisdns: Sequence[str], *, campaign_id: UUID, since: datetime
-) -> Mapping[str, int]:
-    """How many messages of other campaigns each of these numbers had, or will have, since then."""
-    given = {"msisdns": list(msisdns), "campaign_id": campaign_id, "since": first_uuid7(since)}
-    return {row[0]: row[1] for row in await tx.execute(_RECENT, given)}

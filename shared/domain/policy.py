@@ -192,11 +192,6 @@ def find_too_long(policy: Policy, *, characters: int, segments: int) -> str | No
     return None
 
 
-def units_of(unit: QuotaUnit, *, characters: int, segments: int) -> int:
-    """What one message takes from the quota."""
-    return segments if unit is QuotaUnit.SEGMENT else -(-characters // 160)
-
-
 def find_sender_refused(policy: Policy, sender_id: str | None) -> str | None:
     """What is wrong with a sender that is a name."""
     if sender_id is None or policy.alphanumeric_senders or parse(sender_id).kind is not SenderKind.ALPHANUMERIC:

@@ -21,6 +21,7 @@ from shared.models.people import (
 )
 from shared.models.platform import ApiKey, AuditEntry, DispatcherRow, Heartbeat, IdempotencyKey, Installation
 from shared.models.policy import PolicyRow
+from shared.models.quota import Estimate, Price, QuotaAccount, QuotaEntry, QuotaHold
 from shared.models.references import ClientReference
 from shared.models.templates import TemplateRow, TemplateVersion
 from shared.models.webhooks import Webhook, WebhookDelivery, WebhookEvent
@@ -43,6 +44,7 @@ __all__ = [
     "ContactField",
     "DispatcherRow",
     "Erasure",
+    "Estimate",
     "EventRow",
     "Gateway",
     "GatewayScript",
@@ -66,6 +68,10 @@ __all__ = [
     "OtpProfile",
     "OtpSubject",
     "PolicyRow",
+    "Price",
+    "QuotaAccount",
+    "QuotaEntry",
+    "QuotaHold",
     "ReceiptRow",
     "SenderIdRow",
     "Tally",

@@ -126,3 +126,8 @@ def _account(row: Any, *, sealer: Sealer, public_url: str) -> Account | None:
     return Account(
         gateway_id=row.id, settings=row.settings, secrets=secrets, status_url=urls.status, inbound_url=urls.inbound
     )
+
+
+async def list_paces(tx: AsyncConnection) -> list[Mapping[str, Any] | None]:
+    """The paces of the gateways that are enabled."""
+    return list(await tx.scalars(select(Gateway.pace).where(Gateway.enabled)))

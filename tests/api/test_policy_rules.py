@@ -121,6 +121,9 @@ async def test_a_crm_locks_details_once_scheduled(client: AsyncClient, clock: Cl
     for change in ({"name": "Other"}, {"msisdns": [NUMBER]}, {"messages": [{"text": "Other words."}]}):
         told = refused(await client.patch(path, json=change), 409, "campaign-details-locked")
         assert "PATCH /v1/campaigns/{id}/messages/{message_id}" in told["detail"]
+    moved = {"send_at": (clock.now + timedelta(hours=5)).isoformat()}
+    answer = await client.patch(f"{path}/messages/{campaign['messages'][0]['id']}", json=moved)
+    assert answer.status_code == 200, answer.text
     await client.post(f"{path}/unschedule")
     assert (await client.patch(path, json={"name": "Other"})).status_code == 200
 

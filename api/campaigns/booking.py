@@ -1,0 +1,81 @@
+"""What a start promises: that it sends what was confirmed, and that the quota holds it.
+
+Decided with the campaign locked, in the transaction that starts it.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api.campaigns.measuring import Scale, measure_campaign
+from api.campaigns.queries import AnyRow
+from shared.domain import estimate as law
+from shared.domain.campaign import Status
+from shared.domain.quota import ConfirmationNeeded
+from shared.queries.estimates import lock_estimate, use_estimate
+from shared.queries.quota import is_limited, release_campaign, reserve_campaign
+from shared.queries.walk import reach_of, sign_audience
+
+# So many are measured while their owner waits for the start; more want an estimate first.
+AT_ONCE: Final = 5_000
+# What a change may touch that makes a campaign longer or larger.
+WEIGHTY: Final = frozenset({"messages", "target_group_ids", "contact_ids", "msisdns", "phone_field"})
+
+
+async def book_start(
+    tx: AsyncConnection, campaign: AnyRow, steps: Sequence[AnyRow], scale: Scale, confirmation: str | None
+) -> None:
+    """Hold the start to its confirmation, and reserve what it takes from the quota."""
+    if confirmation is not None:
+        units = await _confirmed(tx, campaign, steps, confirmation, scale)
+    elif await is_limited(tx):
+        units = await _measured(tx, campaign, steps, scale)
+    else:
+        return
+    await reserve_campaign(tx, campaign.id, units, policy=scale.policy, now=scale.now)
+
+
+async def _confirmed(
+    tx: AsyncConnection, campaign: AnyRow, steps: Sequence[AnyRow], confirmation: str, scale: Scale
+) -> int:
+    known = await lock_estimate(tx, campaign.id, confirmation)
+    if known.used_at is not None:
+        raise law.ConfirmationUsed("This confirmation has started the campaign before; ask for a new estimate.")
+    if known.unit != scale.policy.quota_unit:
+        raise law.ConfirmationRefused("The quota is counted in another unit since; ask for a new estimate.")
+    signature = await sign_audience(tx, (await reach_of(tx, campaign.id, now=scale.now)).everybody)
+    law.check(
+        law.Confirmed(known.content_digest, known.audience_digest, known.recipients),
+        content=content_of(campaign, steps),
+        audience=signature.digest,
+        recipients=signature.recipients,
+    )
+    await use_estimate(tx, known.id, now=scale.now)
+    units: int = known.units
+    return units
+
+
+async def _measured(tx: AsyncConnection, campaign: AnyRow, steps: Sequence[AnyRow], scale: Scale) -> int:
+    signature = await sign_audience(tx, (await reach_of(tx, campaign.id, now=scale.now)).everybody)
+    if signature.recipients > AT_ONCE:
+        raise ConfirmationNeeded(
+            f"The campaign has {signature.recipients} recipients, and its quota has to be reserved exactly; while "
+            f"it is a draft, ask for POST /v1/campaigns/{campaign.id}/estimate, and start with the confirmation in it."
+        )
+    return (await measure_campaign(tx, campaign, steps, scale)).units
+
+
+def content_of(campaign: AnyRow, steps: Sequence[AnyRow]) -> bytes:
+    return law.digest_of_content(campaign.sender_id, [(step.text, step.attachments) for step in steps])
+
+
+async def book_change(
+    tx: AsyncConnection, campaign: AnyRow, steps: Sequence[AnyRow], scale: Scale, given: set[str]
+) -> None:
+    """A scheduled campaign that says something else, or to others, gives back what it held and reserves anew."""
+    if campaign.status is not Status.SCHEDULED or not given & WEIGHTY or not await is_limited(tx):
+        return
+    await release_campaign(tx, campaign.id, now=scale.now)
+    units = await _measured(tx, campaign, steps, scale)
+    await reserve_campaign(tx, campaign.id, units, policy=scale.policy, now=scale.now)

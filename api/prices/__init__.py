@@ -1,0 +1,1 @@
+"""What a segment to each country costs, by the operator's own table."""
