@@ -35,12 +35,12 @@ def measure(messages: int, *, samples: int = 400) -> dict[str, Any]:
         busy, open_ = _under(world, numbers, group, count=samples, name="saturating", sender_id=sender)
         answered, _ = _under(world, numbers, group, count=samples, name="with receipts")
     return {
-        "ratios": {"urgent_p99_ratio": _p99(busy) / _p99(idle)},
+        "ratios": {"urgent_p99_ratio": p99(busy) / p99(idle)},
         "raw": {
-            "urgent_idle_ms": _figures(idle),
-            "urgent_busy_ms": _figures(busy),
-            "urgent_busy_with_receipts_ms": _figures(answered),
-            "urgent_p99_ratio_with_receipts": round(_p99(answered) / _p99(idle), 2),
+            "urgent_idle_ms": figures(idle),
+            "urgent_busy_ms": figures(busy),
+            "urgent_busy_with_receipts_ms": figures(answered),
+            "urgent_p99_ratio_with_receipts": round(p99(answered) / p99(idle), 2),
             "campaign_open_at_the_end": open_,
         },
     }
@@ -59,7 +59,7 @@ def _under(
 ) -> tuple[list[float], int]:
     """The latencies while a campaign flows, and how much of it was still open when they had been measured."""
     started = seeding.start_campaign(world, group, name=name, **campaign)
-    _await_flow(world, 1_000)
+    await_flow(world, 1_000)
     busy = _latencies(world, numbers, count=count)
     report = world.api.get(f"/v1/campaigns/{started}/report")
     open_ = report["counts"]["queued"] + report["counts"]["sending"]
@@ -105,7 +105,7 @@ def _arrivals(world: World, sent: dict[str, float]) -> list[float]:
         time.sleep(0.2)
 
 
-def _await_flow(world: World, count: int) -> None:
+def await_flow(world: World, count: int) -> None:
     before = world.simulator.stats()["accepted"]
     give_up = time.monotonic() + 60
     while world.simulator.stats()["accepted"] - before < count:
@@ -114,13 +114,13 @@ def _await_flow(world: World, count: int) -> None:
         time.sleep(0.05)
 
 
-def _p99(seconds: list[float]) -> float:
+def p99(seconds: list[float]) -> float:
     return statistics.quantiles(seconds, n=100)[98]
 
 
-def _figures(seconds: list[float]) -> dict[str, float]:
+def figures(seconds: list[float]) -> dict[str, float]:
     return {
         "p50": round(statistics.median(seconds) * 1000, 1),
-        "p99": round(_p99(seconds) * 1000, 1),
+        "p99": round(p99(seconds) * 1000, 1),
         "max": round(max(seconds) * 1000, 1),
     }
