@@ -10,6 +10,7 @@ from typing import Final
 
 from dispatcher.queries import erasures
 from dispatcher.worker import Worker
+from shared.sealing import hash_msisdn
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,8 @@ async def erase(worker: Worker) -> int:
     while True:
         async with worker.transaction() as tx:
             if await erasures.empty_messages(tx, found, limit=BATCH) < BATCH:
-                await erasures.finish_erasure(tx, found, now=now)
+                msisdn_hash = hash_msisdn(worker.pepper, found.msisdn)
+                await erasures.finish_erasure(tx, found, msisdn_hash=msisdn_hash, now=now)
                 break
     log.info("a person was erased", extra={"erasure_id": str(found.id)})
     return 1

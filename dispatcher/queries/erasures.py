@@ -68,6 +68,9 @@ _REST: Final = (
         WHERE msisdn = :msisdn OR contact_id = :contact_id
     """),
     text("DELETE FROM campaign_targets WHERE msisdn = :msisdn"),
+    text("""
+        UPDATE otps SET msisdn = '', cancelled_at = coalesce(cancelled_at, now()) WHERE msisdn_hash = :msisdn_hash
+    """),
     # The position stays, for it is counted; nobody can be written to at it any more. By way of all campaigns, whose
     # index has the numbers.
     text("""
@@ -103,9 +106,10 @@ async def empty_messages(tx: AsyncConnection, erasure: OpenErasure, *, limit: in
     return emptied
 
 
-async def finish_erasure(tx: AsyncConnection, erasure: OpenErasure, *, now: datetime) -> None:
+async def finish_erasure(tx: AsyncConnection, erasure: OpenErasure, *, msisdn_hash: bytes, now: datetime) -> None:
     """Empty the rest, and forget who it was."""
+    values = erasure.values | {"msisdn_hash": msisdn_hash}
     for statement in _REST:
-        given = {name: erasure.values[name] for name in statement.compile().params}
+        given = {name: values[name] for name in statement.compile().params}
         await tx.execute(statement, given)
     await tx.execute(_DONE, {"id": erasure.id, "now": now})
