@@ -12,15 +12,19 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from dispatcher.queries import automations as queries
 from dispatcher.worker import Worker
 from shared.domain.automation import Outcome
 from shared.domain.automation_plan import Given, Person, Plan, plan
 from shared.domain.message import PRIORITY_OF, Kind, Status
 from shared.domain.policy import Policy
+from shared.domain.quota import QuotaExceeded
 from shared.ids import uuid7
 from shared.queries import automations as shared_queries
 from shared.queries.automations import People
+from shared.queries.quota import hold_message
 from shared.queries.templates import StoredText, find_texts
 from shared.sealing import hash_msisdn
 
@@ -96,10 +100,27 @@ async def automate(worker: Worker) -> int:
             for automation in automations:
                 if automation.event == event.name:
                     batch.answer(automation, event)
+        await _hold(tx, batch)
         await queries.write_answers(tx, events, messages=batch.messages, runs=batch.runs, now=batch.now)
     if batch.messages:
         worker.ring("urgent")
     return len(events)
+
+
+async def _hold(tx: AsyncConnection, batch: _Batch) -> None:
+    """Reserve for each message; one that the quota has nothing left for is not made, and its trace says why."""
+    refused: dict[UUID, str] = {}
+    for message in batch.messages:
+        try:
+            await hold_message(tx, message["id"], message["text"], policy=batch.policy, now=batch.now)
+        except QuotaExceeded as refusal:
+            refused[message["id"]] = refusal.detail
+    if not refused:
+        return
+    batch.messages = [message for message in batch.messages if message["id"] not in refused]
+    for run in batch.runs:
+        if run["message_id"] in refused:
+            run |= {"outcome": Outcome.QUOTA.value, "detail": refused[run["message_id"]], "message_id": None}
 
 
 async def _open(worker: Worker, tx: Any, events: Sequence[Any], automations: Sequence[Any]) -> _Batch:

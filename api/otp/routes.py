@@ -21,6 +21,7 @@ from shared.domain import otp as law
 from shared.domain import policy as rules
 from shared.domain.otp_limits import InvalidAddress
 from shared.domain.otp_numbers import OtpCountryNotAllowed
+from shared.domain.quota import QuotaExceeded
 from shared.queries.policy import get_policy
 
 router = APIRouter(prefix="/otp", tags=["otp"], route_class=IdempotentRoute)
@@ -35,6 +36,7 @@ _REFUSED: Final = (
     InvalidAddress,
     profiles.UnknownOtpProfile,
     law.OtpLimited,
+    QuotaExceeded,
 )
 
 
@@ -70,7 +72,7 @@ router.include_router(asking)
     "/{otp_id}/resend",
     status_code=202,
     responses={
-        **problems(law.OtpNotPending, law.OtpResendTooEarly, law.OtpLimited, rules.NotActivated),
+        **problems(law.OtpNotPending, law.OtpResendTooEarly, law.OtpLimited, rules.NotActivated, QuotaExceeded),
         **answered(examples.RESENT, status=202),
     },
 )

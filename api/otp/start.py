@@ -21,6 +21,7 @@ from shared.domain.otp_limits import read_address
 from shared.errors import Invalid
 from shared.ids import uuid7
 from shared.queries.policy import get_policy
+from shared.queries.quota import hold_message
 from shared.sealing import hash_msisdn
 
 
@@ -70,11 +71,14 @@ async def send(desk: Desk, row: queries.AnyRow, profile: queries.AnyRow) -> None
     text = otp_text.compose(profile.text, ttl_seconds=int(left.total_seconds()), web_domain=profile.web_domain)
     measured = otp_text.measure_filled(text, length=row.length)
     await guard.spend(desk.tx, profile, segments=measured.segments, now=desk.now)
+    message_id = uuid7(desk.now)
+    filled = otp_text.fill(text, "0" * row.length)  # as long as the real one
+    await hold_message(desk.tx, message_id, filled, policy=await get_policy(desk.tx), now=desk.now)
     await queries.insert_message(
         desk.tx,
         row.id,
         {
-            "id": uuid7(desk.now),
+            "id": message_id,
             "kind": Kind.OTP,
             "status": Status.QUEUED,
             "priority": PRIORITY_OF[Kind.OTP],

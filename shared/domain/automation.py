@@ -39,6 +39,7 @@ class Outcome(StrEnum):
     TOO_LONG = "too_long"
     COUNTRY_NOT_ALLOWED = "country_not_allowed"
     NEVER_OPEN = "never_open"  # quiet hours without an end
+    QUOTA = "quota"  # it has too little left
     SWITCHED_OFF = "switched_off"  # the policy keeps automations from sending
     TEMPLATE_GONE = "template_gone"
     FAILED = "failed"  # something nobody foresaw; the log has it

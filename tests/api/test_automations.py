@@ -146,6 +146,22 @@ async def test_why_there_is_none(
     assert await messages(engine) == []
 
 
+async def test_what_the_quota_has_nothing_left_for_is_not_made(
+    client: AsyncClient, engine: AsyncEngine, worker: HandWorker
+) -> None:
+    """The first has its unit; the second is in the trace, with the reason."""
+    granted = await client.post("/v1/quota/grants", json={"units": 1, "period": "total"})
+    assert granted.status_code == 201, granted.text
+    await automation(client)
+    told = [await tell(client, key="e-1"), await tell(client, key="e-2")]
+    await automate(worker)
+    (first,), (second,) = [await led_to(client, one) for one in told]
+    assert (first["outcome"], second["outcome"]) == ("message", "quota")
+    assert "1 unit" in second["detail"]
+    assert second["message_id"] is None
+    assert len(await messages(engine)) == 1
+
+
 async def test_nobody_is_written_to_who_has_opted_out(
     client: AsyncClient, engine: AsyncEngine, worker: HandWorker, pepper: bytes
 ) -> None:

@@ -263,3 +263,12 @@ async def test_entries_are_paged_and_filtered(client: AsyncClient, clock: Clock)
     second = (await client.get(f"/v1/quota/entries?limit=3&cursor={first['next_cursor']}")).json()
     assert [one["units"] for one in (*first["items"], *second["items"])] == [5, 4, 3, 2, 1]
     assert (await client.get("/v1/quota/entries?kind=reserve")).json()["items"] == []
+
+
+async def test_passwords_count(client: AsyncClient) -> None:
+    await grant(client, 1)
+    first = await client.post("/v1/otp", json={"msisdn": "+12025550142", "session": "one"})
+    assert first.status_code == 202, first.text
+    assert (await quota(client))["available"] == 0
+    second = await client.post("/v1/otp", json={"msisdn": "+12025550143", "session": "two"})
+    assert "takes 1 unit" in refused(second, "quota-exceeded")
