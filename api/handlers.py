@@ -141,13 +141,15 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
 
 def _methods_at(request: Request) -> list[str]:
-    """Every method that some route takes at this path."""
-    return sorted(
-        method
+    """Every method that is meant at this path: of the routes of a word, where it is one, and not of an id's."""
+    path = request.scope["path"]
+    there = [
+        context
         for context in iter_route_contexts(request.app.routes)
-        if context.path and compile_path(context.path)[0].fullmatch(request.scope["path"])
-        for method in context.methods or ()
-    )
+        if context.path and compile_path(context.path)[0].fullmatch(path)
+    ]
+    exact = [context for context in there if context.path == path] or there
+    return sorted(method for context in exact for method in context.methods or ())
 
 
 async def _on_invalid_request(request: Request, error: Exception) -> Response:

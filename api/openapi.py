@@ -105,6 +105,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
                 _add_shared_problems(path, item[method])
                 add_examples(item[method], schemas)
                 _word(item[method])
+                _make_bodies_plain(item[method])
     _tell_scopes(document, app)
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
@@ -126,6 +127,14 @@ def _add_shared_problems(path: str, operation: dict[str, Any]) -> None:
     if any(given["name"] == "Idempotency-Key" for given in operation.get("parameters", ())):
         _merge(answers, _OF_KEYS)
     operation["responses"] = dict(sorted(answers.items()))
+
+
+def _make_bodies_plain(operation: dict[str, Any]) -> None:
+    """A body that may be left out is that, and not also null: generators make nonsense of the two at once."""
+    for shape in operation.get("requestBody", {}).get("content", {}).values():
+        match shape.get("schema"):
+            case {"anyOf": [{"$ref": ref}, {"type": "null"}]}:
+                shape["schema"] = {"$ref": ref}
 
 
 def _word(operation: dict[str, Any]) -> None:

@@ -27,19 +27,31 @@ def _no_number(value: object) -> object:
     return value
 
 
+def _no_boolean(value: object) -> object:
+    """True is no 1: whoever sends it means something else."""
+    if isinstance(value, bool):
+        raise PydanticCustomError("int_type", "Input should be a valid integer")
+    return value
+
+
 # A time in the query, where everything is a text.
 Moment = Annotated[AwareDatetime, BeforeValidator(_no_number)]
 
 
+_BEFORE: Final = (_no_number, _no_boolean)
+
+
 def _strict(node: Any) -> Any:
-    """A schema of pydantic's, with its booleans and times as Body has them."""
+    """A schema of pydantic's, with its booleans, numbers and times as Body has them."""
     match node:
-        case {"type": "function-before", "function": {"function": function}} if function is _no_number:
+        case {"type": "function-before", "function": {"function": function}} if function in _BEFORE:
             return node
         case dict():
             made = {name: value if name in _NO_SCHEMAS else _strict(value) for name, value in node.items()}
             if made.get("type") == "datetime":
                 return core_schema.no_info_before_validator_function(_no_number, cast("CoreSchema", made))
+            if made.get("type") in ("int", "float"):
+                return core_schema.no_info_before_validator_function(_no_boolean, cast("CoreSchema", made))
             return {**made, "strict": True} if made.get("type") == "bool" else made
         case list():
             return [_strict(each) for each in node]
@@ -54,7 +66,7 @@ class Body(BaseModel):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Neither 0 for false nor a number for a time: the document promises neither."""
+        """Neither 0 for false, nor true for 1, nor a number for a time: the document promises none of them."""
         schema: CoreSchema = _strict(handler(source))
         return schema
 

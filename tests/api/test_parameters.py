@@ -28,7 +28,7 @@ async def test_each_is_named(client: AsyncClient) -> None:
     assert list(refused(answer.json())) == ["?page", "?offset"]
 
 
-@pytest.mark.parametrize("path", ["/v1/messages/{id}", "/v1/campaigns/{id}/report"])
+@pytest.mark.parametrize("path", ["/v1/contacts/{id}", "/v1/campaigns/{id}/report"])
 async def test_a_path_without_parameters_says_so(client: AsyncClient, path: str) -> None:
     answer = await client.get(path.format(id=uuid4()), params={"full": "1"})
     assert refused(answer.json()) == {"?full": "This path takes no query parameters; leave it out."}

@@ -56,7 +56,7 @@ async def made(client: AsyncClient, people: dict[str, str], **over: Any) -> str:
 
 
 async def listed(client: AsyncClient, url: str, **params: Any) -> list[tuple[Any, ...]]:
-    """All pages of recipients, two a page: name or number, and why not."""
+    """All pages of recipients, two a page: name or number, and why not. Contacts of one moment have no order."""
     found: list[tuple[Any, ...]] = []
     cursor: dict[str, str] = {}
     while True:
@@ -65,12 +65,12 @@ async def listed(client: AsyncClient, url: str, **params: Any) -> list[tuple[Any
         page = answer.json()
         found += [(one["name"] or one["msisdn"], one["skip_reason"]) for one in page["items"]]
         if page["next_cursor"] is None:
-            return found
+            return sorted(found, key=str)
         cursor = {"cursor": page["next_cursor"]}
 
 
 def reached(*names: str) -> list[tuple[Any, ...]]:
-    return [(name, None) for name in names]
+    return sorted(((name, None) for name in names), key=str)
 
 
 async def freeze(client: AsyncClient, worker: HandWorker, url: str) -> None:
