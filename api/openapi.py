@@ -135,6 +135,8 @@ def _make_bodies_plain(operation: dict[str, Any]) -> None:
         match shape.get("schema"):
             case {"anyOf": [{"$ref": ref}, {"type": "null"}]}:
                 shape["schema"] = {"$ref": ref}
+            case _:
+                pass
 
 
 def _word(operation: dict[str, Any]) -> None:
