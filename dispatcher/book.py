@@ -66,11 +66,12 @@ class Book:
             if one.account is not None
         }
         self._adapters = {id_: (account, self._adapter_for(account)) for id_, account in self.accounts.items()}
-        self.routes = [_route(one, now=now) for one in usable if one.enabled]
-        self._routes = {route.gateway_id: route for route in self.routes}
+        routes = [(one.enabled, _route(one, now=now)) for one in usable]
+        self.routes = [route for enabled, route in routes if enabled]
+        self._routes = {route.gateway_id: route for _, route in routes}
 
     def route_to(self, gateway_id: UUID) -> Route | None:
-        """The route through an enabled gateway."""
+        """The route through a gateway, whether it is enabled or not."""
         return self._routes.get(gateway_id)
 
     def let_rest(self, gateway_id: UUID, *, until: datetime) -> None:
@@ -81,7 +82,7 @@ class Book:
             else route
             for route in self.routes
         ]
-        self._routes = {route.gateway_id: route for route in self.routes}
+        self._routes = {**self._routes, **{route.gateway_id: route for route in self.routes}}
 
     def adapter_of(self, account: Account) -> Adapter:
         """Who speaks for this account, with what was derived from its settings."""

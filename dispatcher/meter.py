@@ -21,6 +21,7 @@ CLAIM_AHEAD_SECONDS: Final = 0.3
 LATER_SECONDS: Final = 30.0
 # What has no room for lack of free requests is worth another look after this.
 _PAUSE: Final = 0.1
+_LOOK: Final = 0.01  # while a request waits for one that ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,6 @@ class Meter:
         self._length = 1.0  # segments of a message, lately
         self._drawn_at = 0.0
         self._later = {"urgent": 0.0, "bulk": 0.0}
-        self._free = asyncio.Condition()
 
     @property
     def used(self) -> int:
@@ -111,9 +111,6 @@ class Meter:
             yield free
         finally:
             self.in_use[lane] -= free
-            if self.pace.in_flight is not None:
-                async with self._free:
-                    self._free.notify_all()
 
     def draw(self, granted: Slice) -> None:
         """Take a slice, and give it to those whose turn it is."""
@@ -199,9 +196,8 @@ class Meter:
         """Until a request may begin. Rarely waits: what was claimed had room, but may fall into more requests."""
         if self.pace.in_flight is None or self._spare(lane) > 0:
             return True
-        async with self._free:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, start_by - monotonic())):
-                    await self._free.wait_for(lambda: self._spare(lane) > 0)
-                    return True
+        while monotonic() < start_by:
+            await asyncio.sleep(_LOOK)
+            if self._spare(lane) > 0:
+                return True
         return False

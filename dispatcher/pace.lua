@@ -15,6 +15,7 @@ local keep = math.ceil(life / 1000) * 4
 for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now)) do
   redis.call('HDEL', KEYS[3], gone)
   redis.call('ZREM', KEYS[2], gone)
+  redis.call('ZREM', KEYS[4], gone)
 end
 redis.call('ZADD', KEYS[2], now + life, name)
 redis.call('PEXPIRE', KEYS[2], keep)
@@ -38,15 +39,21 @@ if limit > 0 then
     if all[at] ~= name then others = others + tonumber(all[at + 1]) end
   end
   held = math.max(0, math.min(requests, limit - others))
-  -- Who gets less than it wants says so, and the others keep to their share.
-  redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now)
-  redis.call('ZREM', KEYS[4], name)
-  if redis.call('ZCARD', KEYS[4]) > 0 then held = math.min(held, math.floor(limit / live)) end
-  if held < requests then
-    redis.call('ZADD', KEYS[4], now + 2000000, name)
-    redis.call('PEXPIRE', KEYS[4], keep)
+  -- While others are hungry each keeps to its share; where that is less than one, who has waited longest has one.
+  local longest = redis.call('ZRANGE', KEYS[4], 0, 0)[1]
+  if redis.call('ZCARD', KEYS[4]) > (redis.call('ZSCORE', KEYS[4], name) and 1 or 0) then
+    local share = math.floor(limit / live)
+    if share < 1 and longest == name then share = 1 end
+    held = math.min(held, share)
   end
   held = math.max(held, used)
+  -- Who gets less than it wants says so, since when.
+  if held < requests then
+    redis.call('ZADD', KEYS[4], 'NX', now, name)
+    redis.call('PEXPIRE', KEYS[4], keep)
+  else
+    redis.call('ZREM', KEYS[4], name)
+  end
   redis.call('HSET', KEYS[3], name, held)
   redis.call('PEXPIRE', KEYS[3], keep)
 end

@@ -228,6 +228,7 @@ class Pump:
         except Exception:
             # Nothing should bring us here; if something does, the lease tells, and the slots are not lost.
             log.exception("a hand-over was not settled", extra={"message_id": str(batch[0].id)})
+            self.worker.healths.end_probe(account.gateway_id)
             self._free(len(batch))
             return
         failpoints.hit("after_answer")

@@ -65,12 +65,12 @@ async def mark_slow(tx: AsyncConnection, gateway_id: UUID, *, reason: str, by: s
 
 
 async def begin_probes(tx: AsyncConnection, *, by: str) -> int:
-    """Take the right to try out gateways whose rest is over, or whose prober is gone; how many there were."""
+    """Take the right to try out gateways whose rest is over, or whose prober is gone; how many rests were over."""
     rested = or_(
         (Gateway.health == Health.OPEN.value) & (Gateway.health_until <= func.now()),
         (Gateway.health == Health.HALF_OPEN.value) & (Gateway.health_until <= func.now()),
     )
-    rows = (await tx.execute(select(Gateway).where(rested).with_for_update(skip_locked=True))).all()
+    rows = (await tx.execute(select(Gateway).where(Gateway.enabled, rested).with_for_update(skip_locked=True))).all()
     for row in rows:
         reason = "its rest is over" if row.health == Health.OPEN else f"{row.health_by} did not try it out"
         await tx.execute(
@@ -86,7 +86,7 @@ async def begin_probes(tx: AsyncConnection, *, by: str) -> int:
         )
         if row.health == Health.OPEN:
             await _tell(tx, row, health=Health.HALF_OPEN, reason=reason, by=by)
-    return len(rows)
+    return sum(row.health == Health.OPEN for row in rows)
 
 
 async def close_breaker(tx: AsyncConnection, gateway_id: UUID, *, reason: str, by: str) -> bool:

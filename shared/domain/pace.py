@@ -37,7 +37,10 @@ class Pace:
         return cls(None if rate is None else float(rate), None if most is None else int(most))
 
     def share(self, among: int) -> Self:
-        """What is left for one of so many who cannot hear each other; together they stay within the limits."""
+        """What is left for one of so many who cannot hear each other; one request each at the least.
+
+        Together they stay within the limits, unless there are more of them than requests allowed.
+        """
         among = max(1, among)
         rate = None if self.segments_per_second is None else self.segments_per_second / among
         most = None if self.in_flight is None else max(1, self.in_flight // among)

@@ -114,6 +114,23 @@ def test_requests_are_shared_out(account: Account) -> None:
     assert ask("three", 10, after=2 * LIFE) == 10  # the others are gone, and what they held is free
 
 
+def test_fewer_requests_than_dispatchers_go_round(account: Account) -> None:
+    """One request for two: each has it in turn, and nobody waits for ever."""
+    now = 1_700_000_000 * MICRO
+    names = ("one", "two")
+    served, used = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
+    for turn in range(60):
+        for name in names:
+            held = account.ask(name, most=1, wanted=1, used=used[name], now=now + turn * 100_000).requests
+            assert sum(used.values()) <= 1
+            if used[name]:
+                used[name] = 0  # it ended
+            elif held:
+                used[name], served[name] = 1, served[name] + 1
+    assert served["one"] > 10
+    assert served["two"] > 10
+
+
 async def test_in_flight_is_given_back_by_who_died(account: Account) -> None:
     now = 1_700_000_000 * MICRO
     assert account.ask("dead", most=4, wanted=4, used=4, now=now).requests == 4
