@@ -70,10 +70,6 @@ class Book:
         self.routes = [route for enabled, route in routes if enabled]
         self._routes = {route.gateway_id: route for _, route in routes}
 
-    def route_to(self, gateway_id: UUID) -> Route | None:
-        """The route through a gateway, whether it is enabled or not."""
-        return self._routes.get(gateway_id)
-
     def let_rest(self, gateway_id: UUID, *, until: datetime) -> None:
         """It asked to be given time: known here before the next look."""
         self.routes = [

@@ -75,7 +75,7 @@ class _Chooser:
         # Plain is what nothing is known of: then the order alone decides, and nothing more is asked for each message.
         self.plain = not any(route.open or route.resting_until or route.pace for route in self.routes)
         self.near = [route for route in self.routes if not routing.is_away(route, now=self.now, urgent=urgent)]
-        self.trials = set(worker.healths.open_probes(self.routes, name=worker.name)) if not self.plain else set()
+        self.trials = set(worker.healths.open_probes(self.near, name=worker.name)) if not self.plain else set()
 
     def decide(self, one: Claimed) -> None:
         gateway_id = self._first(one, self._trials_for(one))

@@ -107,8 +107,3 @@ class Window:
         if heard >= AT_LEAST and self.slow >= SLOW_SHARE * heard:
             return Health.SLOW, f"{self.slow} of {heard} answers within a minute were slow"
         return None
-
-    def clear(self) -> None:
-        """Begin anew."""
-        self.marks.clear()
-        self.failed = self.slow = self.failed_in_a_row = self.refused_in_a_row = 0

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -208,6 +209,20 @@ async def test_passwords_are_not_for_trials_and_do_not_wait(
     await pump_once(worker, "urgent")
     assert mine.call_count + other_.call_count == before + 1
     assert (await message_of(worker.engine, message_id)).attempt == 1
+
+
+async def test_password_passes_a_gateway_that_is_tried_out_and_rests(
+    worker: HandWorker, router: respx.MockRouter, first: UUID, second: UUID
+) -> None:
+    """Half open, ours to try out, and asking for time: no trial, and nothing that holds up the claim."""
+    mine, other_ = at(router), at(router, "second")
+    async with worker.transaction() as tx:
+        rest = {"resting_until": worker.now() + timedelta(minutes=10), "health_at": worker.now()}
+        half_open = {"health": "half_open", "health_by": worker.name}
+        await tx.execute(update(Gateway).where(Gateway.id == first).values(**half_open, **rest))
+    await queue_one(worker, kind=Kind.OTP)
+    await pump_all(worker, "urgent")
+    assert (mine.call_count, other_.call_count) == (0, 1)
 
 
 async def test_personal_message_may_try_it_out(

@@ -404,8 +404,7 @@ async def test_claim_that_fails_gives_its_room_back(
     at(router)
     await set_pace(worker, in_flight=4)
     await queue_campaign(worker, NUMBERS[:2])
-    route = worker.book.route_to(first)
-    assert route is not None
+    (route,) = worker.book.routes
     assert route.pace is not None
     meter = worker.paces.meter(first, route.pace, largest_batch=1)
     meter.draw(Slice(0, 4, 1, 0.0))

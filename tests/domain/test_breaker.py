@@ -81,13 +81,6 @@ def test_what_is_older_than_a_minute_counts_no_more() -> None:
     assert window.failed == 1
 
 
-def test_begins_anew() -> None:
-    window = heard(*[FAILED] * 50)
-    window.clear()
-    assert window.verdict() is None
-    assert window == Window()
-
-
 def test_rests_grow_to_their_cap() -> None:
     rests = [rest_of(trips) for trips in range(1, 40)]
     assert rests[0] == REST_SECONDS
