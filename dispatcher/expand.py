@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher import failpoints
 from dispatcher.queries import campaigns, resends
 from dispatcher.queries.campaigns import Recipient, Step
+from dispatcher.queries.erasures import share_with_erasures
 from dispatcher.queries.tallies import Moves, write_tallies
 from dispatcher.queries.tellings import tell_of_rows
 from dispatcher.quota import NotCovered, cover, hold
@@ -88,6 +89,8 @@ async def _expand(worker: Worker) -> int:
             if step is None:
                 return 0
             await worker.rules.refresh(tx)
+            if await share_with_erasures(tx):
+                ahead = None  # it may name somebody who is forgotten since it was read
             now = ahead if ahead is not None and ahead.fits(step) else await _make(worker, tx, step, step.expanded)
             following = await beside.enter_async_context(_begun(_make_next(worker, step, now.upto)))
             if worker.rules.is_limited:

@@ -1,9 +1,11 @@
 """Beside the path, retention: months of messages that the policy keeps no longer go as a whole, and inbound with them.
 
-A month with a message that is still to be sent stays. Reports stay right: their counts are in the tallies.
+A month with a message that is still to be sent stays, and so does one that a restarted campaign has to look at.
+Reports stay right: their counts are in the tallies.
 """
 
 import logging
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -19,6 +21,10 @@ log = logging.getLogger(__name__)
 INBOUND_BATCH: Final = 10_000
 
 
+class _StillNeededError(Exception):
+    """Undoes what was written down of a month that stays."""
+
+
 async def retain(worker: Worker) -> int:
     """Drop the oldest month that is past its time, and a batch of inbound messages; how many of both went."""
     async with worker.transaction() as tx:
@@ -31,7 +37,8 @@ async def retain(worker: Worker) -> int:
     gone = 0
     try:
         for month in over:
-            gone += await _drop(worker, month, days=days)
+            with suppress(_StillNeededError):
+                gone += await _drop(worker, month, days=days)
     except Exception as error:
         if not is_busy(error):
             raise
@@ -42,8 +49,8 @@ async def retain(worker: Worker) -> int:
 
 async def _drop(worker: Worker, month: str, *, days: int) -> int:
     async with worker.transaction() as tx:
-        if await queries.has_open(tx, month):
-            return 0
+        if not await queries.give_up(tx, month, now=worker.now()):
+            raise _StillNeededError
         messages = await queries.estimate_rows(tx, month)
         await queries.drop_month(tx, month)
         await audit.record(

@@ -80,7 +80,7 @@ async def resend_campaign(
     """
     rules.check_activated(await get_policy(tx), rules.Feature.CAMPAIGNS)
     original = await queries.lock_campaign(tx, campaign_id)
-    law.check_resendable(original.status)
+    law.check_resendable(original.status, whole=original.messages_dropped_at is None)
     steps = [
         step
         for step, messages in await queries.count_resendable(

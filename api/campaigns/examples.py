@@ -46,6 +46,7 @@ DRAFT: Final[dict[str, Any]] = _HEAD | {
     "quiet_hours": None,
     "stopped_at": None,
     "released_at": None,
+    "messages_dropped_at": None,
     "resend_of": None,
     "resend_which": None,
     "updated_at": world.CREATED,

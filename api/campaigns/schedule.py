@@ -78,7 +78,11 @@ async def restart_campaign(
     planned = _planned(steps, times, places=places)
     rebuilt = [one for one, step in zip(planned, steps, strict=True) if step.status is StepStatus.CANCELLED]
     status = law.restart(
-        campaign.status, emptied=campaign.emptied_at is not None, send_ats=[one.send_at for one in rebuilt], now=now
+        campaign.status,
+        emptied=campaign.emptied_at is not None,
+        whole=campaign.messages_dropped_at is None,
+        send_ats=[one.send_at for one in rebuilt],
+        now=now,
     )
     content.refuse([*errors, *check_times(planned, policy=policy, now=now)])
     for step in unsent:

@@ -181,6 +181,9 @@ class CampaignOut(Out):
     finished_at: datetime | None
     stopped_at: datetime | None
     released_at: datetime | None = Field(description="When its owner last started, restarted or resumed it.")
+    messages_dropped_at: datetime | None = Field(
+        description="When the policy's `retention_days` first took messages of it; its report keeps their counts."
+    )
     resend_of: UUID | None = Field(description="The campaign of which it sends some messages once more.")
     resend_which: Which | None
     created_at: datetime

@@ -165,11 +165,17 @@ _FINISH = text("""
     RETURNING c.id
 """)
 
-# One that was archived right after its stop is emptied all the same.
+# One that was archived right after its stop is emptied all the same. One of which all that is left is on the line has
+# to wait for it, and the next one does not wait with it.
 _STOPPED = text("""
-    SELECT id FROM campaigns
-    WHERE status IN ('stopped', 'archived') AND stopped_at IS NOT NULL AND emptied_at IS NULL
-    ORDER BY stopped_at LIMIT 1
+    SELECT c.id FROM campaigns c
+    WHERE c.status IN ('stopped', 'archived') AND c.stopped_at IS NOT NULL AND c.emptied_at IS NULL
+      AND (EXISTS (SELECT 1 FROM campaign_messages cm
+                   WHERE cm.campaign_id = c.id AND (cm.status IN ('pending', 'expanding', 'sending') OR EXISTS (
+                         SELECT 1 FROM messages m WHERE m.campaign_message_id = cm.id AND m.status = 'queued')))
+           OR NOT EXISTS (SELECT 1 FROM campaign_messages cm JOIN messages m ON m.campaign_message_id = cm.id
+                          WHERE cm.campaign_id = c.id AND m.status = 'sending'))
+    ORDER BY c.stopped_at LIMIT 1
     FOR UPDATE SKIP LOCKED
 """)
 

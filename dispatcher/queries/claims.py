@@ -1,7 +1,7 @@
 """Claim: take due messages for the length of a lease, and write down the intent before a byte may leave.
 
-Opt-outs, stops, call-backs and expiry are looked at here, in the last statement before a hand-over, whatever was
-true when the message was made.
+Opt-outs, consent, stops, call-backs and expiry are looked at here, in the last statement before a hand-over, whatever
+was true when the message was made.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.queries.tallies import Moves
 from dispatcher.queries.tellings import Moving, Told
-from shared.domain.message import PRIORITY_OF, PUMPED, Kind, SkipReason, Status
+from shared.domain.message import PRIORITY_OF, PUMPED, Kind, Status
 
 
 class Claimed(NamedTuple):
@@ -56,34 +56,43 @@ class Taken:
 
 # What decides a fate is read where the row is locked: only there it is the newest version, which a command that
 # came in between may have made. A password is sent even to who opted out of everything else: they asked for it.
-_DECISIVE = "m.id, m.cancel_requested_at, m.expires_at, m.kind, m.msisdn_hash"
+_DECISIVE = "m.id, m.cancel_requested_at, m.expires_at, m.kind, m.msisdn_hash, m.msisdn, m.contact_id"
 _MOVE = """
     , fated AS (
         SELECT d.id,
                CASE WHEN d.cancel_requested_at IS NOT NULL THEN 'cancelled'
                     WHEN d.expires_at <= now() THEN 'expired'
                     WHEN d.kind <> 'otp' AND EXISTS (
-                        SELECT 1 FROM opt_outs o WHERE o.msisdn_hash = d.msisdn_hash) THEN 'skipped'
+                        SELECT 1 FROM opt_outs o WHERE o.msisdn_hash = d.msisdn_hash) THEN 'opted_out'
+                    {unwilling}
                     {waits}
                     ELSE 'sending' END AS fate
         FROM due d
     )
     UPDATE messages m
-    SET status = f.fate,
+    SET status = CASE WHEN f.fate IN ('opted_out', 'no_consent') THEN 'skipped' ELSE f.fate END,
         status_at = now(),
         {later}
-        skip_reason = CASE WHEN f.fate = 'skipped' THEN 'opted_out' END,
+        skip_reason = CASE WHEN f.fate IN ('opted_out', 'no_consent') THEN f.fate END,
         attempt = CASE WHEN f.fate = 'sending' THEN m.attempt + 1 ELSE m.attempt END,
         lease_until = CASE WHEN f.fate = 'sending' THEN now() + make_interval(secs => :lease) END,
         leased_by = CASE WHEN f.fate = 'sending' THEN :dispatcher END
     FROM fated f
     WHERE m.id = f.id AND m.status = 'queued'
-    RETURNING f.fate, m.id, m.attempt, m.kind, m.msisdn, m.msisdn_hash, m.text, m.sender_id, m.location_id, m.segments,
-              m.campaign_message_id, m.tried_gateway_ids,
+    RETURNING m.status, m.skip_reason, m.id, m.attempt, m.kind, m.msisdn, m.msisdn_hash, m.text, m.sender_id,
+              m.location_id, m.segments, m.campaign_message_id, m.tried_gateway_ids,
               CASE WHEN m.tried_gateway_ids IS NOT NULL THEN ARRAY(
                   SELECT a.gateway_id FROM attempts a WHERE a.message_id = m.id AND a.fault = 'gateway') END,
               m.not_before, m.expires_at
 """
+
+# A campaign asks for consent, by the contact it was made for and by whoever has the number now: both indexes hold only
+# those who took it back.
+_UNWILLING = """WHEN EXISTS (
+                        SELECT 1 FROM contacts c WHERE c.id = d.contact_id AND c.consent_status = 'withdrawn')
+                      OR EXISTS (
+                        SELECT 1 FROM contacts c WHERE c.msisdn = d.msisdn AND c.consent_status = 'withdrawn')
+                    THEN 'no_consent'"""
 
 # A recipient reads a sequence in its order. A step has its turn when nothing is due of those before it, and a message
 # waits while an earlier one to the same number is open: it stays queued and is looked at again a moment later.
@@ -115,14 +124,14 @@ _CAMPAIGN = text(
         ORDER BY random()
     ), due AS (
         SELECT q.* FROM live CROSS JOIN LATERAL (
-            SELECT {_DECISIVE}, m.msisdn, live.earlier FROM messages m
+            SELECT {_DECISIVE}, live.earlier FROM messages m
             WHERE m.campaign_message_id = live.id AND m.status = 'queued' AND m.not_before <= now()
             ORDER BY m.not_before, m.id
             LIMIT (SELECT ceil(CAST(:slots AS numeric) / greatest(count(*), 1)) FROM live)
             FOR UPDATE SKIP LOCKED) q
         LIMIT :slots
     )"""
-    + _MOVE.format(waits=_WAITS, later=_LATER)
+    + _MOVE.format(unwilling=_UNWILLING, waits=_WAITS, later=_LATER)
 )
 
 # One priority after the other, so that the index ends each search at what is due: otherwise every claim would read all
@@ -140,7 +149,7 @@ _URGENT = text(
             FOR UPDATE SKIP LOCKED) q
         LIMIT :slots
     )"""
-    + _MOVE.format(waits="", later="")
+    + _MOVE.format(unwilling="", waits="", later="")
 )
 
 # Tests of gateways, which the pumps leave to `dispatcher/trials.py`.
@@ -154,7 +163,7 @@ _TRIALS = text(
         LIMIT :slots
         FOR UPDATE SKIP LOCKED
     )"""
-    + _MOVE.format(waits="", later="")
+    + _MOVE.format(unwilling="", waits="", later="")
 )
 _CLAIMS = {"urgent": _URGENT, "bulk": _CAMPAIGN, "trials": _TRIALS}
 
@@ -204,13 +213,13 @@ async def claim(tx: AsyncConnection, *, lane: str, slots: int, lease: float, dis
     claimed: list[Claimed] = []
     closed: list[Told] = []
     moves = Moves()
-    for taken, (fate, *columns) in enumerate(rows, start=1):  # noqa: B007 - its last value is the count
+    for taken, (status, skip_reason, *columns) in enumerate(rows, start=1):  # noqa: B007 - its last value is the count
         one = Claimed._make(columns)
-        moves.add(one.campaign_message_id, was="queued", now=fate, messages=1, segments=one.segments)
-        if fate == "sending":
+        moves.add(one.campaign_message_id, was="queued", now=status, messages=1, segments=one.segments)
+        if status == "sending":
             claimed.append(one)
         else:
-            closed.append(Told(one.id, fate, skip_reason=SkipReason.OPTED_OUT if fate == Status.SKIPPED else None))
+            closed.append(Told(one.id, status, skip_reason=skip_reason))
     return Taken(taken, claimed, closed, moves)
 
 

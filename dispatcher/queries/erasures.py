@@ -34,6 +34,18 @@ _CLAIM = text("""
     RETURNING id, contact_id, msisdn, other_msisdns
 """)
 
+# Held shared by every slice under expansion: a person is called back when no slice of an earlier look at them is on its
+# way into the table, and a slice that begins afterwards sees that they are to be forgotten.
+_LOCK: Final = "hashtext('lapwing.erasures')"
+_WAIT = text(f"SELECT pg_advisory_xact_lock({_LOCK})")
+_SHARE = text(f"SELECT pg_advisory_xact_lock_shared({_LOCK})")
+
+# What was read before is used for seconds, never for minutes, and no two clocks are so far apart.
+_RECENT = text("""
+    SELECT EXISTS (SELECT 1 FROM erasures WHERE done_at IS NULL)
+        OR EXISTS (SELECT 1 FROM erasures WHERE done_at > now() - interval '10 minutes')
+""")
+
 _THEIRS: Final = """
     (m.msisdn = :msisdn OR (m.msisdn = ANY(CAST(:others AS text[])) AND m.contact_id = :contact_id))
 """
@@ -92,8 +104,15 @@ async def claim_erasure(tx: AsyncConnection, *, due: datetime, now: datetime) ->
     return None if row is None else OpenErasure(row.id, row.contact_id, row.msisdn, row.other_msisdns or [])
 
 
+async def share_with_erasures(tx: AsyncConnection) -> bool:
+    """Let no erasure begin until this transaction is over; whether what was read before may name somebody erased."""
+    await tx.execute(_SHARE)
+    return bool((await tx.execute(_RECENT)).scalar_one())
+
+
 async def call_back(tx: AsyncConnection, erasure: OpenErasure) -> bool:
     """Have everything cancelled that was not sent; whether anything is still under way."""
+    await tx.execute(_WAIT)
     await tx.execute(_CALL_BACK, erasure.values)
     return bool((await tx.execute(_OPEN, erasure.values)).scalar_one())
 

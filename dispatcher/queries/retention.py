@@ -14,12 +14,31 @@ _MONTHS = text("""
     WHERE p.relname = ANY(CAST(:tables AS text[])) AND c.relname ~ '^[a-z]+_[0-9]{6}$'
     ORDER BY 1
 """)
+# It does not queue behind a long reader, and everybody else behind it.
+_PATIENCE = text("SET LOCAL lock_timeout = '2s'")
 _EXISTS = text("SELECT to_regclass(:name) IS NOT NULL")
 # Each by a partial index: a month may hold millions that are closed.
 _OPEN = """
     SELECT EXISTS (SELECT 1 FROM {month} WHERE status = 'queued' AND campaign_message_id IS NOT NULL)
         OR EXISTS (SELECT 1 FROM {month} WHERE status = 'queued' AND campaign_message_id IS NULL)
         OR EXISTS (SELECT 1 FROM {month} WHERE status = 'sending')
+"""
+# Whoever restarts one of these or sends its messages again holds its row: one of the two comes first.
+_MARK = """
+    UPDATE campaigns c SET messages_dropped_at = :now
+    WHERE EXISTS (SELECT 1 FROM campaign_messages cm WHERE cm.campaign_id = c.id AND EXISTS (
+                  SELECT 1 FROM {month} m WHERE m.campaign_message_id = cm.id))
+"""
+# A restarted campaign puts its cancelled messages back into the queue, and a campaign that sends another's messages
+# once more reads what became of those.
+_NEEDED = """
+    SELECT EXISTS (
+        SELECT 1 FROM campaigns c JOIN campaign_messages cm ON cm.campaign_id = c.id
+        WHERE c.status IN ('scheduled', 'running', 'held')
+          AND ((cm.reviving_after IS NOT NULL
+                AND EXISTS (SELECT 1 FROM {month} m WHERE m.campaign_message_id = cm.id))
+               OR (cm.status IN ('pending', 'expanding')
+                   AND EXISTS (SELECT 1 FROM {month} m WHERE m.campaign_message_id = cm.resend_of))))
 """
 _ESTIMATE = text("SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = to_regclass(:name)")
 _INBOUND = text("""
@@ -34,12 +53,20 @@ async def list_months(tx: AsyncConnection) -> list[str]:
     return list((await tx.execute(_MONTHS, {"tables": list(PARTITIONED)})).scalars())
 
 
-async def has_open(tx: AsyncConnection, month: str) -> bool:
-    """Whether a message of the month is still to be sent."""
+async def give_up(tx: AsyncConnection, month: str, *, now: datetime) -> bool:
+    """Mark the campaigns with messages of the month as no longer whole; False if the month cannot be given up yet.
+
+    That is while one of its messages is still to be sent, or may be put back into the queue.
+    """
+    await tx.execute(_PATIENCE)
     name = f"messages_{month}"
     if not (await tx.execute(_EXISTS, {"name": name})).scalar_one():
-        return False
-    return bool((await tx.execute(text(_OPEN.format(month=name)))).scalar_one())
+        return True
+    await tx.execute(text(_MARK.format(month=name)), {"now": now})
+    for question in (_OPEN, _NEEDED):
+        if (await tx.execute(text(question.format(month=name)))).scalar_one():
+            return False
+    return True
 
 
 async def estimate_rows(tx: AsyncConnection, month: str) -> int:
@@ -48,8 +75,7 @@ async def estimate_rows(tx: AsyncConnection, month: str) -> int:
 
 
 async def drop_month(tx: AsyncConnection, month: str) -> None:
-    """Drop the month's partitions. It does not queue behind a long reader, and everybody else behind it."""
-    await tx.execute(text("SET LOCAL lock_timeout = '2s'"))
+    """Drop the month's partitions, once it was given up."""
     for table in PARTITIONED:
         await tx.execute(text(f"DROP TABLE IF EXISTS {table}_{month}"))
 

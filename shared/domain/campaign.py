@@ -174,6 +174,9 @@ class MessageNotMovable(Conflict):
     """The message has begun to be sent, or never will be; its time is settled."""
 
 
+_NOT_KEPT: Final = "The policy's retention_days are over and messages of the campaign are not kept any more, so"
+
+
 def start(
     status: Status,
     *,
@@ -231,10 +234,17 @@ def stop(status: Status) -> Status:
     return Status.STOPPED
 
 
-def restart(status: Status, *, emptied: bool, send_ats: Sequence[datetime | None], now: datetime) -> Status:
-    """What a stopped campaign becomes with the rebuilt schedule `send_ats` of its unsent messages."""
+def restart(
+    status: Status, *, emptied: bool, whole: bool, send_ats: Sequence[datetime | None], now: datetime
+) -> Status:
+    """What a stopped campaign becomes with the rebuilt schedule `send_ats` of its unsent messages.
+
+    `whole`: all its messages are still kept.
+    """
     if not allows(Event.RESTART, status):
         raise CampaignNotRestartable(f"The campaign is {status}; only a stopped one can be restarted.")
+    if not whole:
+        raise CampaignNotRestartable(f"{_NOT_KEPT} whom it did not reach is not known any more. Duplicate it.")
     if not emptied:
         raise CampaignNotRestartable(
             "The stop is still at work: messages on their way to a gateway have to end first. Try again in a moment."
@@ -292,11 +302,14 @@ def check_deletable(status: Status) -> None:
         )
 
 
-def check_resendable(status: Status) -> None:
+def check_resendable(status: Status, *, whole: bool) -> None:
+    """`whole`: all its messages are still kept."""
     if not allows(Event.RESEND, status):
         raise CampaignNotResendable(
             f"The campaign is {status}; only of a stopped or completed one messages can be sent again."
         )
+    if not whole:
+        raise CampaignNotResendable(f"{_NOT_KEPT} what became of each is not known any more. Duplicate it.")
 
 
 def allows(event: Event, status: Status) -> bool:

@@ -59,6 +59,7 @@ class Campaign(Base):
     finished_at: Mapped[datetime | None]
     stopped_at: Mapped[datetime | None]
     emptied_at: Mapped[datetime | None]  # when the last unsent message of a stopped one was cancelled
+    messages_dropped_at: Mapped[datetime | None]  # since when some of its messages are kept no longer
     released_at: Mapped[datetime | None]  # when its owner last let it go: started, restarted or resumed it
     resend_of: Mapped[UUID | None]  # the campaign of which it sends some messages once more
     resend_which: Mapped[campaign.Which | None]

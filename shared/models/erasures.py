@@ -14,8 +14,11 @@ class Erasure(Base):
     """One person, until what they were written and what they wrote is gone. Then nothing here tells who it was."""
 
     __tablename__ = "erasures"
-    # claim_erasure
-    __table_args__ = (Index("ix_erasures_open", "looked_at", postgresql_where=text("done_at IS NULL")),)
+    __table_args__ = (
+        # claim_erasure
+        Index("ix_erasures_open", "looked_at", postgresql_where=text("done_at IS NULL")),
+        Index(None, "done_at"),  # share_with_erasures
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     contact_id: Mapped[UUID]

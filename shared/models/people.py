@@ -18,6 +18,8 @@ class Contact(Base):
         Index("ix_contacts_external_id", "external_id", postgresql_where=text("external_id IS NOT NULL")),
         # freeze: is there anybody who took their consent back
         Index("ix_contacts_withdrawn", "id", postgresql_where=text("consent_status = 'withdrawn'")),
+        # claim: whoever has the number now
+        Index("ix_contacts_withdrawn_msisdn", "msisdn", postgresql_where=text("consent_status = 'withdrawn'")),
         # compile_condition: equality with a field of the owner's
         Index("ix_contacts_fields", "fields", postgresql_using="gin", postgresql_ops={"fields": "jsonb_path_ops"}),
     )

@@ -5,17 +5,21 @@ import io
 from typing import Any
 from uuid import uuid4
 
+import pytest
+import respx
 from httpx import AsyncClient
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dispatcher.due import due
-from dispatcher.finish import cancel_requested
+from dispatcher.finish import cancel_requested, empty_stopped
+from dispatcher.revive import revive
 from shared.db import begin
 from shared.models import ConsentEvent, Message
 from tests.conftest import Clock
-from tests.factories import make_message, make_msisdn
-from tests.stages import check_tallies, expand_all
+from tests.dispatcher.answers import at, numbers_of
+from tests.factories import make_gateway, make_message, make_msisdn
+from tests.stages import check_tallies, execute, expand_all, pump_all
 from tests.worlds import HandWorker, by_hand, router, worker
 
 __all__ = ["by_hand", "router", "worker"]  # fixtures
@@ -75,6 +79,63 @@ async def test_a_withdrawal_calls_back_what_waits(
     await check_tallies(engine)
     (acknowledged,) = (await client.get(f"{url}/evidence")).json()["campaigns"]
     assert (acknowledged["name"], acknowledged["opt_in_acknowledged_by"]) == ("Spring", "admin")
+
+
+@pytest.mark.parametrize("named", ["contact", "number", "another number"])
+async def test_who_withdraws_later_still_is_not_written_to(
+    client: AsyncClient, engine: AsyncEngine, worker: HandWorker, router: respx.MockRouter, named: str
+) -> None:
+    """What a gateway gave back, what a restart queues again, what was made before: the claim asks at last."""
+    taker = at(router)
+    async with begin(engine) as tx:
+        await make_gateway(tx, worker.sealer)
+    url = "" if named == "number" else await created(client, consent_status="granted", fields={"work": BEN})
+    number = BEN if named == "another number" else ANN
+    target: dict[str, Any] = {"msisdns": [ANN]} if named == "number" else {"contact_ids": [url.rpartition("/")[2]]}
+    if named == "another number":
+        target["phone_field"] = "fields.work"
+    campaign = {"name": "Spring", "messages": [{"text": "Hi"}], "opt_in_acknowledged": True} | target
+    path = f"/v1/campaigns/{(await client.post('/v1/campaigns', json=campaign)).json()['id']}"
+    assert (await client.post(f"{path}/start")).status_code == 200
+    await due(worker)
+    await expand_all(worker)
+    await execute(engine, "UPDATE messages SET status = 'sending'")  # on the line, when they say so
+    url = url or await created(client)
+    assert (await client.patch(url, json={"consent_status": "withdrawn"})).status_code == 200
+    await execute(engine, "UPDATE messages SET status = 'queued'")  # the gateway would not have it
+    while await cancel_requested(worker):
+        pass
+    await pump_all(worker)
+    (row,) = (await client.get(f"{path}/messages")).json()["items"]
+    assert (row["status"], row["skip_reason"], row["msisdn"]) == ("skipped", "no_consent", number)
+    assert not taker.called
+
+
+async def test_a_restart_asks_for_consent_again(
+    client: AsyncClient, engine: AsyncEngine, worker: HandWorker, router: respx.MockRouter
+) -> None:
+    taker = at(router)
+    async with begin(engine) as tx:
+        await make_gateway(tx, worker.sealer)
+    url = await created(client)
+    campaign = {"name": "Spring", "messages": [{"text": "Hi"}], "msisdns": [ANN, BEN], "opt_in_acknowledged": True}
+    path = f"/v1/campaigns/{(await client.post('/v1/campaigns', json=campaign)).json()['id']}"
+    await client.post(f"{path}/start")
+    await due(worker)
+    await expand_all(worker)
+    await client.post(f"{path}/stop")
+    while await empty_stopped(worker):
+        pass
+    await client.patch(url, json={"consent_status": "withdrawn"})
+    assert (await client.post(f"{path}/restart", json={})).status_code == 200
+    await due(worker)
+    while await revive(worker):
+        pass
+    await pump_all(worker)
+    assert numbers_of(taker) == [BEN]
+    report = (await client.get(f"{path}/report")).json()
+    assert (report["counts"]["skipped"], report["counts"]["submitted"]) == (1, 1)
+    await check_tallies(engine)
 
 
 async def test_evidence_outlives_the_contact(client: AsyncClient, engine: AsyncEngine) -> None:

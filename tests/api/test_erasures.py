@@ -1,5 +1,9 @@
 """A person who is to be forgotten: nothing here tells of them any more, and everything still adds up."""
 
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,15 +16,16 @@ from dispatcher.due import due
 from dispatcher.erasures import BATCH, erase
 from dispatcher.expand import expand
 from dispatcher.finish import cancel_requested
+from dispatcher.queries.erasures import share_with_erasures
 from shared.db import begin
 from shared.models import AuditEntry, Base, CampaignRecipient, Contact, Erasure, InboundRow, Message, OptOut
 from shared.sealing import hash_msisdn
 from tests.conftest import Clock
 from tests.factories import make_api_key, make_contact, make_message, make_msisdn, make_target_group
 from tests.stages import check_tallies, expand_all
-from tests.worlds import HandClock, HandWorker, by_hand, router, worker
+from tests.worlds import HandClock, HandWorker, another, by_hand, router, worker
 
-__all__ = ["by_hand", "router", "worker"]  # fixtures
+__all__ = ["another", "by_hand", "router", "worker"]  # fixtures
 
 ANN, BEN, ALT = make_msisdn(1), make_msisdn(2), make_msisdn(11)
 CANARY = "canary-of-ann"
@@ -47,9 +52,9 @@ async def ask(client: AsyncClient, contact_id: UUID) -> dict[str, Any]:
     return dict(answer.json())
 
 
-async def forget(worker: HandWorker, by_hand: HandClock) -> None:
+async def forget(worker: HandWorker, by_hand: HandClock, *, turns: int = 20) -> None:
     """Turns of the stages concerned, until nobody is left to forget."""
-    for _ in range(20):
+    for _ in range(turns):
         await erase(worker)
         while await cancel_requested(worker):
             pass
@@ -170,6 +175,48 @@ async def test_nobody_is_written_to_in_their_place(
     await expand(worker)
     report = (await client.get(f"{url}/report")).json()
     assert (report["counts"]["skipped"], report["counts"]["queued"]) == (1, 0)
+
+
+async def test_a_slice_read_before_names_nobody(
+    client: AsyncClient, engine: AsyncEngine, another: Callable[..., HandWorker], by_hand: HandClock
+) -> None:
+    """The next slice is read and rendered ahead: whoever was forgotten since is not in what is used of it."""
+    async with begin(engine) as tx:
+        contacts = [await make_contact(tx, msisdn=msisdn, name=CANARY) for msisdn in sorted([ANN, BEN])]
+    campaign = {"name": "Spring", "messages": [{"text": "Hi {{ name }}"}], "opt_in_acknowledged": True}
+    made = await client.post("/v1/campaigns", json=campaign | {"contact_ids": [str(each) for each in contacts]})
+    url = f"/v1/campaigns/{made.json()['id']}"
+    await client.post(f"{url}/start")
+    worker = another(expand_slice=1)
+    await due(worker)
+    assert await expand(worker) == 1
+    ahead = worker.ahead["slice"]
+    assert CANARY in str(ahead.records)
+    await ask(client, contacts[-1])
+    await forget(worker, by_hand)
+    worker.ahead["slice"] = replace(ahead, made_at=time.monotonic())
+    assert await expand(worker) == 1
+    report = (await client.get(f"{url}/report")).json()
+    assert (report["counts"]["skipped"], report["counts"]["queued"]) == (1, 1)
+
+
+async def test_forgetting_waits_for_a_slice_on_its_way(
+    client: AsyncClient, engine: AsyncEngine, worker: HandWorker, by_hand: HandClock, pepper: bytes, clock: Clock
+) -> None:
+    async with begin(engine) as tx:
+        ann = await make_contact(tx, msisdn=ANN)
+    told = await ask(client, ann)
+    await by_hand.advance(seconds=3)
+    async with begin(engine) as tx:
+        await share_with_erasures(tx)
+        message = await make_message(tx, pepper, msisdn=ANN, text=CANARY, now=clock.now)
+        erasing = asyncio.create_task(erase(worker))
+        await asyncio.wait({erasing}, timeout=0.3)
+        assert not erasing.done()
+    await erasing
+    await forget(worker, by_hand)
+    assert (await client.get(f"/v1/erasures/{told['id']}")).json()["status"] == "done"
+    assert (await client.get(f"/v1/messages/{message}")).json()["status"] == "cancelled"
 
 
 async def test_many_messages_go_in_batches(

@@ -175,6 +175,20 @@ async def test_not_emptied_while_one_is_on_the_line(worker: HandWorker) -> None:
     assert (await campaign_of(worker, campaign_id)).emptied_at == worker.now()
 
 
+async def test_one_on_the_line_holds_up_no_other_campaign(worker: HandWorker, by_hand: HandClock) -> None:
+    waiting = await begin_campaign(worker)
+    await execute(
+        worker.engine, "UPDATE messages SET status = 'sending' WHERE id = (SELECT max(id::text)::uuid FROM messages)"
+    )
+    later = await begin_campaign(worker)
+    await stop(worker, waiting)
+    await by_hand.advance(seconds=1)
+    await stop(worker, later)
+    assert [await empty_stopped(worker) for _ in range(3)] == [4, 5, 0]
+    assert (await campaign_of(worker, waiting)).emptied_at is None
+    assert (await campaign_of(worker, later)).emptied_at == worker.now()
+
+
 async def test_stopped_before_it_was_frozen(worker: HandWorker) -> None:
     async with worker.transaction() as tx:
         campaign_id = await make_campaign(tx, NUMBERS, now=worker.now())

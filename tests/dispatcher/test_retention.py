@@ -2,18 +2,24 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
-from sqlalchemy import insert, select, text
+from httpx import AsyncClient
+from sqlalchemy import insert, select, text, update
 
 from dispatcher.retention import retain
 from shared.db import begin
-from shared.domain.message import Status
+from shared.domain.campaign import Status as CampaignStatus
+from shared.domain.campaign import StepStatus
+from shared.domain.message import Kind, Status
 from shared.ids import uuid7
-from shared.models import AuditEntry, InboundRow, Message, PolicyRow
+from shared.models import AuditEntry, Campaign, CampaignMessage, InboundRow, Message, PolicyRow, Tally
 from shared.queries.partitions import PARTITIONED, month_of, statements
-from tests.factories import make_message
+from tests.factories import make_campaign, make_message, make_msisdn
 from tests.worlds import HandWorker
+
+NUMBERS = [make_msisdn(1), make_msisdn(2)]
 
 
 async def keep_days(worker: HandWorker, days: int | None) -> None:
@@ -87,6 +93,78 @@ async def test_month_with_something_to_send_stays(worker: HandWorker, old: datet
     await message(worker, old, status=status)
     assert await retain(worker) == 0
     assert await count(worker, Message) == 1
+
+
+async def old_campaign(worker: HandWorker, old: datetime, **over: Any) -> tuple[UUID, UUID]:
+    """A stopped campaign whose messages are of that month: one was sent, one was not; and its step."""
+    async with worker.transaction() as tx:
+        given: dict[str, Any] = {
+            "status": CampaignStatus.STOPPED,
+            "stopped_at": old,
+            "emptied_at": old,
+            "frozen_at": old,
+        } | over
+        campaign_id = await make_campaign(tx, NUMBERS, now=old, recipients=2, **given)
+        (step,) = (await tx.execute(select(CampaignMessage.id))).scalars()
+        done = {"status": StepStatus.CANCELLED, "expanded": 2, "expanding_at": old}
+        await tx.execute(update(CampaignMessage).values(done))
+        for msisdn, status in zip(NUMBERS, (Status.DELIVERED, Status.CANCELLED), strict=True):
+            row = {"msisdn": msisdn, "status": status, "campaign_id": campaign_id, "campaign_message_id": step}
+            await make_message(tx, worker.pepper, now=old, kind=Kind.CAMPAIGN, **row)
+            tally = {"campaign_message_id": step, "status": status, "messages": 1, "segments": 1, "writer": 1}
+            await tx.execute(insert(Tally).values(tally))
+    return campaign_id, step
+
+
+async def test_restarted_campaign_keeps_its_month(worker: HandWorker, old: datetime, client: AsyncClient) -> None:
+    await keep_days(worker, 90)
+    campaign_id, _ = await old_campaign(worker, old)
+    answer = await client.post(f"/v1/campaigns/{campaign_id}/restart", json={})
+    assert answer.status_code == 200, answer.text
+    assert await retain(worker) == 0
+    assert await count(worker, Message) == 2
+    assert (await client.get(f"/v1/campaigns/{campaign_id}")).json()["messages_dropped_at"] is None
+
+
+async def test_campaign_that_sends_another_one_again_keeps_its_month(
+    worker: HandWorker, old: datetime, client: AsyncClient
+) -> None:
+    await keep_days(worker, 90)
+    campaign_id, _ = await old_campaign(worker, old)
+    answer = await client.post(f"/v1/campaigns/{campaign_id}/resend", json={"which": "unsent"})
+    assert answer.status_code == 202, answer.text
+    assert await retain(worker) == 0
+    assert await count(worker, Message) == 2
+
+
+@pytest.mark.parametrize(("deed", "body"), [("restart", {}), ("resend", {"which": "unsent"})])
+async def test_what_is_not_kept_is_not_sent_any_more(
+    worker: HandWorker, old: datetime, client: AsyncClient, deed: str, body: dict[str, Any]
+) -> None:
+    """Rather than to send it to some of those who lack it, and say nothing of the others."""
+    await keep_days(worker, 90)
+    campaign_id, _ = await old_campaign(worker, old)
+    assert await retain(worker) >= 1
+    answer = await client.post(f"/v1/campaigns/{campaign_id}/{deed}", json=body)
+    assert (answer.status_code, answer.json()["type"]) == (409, f"/problems/campaign-not-{deed}able".replace("dd", "d"))
+    assert "retention_days" in answer.json()["detail"]
+    campaign = (await client.get(f"/v1/campaigns/{campaign_id}")).json()
+    assert (campaign["status"], campaign["messages_dropped_at"] is not None) == ("stopped", True)
+    report = (await client.get(f"/v1/campaigns/{campaign_id}/report")).json()
+    assert (report["counts"]["delivered"], report["counts"]["cancelled"]) == (1, 1)
+    again = await client.post(f"/v1/campaigns/{campaign_id}/duplicate", json={})
+    assert (again.status_code, again.json()["messages_dropped_at"]) == (201, None)
+
+
+async def test_month_and_restart_wait_for_each_other(worker: HandWorker, old: datetime) -> None:
+    """Whoever restarts a campaign holds its row: the month is not given up behind their back."""
+    await keep_days(worker, 90)
+    campaign_id, _ = await old_campaign(worker, old)
+    async with begin(worker.engine) as tx:
+        await tx.execute(select(Campaign.id).where(Campaign.id == campaign_id).with_for_update())
+        assert await retain(worker) == 0
+        assert await count(worker, Message) == 2
+    assert await retain(worker) >= 1
 
 
 async def test_inbound_goes_by_its_age(worker: HandWorker) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -77,13 +78,21 @@ def test_stop(status: Status) -> None:
         law.stop(status)
 
 
+check_resendable = partial(law.check_resendable, whole=True)
+
+
+def test_what_is_not_kept_is_not_sent_again() -> None:
+    with pytest.raises(law.CampaignNotResendable, match="retention_days"):
+        law.check_resendable(Status.COMPLETED, whole=False)
+
+
 @pytest.mark.parametrize("status", Status)
 @pytest.mark.parametrize(
     ("check", "allowed", "refusal"),
     [
         pytest.param(law.check_editable, {Status.DRAFT, Status.SCHEDULED}, law.CampaignNotEditable, id="edit"),
         pytest.param(law.check_deletable, {Status.DRAFT}, law.CampaignNotDeletable, id="delete"),
-        pytest.param(law.check_resendable, {Status.STOPPED, Status.COMPLETED}, law.CampaignNotResendable, id="resend"),
+        pytest.param(check_resendable, {Status.STOPPED, Status.COMPLETED}, law.CampaignNotResendable, id="resend"),
         pytest.param(
             lambda status: law.check_movable(status, StepStatus.PENDING),
             {Status.DRAFT, Status.SCHEDULED, Status.RUNNING, Status.HELD},
@@ -158,8 +167,8 @@ ASKED: dict[Event, Callable[[Status], Status]] = {
     Event.UNSCHEDULE: law.unschedule,
     Event.RESUME: lambda status: law.resume(status, frozen=True, send_ats=[None], now=NOW),
     Event.STOP: law.stop,
-    Event.RESTART: lambda status: law.restart(status, emptied=True, send_ats=[None], now=NOW),
-    Event.RESEND: _checked(law.check_resendable),
+    Event.RESTART: lambda status: law.restart(status, emptied=True, whole=True, send_ats=[None], now=NOW),
+    Event.RESEND: _checked(check_resendable),
     Event.ARCHIVE: law.archive,
     Event.UNARCHIVE: lambda status: law.unarchive(status, stopped=True, completed=True),
 }
@@ -190,18 +199,19 @@ def test_what_is_observed_leads_to_one_status(event: Event) -> None:
     ],
 )
 def test_restarted(send_ats: list[datetime | None], becomes: Status) -> None:
-    assert law.restart(Status.STOPPED, emptied=True, send_ats=send_ats, now=NOW) is becomes
+    assert law.restart(Status.STOPPED, emptied=True, whole=True, send_ats=send_ats, now=NOW) is becomes
 
 
 @pytest.mark.parametrize(
     ("over", "words"),
     [
         pytest.param({"emptied": False}, "in a moment", id="still on their way"),
+        pytest.param({"whole": False}, "retention_days", id="some of it is not kept any more"),
         pytest.param({"send_ats": []}, "duplicate", id="nothing left to send"),
     ],
 )
 def test_refused_restart_names_the_remedy(over: dict[str, Any], words: str) -> None:
-    usual: dict[str, Any] = {"emptied": True, "send_ats": [None], "now": NOW}
+    usual: dict[str, Any] = {"emptied": True, "whole": True, "send_ats": [None], "now": NOW}
     with pytest.raises(law.CampaignNotRestartable, match=words):
         law.restart(Status.STOPPED, **(usual | over))
 

@@ -36,6 +36,12 @@ def test_moment_counts_not_its_zone() -> None:
     assert first_uuid7(AT) == first_uuid7(elsewhere)
 
 
+def test_fresh_ones_of_one_millisecond_are_in_the_order_they_were_made() -> None:
+    ids = [uuid7(at) for _ in range(1000) for at in (AT, AT + timedelta(seconds=1))]  # in turns, as requests overlap
+    assert ids[::2] == sorted(ids[::2])
+    assert ids[1::2] == sorted(ids[1::2])
+
+
 def test_fresh_ones_differ() -> None:
     assert len({uuid7(AT) for _ in range(1000)}) == 1000
 
