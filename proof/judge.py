@@ -88,9 +88,13 @@ def judge(
     ledger: Iterable[Entry],
     *,
     allowed: int = 1,
+    rings: int | None = None,
     endings: Endings = NONE_NAMED,
 ) -> Verdict:
-    """`allowed` is how often a gateway may take one message: once, and twice for passwords."""
+    """`allowed` is how often a gateway may take one message: once, and twice for passwords.
+
+    `rings` is how often the same words may come to one number: as often, unless a client has them sent again.
+    """
     everything = list(ledger)
     entries = [entry for entry in everything if entry.kind == ACCEPTED]
     refused = {entry.m for entry in everything if entry.kind == REFUSED}
@@ -105,7 +109,7 @@ def judge(
         promised=len(wanted),
         arrived=sum(1 for key in wanted if taken.get(key)),
         lost=tuple(sorted(key for key in wanted if not taken.get(key) and not _is_explained(by_key.get(key, ())))),
-        duplicated=_duplicated(taken, entries, by_id, allowed),
+        duplicated=_duplicated(taken, entries, by_id, most=(allowed, rings or allowed)),
         unaccounted=_unaccounted(entries, by_id, arrivals),
         phantom=tuple(sorted(row.key for row in rows if row.status in TAKEN and not arrivals[row.id])),
         unpromised=tuple(sorted(key for key, found in by_key.items() if key not in wanted or len(found) > 1)),
@@ -126,14 +130,15 @@ def _is_explained(rows: Sequence[Row]) -> bool:
 
 
 def _duplicated(
-    taken: Mapping[Key, int], entries: Sequence[Entry], by_id: Mapping[str, Row], allowed: int
+    taken: Mapping[Key, int], entries: Sequence[Entry], by_id: Mapping[str, Row], *, most: tuple[int, int]
 ) -> tuple[Key, ...]:
     """By our ids, and by what a handset saw: the same words at the same number, whatever ids they came with."""
+    allowed, rings = most
     twice = {key for key, count in taken.items() if count > allowed}
     rung = Counter((entry.to or "", entry.body_sha256 or "") for entry in entries)
     for entry in entries:
         ring = (entry.to or "", entry.body_sha256 or "")
-        if rung[ring] > allowed:
+        if rung[ring] > rings:
             row = by_id.get(entry.m or "")
             twice.add(row.key if row else ring)
     return tuple(sorted(twice))

@@ -1,10 +1,11 @@
 """Fictional phone numbers in any quantity the proof needs: 555-0100 to 555-0199 of every North American area code."""
 
+from collections.abc import Iterator
 from functools import cache
 from itertools import islice
 from typing import Final
 
-from phonenumbers import is_valid_number, parse
+from phonenumbers import PhoneNumberType, is_valid_number, number_type, parse, region_code_for_number
 
 from shared.domain.msisdn import InvalidMsisdn
 from shared.domain.msisdn import parse as read
@@ -27,6 +28,16 @@ def fictional(count: int, *, skip: int = 0) -> list[str]:
         most = len(_LINES) * len(area_codes())
         raise ValueError(f"there are only {most} fictional numbers; make the campaign of several messages instead")
     return found
+
+
+def mobiles(*, region: str | None = None) -> Iterator[str]:
+    """Those that passwords may go to: area codes of personal and free numbers have fictional ones, too."""
+    for number in fictional(len(_LINES) * len(area_codes())):
+        found = parse(number)
+        if number_type(found) == PhoneNumberType.FIXED_LINE_OR_MOBILE and (
+            region is None or region_code_for_number(found) == region
+        ):
+            yield number
 
 
 def _is_taken(msisdn: str) -> bool:

@@ -64,10 +64,13 @@ class Process:
         return self._ready is None or self._ready in self.said()
 
     def said(self) -> str:
-        """What this start has logged so far."""
-        with self.log.open("rb") as log:
-            log.seek(self._seen)
-            return log.read().decode(errors="replace")
+        """What this start has logged so far; what a zygote has only just forked has no log yet."""
+        try:
+            with self.log.open("rb") as log:
+                log.seek(self._seen)
+                return log.read().decode(errors="replace")
+        except FileNotFoundError:
+            return ""
 
     def await_ready(self, *, seconds: float = 30.0) -> "Process":
         give_up = time.monotonic() + seconds

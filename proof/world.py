@@ -178,7 +178,10 @@ class World:
     def add_simulator(self, name: str) -> Simulator:
         """One more gateway process with a ledger of its own, at the end of the order."""
         other = Simulator(
-            self.directory / f"{name}.jsonl", latency_ms=self.shape.latency_ms, dials=dict(self.shape.dials)
+            self.directory / f"{name}.jsonl",
+            latency_ms=self.shape.latency_ms,
+            dials=dict(self.shape.dials),
+            arguments=self.shape.simulator_arguments,
         )
         self._stack.enter_context(other)
         self.others.append(other)

@@ -6,14 +6,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final
 
-from phonenumbers import PhoneNumberType, number_type, parse
-
 from deploy.local.run import free_port
 from deploy.simulator.ledger import accepted, read_ledger
 from proof.bench import seeding, urgent
 from proof.bench.sending import SHAPE
 from proof.evidence import Stuck
-from proof.numbers import fictional
+from proof.numbers import fictional, mobiles
 from proof.world import World
 
 EVERY_SECONDS: Final = 0.02
@@ -34,7 +32,8 @@ def measure(messages: int, *, samples: int = 300) -> dict[str, Any]:
         sender = fictional(1)[0]
         world.api.post("/v1/sender-ids", {"gateway_id": quiet["id"], "value": sender})
         group = seeding.add_people(world, messages, group="everyone")
-        numbers = _mobiles()
+        numbers = mobiles()
+        next(numbers)  # the sender's, below
         _latencies(world, numbers, count=50)  # warms the paths and the connections
         idle = _latencies(world, numbers, count=samples)
         campaign = seeding.start_campaign(world, group, name="saturating", sender_id=sender)
@@ -55,13 +54,6 @@ def measure(messages: int, *, samples: int = 300) -> dict[str, Any]:
             "campaign_open_at_the_end": open_,
         },
     }
-
-
-def _mobiles() -> Iterator[str]:
-    """Numbers of fiction that passwords may go to: area codes of personal and free numbers have them, too."""
-    for number in fictional(5_000, skip=1):
-        if number_type(parse(number)) == PhoneNumberType.FIXED_LINE_OR_MOBILE:
-            yield number
 
 
 def _past_one_that_is_down(world: World, numbers: Iterator[str]) -> list[float]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from proof.chaos import bells, clients, commands, database, deploys, fallback, faults, kills, pauses, steps
+from proof.chaos import bells, clients, commands, database, deploys, fallback, faults, kills, passwords, pauses, steps
 from proof.chaos.tables import as_json, describe, totals
 from proof.chaos.trial import Finding, Plan
 
@@ -28,6 +28,7 @@ SCENARIOS: Final[Mapping[str, Callable[[Plan], Finding]]] = MappingProxyType(
         "commands": commands.run,
         "deploys": deploys.run,
         "clients": clients.run,
+        "passwords": passwords.run,
     }
 )
 

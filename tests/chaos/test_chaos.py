@@ -1,11 +1,11 @@
-"""A short `make chaos`: about twenty kills of real dispatchers, judged by the three ledgers."""
+"""A short `make chaos`: some forty kills of real dispatchers, and of an api, judged by the three ledgers."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from proof.chaos import fallback, kills, steps
+from proof.chaos import fallback, kills, passwords, steps
 from proof.chaos.__main__ import main
 from proof.chaos.tables import describe, totals
 from proof.chaos.trial import Finding, Plan
@@ -45,6 +45,12 @@ def test_the_first_of_two_gateways_refuses_then_dies_then_lies() -> None:
     finding = fallback.run(Plan(scale=0.1, say=silent))
     check(finding)
     assert finding.figures["taken by the second gateway"] > 0
+
+
+def test_passwords_while_dispatchers_and_the_api_die() -> None:
+    finding = passwords.run(Plan(scale=0.1, say=silent))
+    check(finding)
+    assert finding.figures["of these with a kill in between"] > 0
 
 
 def test_a_scenario_that_breaks_ends_the_run_with_1_and_is_written_down(

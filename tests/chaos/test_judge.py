@@ -6,6 +6,7 @@ import pytest
 
 from deploy.simulator.ledger import ACCEPTED, CALLBACK, REFUSED, Entry
 from proof.judge import Row, Sum, Verdict, judge
+from proof.password_laws import Challenge, Visit, judge_passwords
 
 STEP = "step-1"
 NUMBERS = ("+12025550101", "+12025550102", "+12025550103")
@@ -173,3 +174,90 @@ def test_a_report_that_does_not_is_not(
     expected: int, reported: dict[str, int], recounted: dict[str, int], tallied: dict[str, int]
 ) -> None:
     assert len(Sum(expected, reported, recounted, tallied).broken()) == 1
+
+
+CHALLENGE = Challenge(attempts=4, max_attempts=4, expires_at=100.0)
+
+
+def handset(message: str, *, code: str = "123456", at: float = 1.0, a: str = "1") -> Entry:
+    return Entry(ACCEPTED, at, to=NUMBERS[0], m=message, a=a, body=f"Code {code}.")
+
+
+def visit(**over: object) -> Visit:
+    return Visit("c1", NUMBERS[0], **{"sends": 1, **over})  # type: ignore[arg-type]  # every test names fields of it
+
+
+def broken_of(
+    seen: Visit,
+    entries: list[Entry],
+    *,
+    carried: dict[str, str] | None = None,
+    challenges: dict[str, Challenge] | None = None,
+    late: frozenset[tuple[str, str]] = frozenset(),
+) -> list[str]:
+    laws = judge_passwords(
+        [seen],
+        {"c1": CHALLENGE} if challenges is None else challenges,
+        {"m0": "c1"} if carried is None else carried,
+        entries,
+        late=late,
+    )
+    return [law for law, found in laws.items() if found]
+
+
+@pytest.mark.parametrize(
+    ("seen", "entries"),
+    [
+        pytest.param(visit(verified=1), [handset("m0")], id="sent and right"),
+        pytest.param(visit(verified=1), [handset("m0"), handset("m0", a="2")], id="in doubt, and sent once more"),
+        pytest.param(visit(guesses=4, denied=0), [handset("m0")], id="guessed as often as may be"),
+        pytest.param(visit(verified=1, ended_at=5.0), [handset("m0", at=6.5)], id="had just left when it was entered"),
+        pytest.param(visit(doubtful=1, denied=1), [handset("m0")], id="used by a request whose answer was lost"),
+        pytest.param(visit(cancelled=True, denied=1, ended_at=0.5), [handset("m0")], id="cancelled, and worth nothing"),
+    ],
+)
+def test_it_is_content_with_passwords_that_came(seen: Visit, entries: list[Entry]) -> None:
+    assert broken_of(seen, entries) == []
+
+
+@pytest.mark.parametrize(
+    ("law", "seen", "entries"),
+    [
+        ("acknowledged, and without a message", visit(sends=2), []),
+        ("messages that nobody asked for", visit(sends=0), []),
+        ("other passwords for a page loaded again", visit(reloaded={"c1", "c2"}), []),
+        ("submitted more than twice", visit(), [handset("m0"), handset("m0", a="2"), handset("m0", a="3")]),
+        ("several codes", visit(), [handset("m0"), handset("m0", code="654321", a="2")]),
+        ("sent without a code", visit(), [handset("m0", code="soon")]),
+        ("sent after their end", visit(), [handset("m0", at=102.5)]),
+        ("sent after their end", visit(ended_at=5.0), [handset("m0", at=7.5)]),
+        ("right twice", visit(verified=2), []),
+        ("right, and answered with no", visit(denied=1, guesses=3), []),
+        ("right after too many guesses", visit(verified=1, guesses=4), []),
+        ("right though cancelled", visit(verified=1, cancelled=True), []),
+        ("guesses that were forgotten", visit(guesses=5), []),
+    ],
+)
+def test_harm_to_a_password_has_its_law(law: str, seen: Visit, entries: list[Entry]) -> None:
+    assert law in broken_of(seen, entries)
+
+
+def test_challenges_are_what_their_clients_know() -> None:
+    assert broken_of(visit(), [], challenges={"c1": CHALLENGE, "c2": CHALLENGE}) == [
+        "challenges that nobody was told of"
+    ]
+    assert broken_of(visit(), [], challenges={}) == ["vanished"]
+
+
+def test_what_a_sleeper_had_under_way_may_leave_late_and_nothing_else() -> None:
+    entries = [handset("m0", at=200.0, a="2")]
+    assert broken_of(visit(), entries, late=frozenset({("m0", "2")})) == []
+    assert broken_of(visit(), entries, late=frozenset({("m0", "1")})) == ["sent after their end"]
+
+
+def test_words_that_a_client_had_sent_again_may_ring_more_often_than_a_message_may() -> None:
+    promised = [("", "m0"), ("", "m9")]
+    rows = [row(0, step=""), row(0, step="", id="m9")]
+    entries = [arrival(0), arrival(0), arrival(0, m="m9")]
+    assert judge(promised, rows, entries, allowed=2, rings=4).broken() == []
+    assert judge(promised, rows, entries, allowed=2, rings=2).duplicated == (("", "m0"), ("", "m9"))
