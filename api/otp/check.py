@@ -13,6 +13,7 @@ from api.otp_watch import queries as watch
 from shared.domain import otp as law
 from shared.domain.event import EventType
 from shared.queries.events import Event, tell
+from shared.sealing import hash_msisdn
 
 log = logging.getLogger(__name__)
 
@@ -27,18 +28,12 @@ async def check(desk: Desk, otp_id: UUID, typed: TypedIn) -> tuple[bool, int]:
     nothing. The attempt is counted before the code is looked at, and the number's as well, over all its challenges.
     """
     counted = await queries.count_attempt(desk.tx, otp_id, created_by=desk.reach, now=desk.now)
-    reason = "unknown" if counted is None else await _why_not(desk, counted, typed)
     limits = await watch.get_limits(desk.tx)
-    may = await queries.count_subject(
-        desk.tx,
-        _NOBODY if counted is None else counted.msisdn_hash,
-        most=0 if counted is None or reason else limits.failures,
-        now=desk.now,
-    )
-    right = law.is_right(law.read_typed(typed.code), _expected(desk, counted))
     if counted is None:
-        log.info("password not verified", extra={"otp_id": str(otp_id), "reason": reason})
-        return False, law.USUAL_ATTEMPTS - 1
+        return False, await _count_unknown(desk, otp_id, typed)
+    reason = await _why_not(desk, counted, typed)
+    may = await queries.count_subject(desk.tx, counted.msisdn_hash, most=0 if reason else limits.failures, now=desk.now)
+    right = law.is_right(law.read_typed(typed.code), _expected(desk, counted))
     left = max(0, counted.max_attempts - counted.attempts)
     reason = reason or ("" if may else "number is locked") or ("" if right else "wrong")
     if reason:
@@ -50,6 +45,17 @@ async def check(desk: Desk, otp_id: UUID, typed: TypedIn) -> tuple[bool, int]:
     await queries.call_back_messages(desk.tx, otp_id, now=desk.now)
     await _tell(desk, EventType.OTP_VERIFIED, counted)
     return verified, left
+
+
+async def _count_unknown(desk: Desk, otp_id: UUID, typed: TypedIn) -> int:
+    """The same for a challenge that is not there: it is counted down as if it were, and a code is compared."""
+    if typed.profile is not None:
+        await profiles.find_profile(desk.tx, _NOTHING)  # as for one that is there
+    key = hash_msisdn(desk.res.pepper, f"challenge {otp_id}")
+    left = await queries.count_unknown(desk.tx, key, profile=typed.profile, now=desk.now)
+    law.is_right(law.read_typed(typed.code), _expected(desk, None))
+    log.info("password not verified", extra={"otp_id": str(otp_id), "reason": "unknown"})
+    return left
 
 
 async def _tell(desk: Desk, kind: EventType, counted: queries.AnyRow) -> None:

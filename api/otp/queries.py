@@ -39,6 +39,16 @@ _COUNT_SUBJECT = text("""
     RETURNING s.failures
 """)
 
+# A challenge that is not there is counted down like one that is, from what some profile allows: the one that is named,
+# else one that the challenge's id stands for. Forgotten with the numbers' guesses, after a day.
+_COUNT_UNKNOWN = text("""
+    INSERT INTO otp_subjects AS s (msisdn_hash, failures, since) VALUES (:key, 1, :now)
+    ON CONFLICT (msisdn_hash) DO UPDATE SET failures = least(s.failures + 1, :most)
+    RETURNING s.failures, (
+        SELECT p.max_attempts FROM otp_profiles p
+        ORDER BY p.name = CAST(:profile AS text) DESC NULLS LAST, hashtextextended(p.id::text, :seed) LIMIT 1)
+""")
+
 _FORGIVE = text("DELETE FROM otp_subjects WHERE msisdn_hash = :msisdn_hash")
 
 _FAILURES = text(
@@ -103,6 +113,15 @@ async def count_subject(tx: AsyncConnection, msisdn_hash: bytes, *, most: int, n
     oldest = now - timedelta(seconds=FAILURES_SECONDS)
     given = {"msisdn_hash": msisdn_hash, "most": most, "now": now, "oldest": oldest}
     return (await tx.execute(_COUNT_SUBJECT, given)).one_or_none() is not None
+
+
+async def count_unknown(tx: AsyncConnection, key: bytes, *, profile: str | None, now: datetime) -> int:
+    """Count one more guess for a challenge that is not there; how many would be left if it were."""
+    seed = int.from_bytes(key[:8], signed=True)
+    given = {"key": key, "now": now, "most": _MOST_COUNTED, "profile": profile, "seed": seed}
+    counted: tuple[int, int | None] = tuple((await tx.execute(_COUNT_UNKNOWN, given)).one())
+    failures, allowed = counted
+    return max(0, (otp.USUAL_ATTEMPTS if allowed is None else allowed) - failures)
 
 
 async def find_locked_since(tx: AsyncConnection, msisdn_hash: bytes, *, most: int, now: datetime) -> datetime | None:

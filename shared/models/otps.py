@@ -86,7 +86,10 @@ class OtpMessage(Base):
 
 
 class OtpSubject(Base):
-    """Wrong codes in a row for one number, over all its challenges; a right one forgets them."""
+    """Wrong codes in a row for one number, over all its challenges; a right one forgets them.
+
+    And those for challenges that are not there, under a hash of the id: they are counted down like others.
+    """
 
     __tablename__ = "otp_subjects"
     __table_args__ = (Index(None, "since"),)  # housekeeping

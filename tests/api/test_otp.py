@@ -1,6 +1,7 @@
 """Passwords over HTTP: started once, checked once, sent again with the same code; and nothing told to who guesses."""
 
 import asyncio
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -222,6 +223,66 @@ async def test_unknown_wrong_expired_and_used_look_alike(
         answers.append((answer.status_code, answer.json(), sorted(answer.headers)))
     assert all(one == answers[0] for one in answers)
     assert answers[0][:2] == (200, {"verified": False, "attempts_left": 4})
+
+
+GUESSES = 7
+PROFILES = {"short": 3, "usual": 5, "long": 6}
+
+
+async def left_over(client: httpx.AsyncClient, otp_id: str, **over: Any) -> tuple[int, ...]:
+    """What is told about how many codes may be tried, one wrong code after the other."""
+    return tuple([(await verify(client, otp_id, WRONG, **over))["attempts_left"] for _ in range(GUESSES)])
+
+
+async def test_what_is_not_there_counts_down_like_what_is(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    """By the answers nobody tells them apart: one share of each sequence comes from either."""
+    for name, most in PROFILES.items():
+        made = await client.post("/v1/otp-profiles", json={"name": name, "max_attempts": most})
+        assert made.status_code == 201, made.text
+    there = [
+        (await start(client, msisdn=make_msisdn(number), profile=name, session=name))["id"]
+        for name in PROFILES
+        for number in range(2)
+    ]
+    real = {await left_over(client, otp_id) for otp_id in there}
+    assert real == {tuple(max(0, most - n) for n in range(1, GUESSES + 1)) for most in PROFILES.values()}
+    unknown = Counter([await left_over(client, str(uuid4())) for _ in range(90)])
+    assert set(unknown) == real
+    # The profile `default` allows 5 as well, so 22 of 90 is the least share that is to be expected; 8 is 4 sigma below.
+    assert all(count >= 8 for count in unknown.values()), unknown
+
+
+async def test_what_is_not_there_keeps_its_count(client: httpx.AsyncClient, resources: Resources, clock: Clock) -> None:
+    """For the same id the count goes on; for a profile that is named it starts at what that allows."""
+    await client.post("/v1/otp-profiles", json={"name": "long", "max_attempts": 20})
+    otp_id = str(uuid4())
+    assert (await left_over(client, otp_id, profile="long"))[0] == 19
+    clock.advance(timedelta(hours=3))
+    assert (await verify(client, otp_id, WRONG, profile="long"))["attempts_left"] == 12
+    async with begin(resources.engine) as tx:
+        rows = (await tx.execute(text("SELECT count(*), sum(failures) FROM otp_subjects"))).one()
+    assert tuple(rows) == (1, 8)
+
+
+async def test_another_key_s_challenge_counts_down_as_if_it_were_not_there(
+    client: httpx.AsyncClient, anonymous: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    otp_id = (await start(client))["id"]
+    async with begin(engine) as tx:
+        key = {"Authorization": f"Bearer {(await make_api_key(tx, 'send')).text}"}
+    told = [await anonymous.post(f"/v1/otp/{otp_id}/verify", json={"code": WRONG}, headers=key) for _ in range(6)]
+    assert [one.json() for one in told] == [{"verified": False, "attempts_left": n} for n in (4, 3, 2, 1, 0, 0)]
+    assert (await start(client))["attempts_left"] == 5
+
+
+async def test_guesses_at_what_is_not_there_leave_numbers_alone(
+    client: httpx.AsyncClient, resources: Resources
+) -> None:
+    """A key of either kind never meets one of the other: a number's right code is right whatever else was tried."""
+    otp_id = (await start(client))["id"]
+    for _ in range(3):
+        await left_over(client, str(uuid4()))
+    assert (await verify(client, otp_id, await code_of(resources, otp_id)))["verified"]
 
 
 @pytest.mark.parametrize(
