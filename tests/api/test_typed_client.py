@@ -3,7 +3,9 @@
 Whatever the generator cannot read is ours to mend: it may not warn.
 """
 
+import asyncio
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,18 +13,23 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import parse_qs
 
+import httpx
 import pytest
+import respx
 from fastapi import FastAPI
 from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.schema_names import plain_name, rename_schemas
+from dispatcher.automate import automate
 from shared.db import begin
 from shared.sealing import Sealer
 from tests.conftest import ADMIN_KEY
+from tests.dispatcher.answers import at
 from tests.factories import make_gateway
-from tests.stages import pump_all, run_to_the_end
+from tests.stages import pump_all, pump_once, run_to_the_end
 from tests.worlds import HandClock, HandWorker, by_hand, router, worker
 
 __all__ = ["by_hand", "router", "worker"]
@@ -78,6 +85,12 @@ class Service:
         return answer.parsed
 
 
+def code_in(request: httpx.Request) -> str:
+    """The code that a handset shows."""
+    (found,) = re.findall(r"\d{6}", parse_qs(request.content.decode())["Body"][0])
+    return str(found)
+
+
 @pytest.fixture
 def service(generated: ModuleType, client: AsyncClient) -> Service:
     return Service(generated, client)
@@ -129,6 +142,112 @@ async def test_a_message_is_sent_once(
     message = await service.have("messages.get_message", message_id=sent[0].id)
     assert message.status is not service.models.MessageStatus.QUEUED
     assert [attempt.outcome for attempt in message.attempts] == ["accepted"]
+
+
+async def test_a_password_from_the_page_to_the_right_code(
+    service: Service, worker: HandWorker, router: respx.MockRouter, by_hand: HandClock
+) -> None:
+    """Started, guessed at, sent again with the same code, right once; the splash page knows only what it was told."""
+    async with worker.transaction() as tx:
+        await make_gateway(tx, worker.sealer, "first")
+    handset = at(router)
+    models = service.models
+    begun = await service.have("otp.start_otp", body=models.OtpIn(msisdn="+12025550142", session="page"))
+    assert (begun.status, begun.sent, begun.attempts_left) == (models.OtpStatus.PENDING, True, 5)
+    assert await pump_all(worker, "urgent") == 1
+    wrong = await service.have("otp.verify_otp", otp_id=begun.id, body=models.TypedIn(code="not it"))
+    assert (wrong.verified, wrong.attempts_left) == (False, 4)
+    early = (await service.call("otp.resend_otp", otp_id=begun.id)).parsed
+    assert isinstance(early, models.Problem)
+    assert (early.status, early.type_.rpartition("/")[2]) == (429, "otp-resend-too-early")
+    assert begun.resend_after is not None
+    await by_hand.advance(seconds=begun.resend_after)
+    resent = await service.have("otp.resend_otp", otp_id=begun.id)
+    assert (resent.id, resent.sent, resent.attempts_left) == (begun.id, True, 4)
+    assert await pump_all(worker, "urgent") == 1
+    first, second = (code_in(call.request) for call in handset.calls)
+    assert first == second
+    typed = models.TypedIn(code=f"{first[:3]} {first[3:]}", session="page")
+    right = [await service.have("otp.verify_otp", otp_id=begun.id, body=typed) for _ in range(2)]
+    assert [one.verified for one in right] == [True, False]
+    shown = await service.have("otp.get_otp", otp_id=begun.id)
+    assert (shown.status, shown.attempts, len(shown.message_ids)) == (models.OtpStatus.VERIFIED, 3, 2)
+
+
+async def test_a_password_called_off_and_one_that_nobody_needs(service: Service, worker: HandWorker) -> None:
+    models = service.models
+    begun = await service.have("otp.start_otp", body=models.OtpIn(msisdn="+12025550142"))
+    off = await service.have("otp.cancel_otp", otp_id=begun.id)
+    assert (off.status, off.resend_after) == (models.OtpStatus.CANCELLED, None)
+    gone = (await service.call("otp.resend_otp", otp_id=begun.id)).parsed
+    assert isinstance(gone, models.Problem)
+    assert gone.status == 404
+    await service.have("otp_profiles.create_otp_profile", body=models.ProfileIn(name="open", enabled=False))
+    free = await service.have("otp.start_otp", body=models.OtpIn(msisdn="+12025550126", profile="open"))
+    assert (free.status, free.id, free.sent) == (models.OtpStatus.NOT_REQUIRED, None, False)
+
+
+async def test_a_message_that_is_waited_for(
+    service: Service, engine: AsyncEngine, sealer: Sealer, worker: HandWorker
+) -> None:
+    """The answer comes when the gateway has it, with what is true by then."""
+    async with begin(engine) as tx:
+        await make_gateway(tx, sealer, kind="sandbox")
+    body = service.models.MessageIn(msisdn="+12025550142", text="Your table waits.", client_reference="table-7")
+    waiting = asyncio.create_task(service.have("messages.create_message", body=body, wait=10))
+    async with asyncio.timeout(30):
+        while not await pump_once(worker, "urgent"):
+            await asyncio.sleep(0.05)
+        message = await waiting
+    assert message.status is service.models.MessageStatus.SUBMITTED
+    assert (message.attempt, message.client_reference) == (1, "table-7")
+    again = await service.have("messages.create_message", body=body)
+    assert again.id == message.id
+
+
+async def test_a_voucher(service: Service) -> None:
+    """Its fields fill the template; the same request again makes no other one, and what lacks a field is named."""
+    models = service.models
+    words = "Your {{ voucher.plan }} voucher: {{ voucher.code }}"
+    template = await service.have("templates.create_template", body=models.TemplateIn(name="Voucher", text=words))
+    wanted = models.MessageIn(
+        msisdn="+12025550142",
+        kind=models.MessageInKind.VOUCHER,
+        template_id=template.id,
+        voucher=models.VoucherIn(code="SPRING-25", plan="5 GB"),
+        client_reference="order-7",
+    )
+    sold = [await service.have("messages.create_message", body=wanted) for _ in range(2)]
+    assert sold[0].id == sold[1].id
+    assert (sold[0].kind, sold[0].text) == (models.MessageKind.VOUCHER, "Your 5 GB voucher: SPRING-25")
+    wanted.client_reference, wanted.voucher = "order-8", models.VoucherIn(code="SPRING-26")
+    refused = (await service.call("messages.create_message", body=wanted)).parsed
+    assert isinstance(refused, models.Problem)
+    assert (refused.status, "voucher.plan" in refused.errors[0].detail) == (422, True)
+
+
+async def test_an_event_that_leads_to_a_message(service: Service, worker: HandWorker) -> None:
+    """An automation, an event told twice and done once, and the trace of what it led to."""
+    models = service.models
+    template = await service.have(
+        "templates.create_template", body=models.TemplateIn(name="Nearly", text="{{ variables.percent }} % is used.")
+    )
+    automation = await service.have(
+        "automations.create_automation",
+        body=models.AutomationIn(name="Nearly used", event="voucher_nearly_used", template_id=template.id),
+    )
+    contact = await service.have("contacts.create_contact", body=models.ContactIn(msisdn="+12025550142"))
+    data = models.EventInData()
+    data["percent"] = 85
+    happened = models.EventIn(id="usage-4711", name="voucher_nearly_used", contact_id=contact.id, data=data)
+    told = [await service.have("automations.tell_event", body=happened) for _ in range(2)]
+    assert told[0].event_id == told[1].event_id
+    while await automate(worker):
+        pass
+    event = await service.have("automations.get_event", event_id=told[0].event_id)
+    assert [(led.automation_id, str(led.outcome)) for led in event.led_to] == [(automation.id, "message")]
+    message = await service.have("messages.get_message", message_id=event.led_to[0].message_id)
+    assert (message.text, message.contact_id) == ("85 % is used.", contact.id)
 
 
 async def test_who_am_i_and_a_refusal(
