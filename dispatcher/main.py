@@ -300,10 +300,14 @@ def main() -> None:
     failpoints.arm(settings.failpoints)
     if "urgent" not in settings.lanes:
         os.nice(BULK_NICENESS)
-    # What is loaded by now stays; and a hand-over makes no cycles, so looking for them seldom is enough.
+    collect_seldom()
+    uvloop.run(run(settings))
+
+
+def collect_seldom() -> None:
+    """What is loaded by now stays; and a hand-over makes no cycles, so looking for them seldom is enough."""
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD, 20, 20)
-    uvloop.run(run(settings))
 
 
 if __name__ == "__main__":

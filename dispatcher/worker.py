@@ -52,7 +52,7 @@ class Limits:
     fresh: float = 0.9
     bulk_slots: int = 500
     urgent_slots: int = 100
-    expand_slice: int = 2_000
+    expand_slice: int = 5_000
     backlog: int = 200_000
     receipts_batch: int = 2_000
     settle_wait: float = 0.02

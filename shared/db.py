@@ -11,6 +11,7 @@ from time import monotonic
 from typing import Any, Final
 
 import asyncpg
+from pydantic_core import from_json
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -38,6 +39,7 @@ def build_engine(
         max_overflow=0,
         pool_timeout=10,
         json_serializer=_dump_json,
+        json_deserializer=from_json,  # four times as fast as the standard library's
         hide_parameters=True,  # an error must not quote numbers and texts
         connect_args={
             "timeout": 5,

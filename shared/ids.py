@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2b
@@ -49,10 +50,23 @@ def derived_uuid7(at: datetime, *, position: int, material: bytes) -> UUID:
     the audience and both their names. Ids then sort in audience order, and a second expansion
     meets the first one's rows instead of doubling them.
     """
-    if not 0 <= position < 1 << _POSITION_BITS:
-        raise ValueError(f"position must be in 0..{(1 << _POSITION_BITS) - 1}, not {position}")
-    digest = int.from_bytes(blake2b(material, digest_size=8).digest()) >> (64 - _HASH_BITS)
-    return _assemble(milliseconds_of(at), position << _HASH_BITS | digest)
+    return UUID(bytes=derive_uuid7s(at, material)(position, b""))
+
+
+def derive_uuid7s(at: datetime, material: bytes) -> Callable[[int, bytes], bytes]:
+    """`derived_uuid7` for many positions: asked for a position and the rest of the material, it gives an id's bytes."""
+    moment = milliseconds_of(at) << 80 | _VERSION | _VARIANT
+    common = blake2b(material, digest_size=8)
+
+    def derive(position: int, rest: bytes) -> bytes:
+        if not 0 <= position < 1 << _POSITION_BITS:
+            raise ValueError(f"position must be in 0..{(1 << _POSITION_BITS) - 1}, not {position}")
+        hashed = common.copy()
+        hashed.update(rest)
+        random = position << _HASH_BITS | int.from_bytes(hashed.digest()) >> (64 - _HASH_BITS)
+        return (moment | (random >> 62) << 64 | (random & _RANDOM_B)).to_bytes(16)
+
+    return derive
 
 
 def first_uuid7(at: datetime) -> UUID:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import starmap
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -104,6 +105,8 @@ _SLICE = """
     WHERE r.campaign_id = $1 AND r.position > $2 AND r.position <= $3
     ORDER BY r.position
 """
+
+_READ_AT_ONCE = 1_000
 
 _MOVE_CURSOR = text("""
     UPDATE campaign_messages
@@ -244,9 +247,16 @@ async def lock_step(tx: AsyncConnection, *, backlog: int) -> Step | None:
 
 
 async def list_recipients(tx: AsyncConnection, step: Step, *, after: int, upto: int) -> list[Recipient]:
-    """The recipients after one position, up to and with another: one slice, never all."""
+    """The recipients after one position, up to and with another: one slice, never all.
+
+    They come in turns: reading all of them at once would keep everybody else in this process waiting.
+    """
     driver = await _driver_of(tx)
-    return [Recipient(*row) for row in await driver.fetch(_SLICE, step.campaign_id, after, upto)]
+    found: list[Recipient] = []
+    for start in range(after, upto, _READ_AT_ONCE):
+        rows = await driver.fetch(_SLICE, step.campaign_id, start, min(start + _READ_AT_ONCE, upto))
+        found += starmap(Recipient, rows)
+    return found
 
 
 async def copy_messages(tx: AsyncConnection, records: Sequence[tuple[Any, ...]], *, resent: bool = False) -> None:

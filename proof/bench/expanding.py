@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from dispatcher.due import due
 from dispatcher.expand import expand
-from dispatcher.main import open_worker
+from dispatcher.main import collect_seldom, open_worker
 from dispatcher.queries.campaigns import COLUMNS, copy_messages
 from dispatcher.worker import Worker
 from proof.bench import seeding
@@ -34,6 +34,7 @@ def measure(messages: int) -> dict[str, Any]:
 
 
 async def _both(settings: Settings, messages: int) -> tuple[float, float]:
+    collect_seldom()  # as a dispatcher does
     async with open_worker(settings) as worker:
         await due(worker)
         begun = time.perf_counter()
