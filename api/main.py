@@ -13,6 +13,8 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from api import health, metrics, postman, problem_pages
 from api.api_keys import routes as api_keys
+from api.attachments import links as attachment_links
+from api.attachments import routes as attachments
 from api.audit import routes as audit
 from api.automations import events
 from api.automations import routes as automations
@@ -98,6 +100,7 @@ _V1: Final = (
     templates.router,
     tags.router,
     texts.router,
+    attachments.router,
     campaigns.router,
     campaign_commands.router,
     recipients.router,
@@ -153,6 +156,7 @@ def create_app(resources: Resources) -> FastAPI:
             router, prefix="/v1", max_body_size=JSON_LIMIT, dependencies=[Depends(only_known_parameters)]
         )
     app.include_router(callbacks.router, max_body_size=CALLBACK_LIMIT)
+    app.include_router(attachment_links.router, max_body_size=CALLBACK_LIMIT)
     for router in (problem_pages.router, health.router, metrics.router, postman.router):
         app.include_router(router, max_body_size=JSON_LIMIT)
     add_handlers(app)

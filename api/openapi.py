@@ -42,6 +42,7 @@ TAGS: Final = (
         "templates",
         "Texts with tags that are kept to be used again, what a text may hold, and what it costs on the air.",
     ),
+    ("attachments", "Pictures and files that go with messages, and the links by which gateways fetch them."),
     ("campaigns", "One sending to target groups, contacts and loose numbers."),
     ("messages", "Every SMS, of every kind: send one, look it up, cancel it."),
     ("otp", "One-time passwords: start, check, send again; what is spent, blocked and used."),

@@ -14,6 +14,8 @@ from pydantic import Field
 from api.schemas import Out
 from api.security import MissingScope
 from shared import errors
+from shared.domain.attachment import AttachmentTooLarge
+from shared.domain.attachment_link import AttachmentLinkExpired
 from shared.errors import FieldError, ServiceError
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -93,7 +95,9 @@ STATUS_OF: Final[Mapping[type[ServiceError], int]] = {
     MethodNotAllowed: 405,
     RequestTimeout: 408,
     errors.Conflict: 409,
+    AttachmentLinkExpired: 410,
     ContentTooLarge: 413,
+    AttachmentTooLarge: 413,
     UnsupportedMediaType: 415,
     errors.Invalid: 422,
     errors.LimitReached: 429,
@@ -103,7 +107,9 @@ STATUS_OF: Final[Mapping[type[ServiceError], int]] = {
     ServiceError: 422,
 }
 _USUAL: Final[Mapping[int, type[ServiceError]]] = {
-    status: kind for kind, status in reversed(tuple(STATUS_OF.items())) if kind not in (ServiceError, UnreadableBody)
+    status: kind
+    for kind, status in reversed(tuple(STATUS_OF.items()))
+    if kind not in (ServiceError, UnreadableBody, AttachmentTooLarge)
 }
 RETRY_AFTER_SECONDS: Final = 5.0
 _EXAMPLE_REQUEST_ID: Final = "0192f0c1-3b7a-7c3e-9a51-5b1f2c9d7e10"

@@ -9,6 +9,7 @@ from api import example_world as world
 from api.examples import shown
 from api.schemas import Body, Out
 from shared.domain import policy as law
+from shared.domain.attachment import LARGEST
 from shared.domain.contact import read_time_zone
 from shared.domain.message import MAX_SEGMENTS
 from shared.domain.msisdn import parse_region
@@ -44,6 +45,7 @@ EXAMPLE: Final[dict[str, Any]] = {
     "alphanumeric_senders": False,
     "allowed_countries": ["ZA", "NA"],
     "retention_days": 365,
+    "max_attachment_bytes": 1_000_000,
     "activated": {"campaigns": True, "personal": True, "otp": True, "automations": False},
 }
 
@@ -121,6 +123,9 @@ class Rules(Body):
     )
     retention_days: int | None = Field(
         default=None, ge=1, le=TEN_YEARS, description="How long messages are kept; null keeps them."
+    )
+    max_attachment_bytes: int = Field(
+        default=5_000_000, ge=1, le=LARGEST, description="Largest file that may go with a message."
     )
     activated: ActivatedIn = Field(default_factory=ActivatedIn, description="What may be used at all.")
 
@@ -218,6 +223,7 @@ class PolicyOut(Out):
     alphanumeric_senders: bool
     allowed_countries: list[str] | None
     retention_days: int | None
+    max_attachment_bytes: int
     activated: ActivatedOut
     updated_at: datetime | None = Field(description="When it was last changed; null while all are defaults.")
     updated_by: str | None

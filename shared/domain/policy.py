@@ -95,6 +95,7 @@ class Policy:
     alphanumeric_senders: bool = False
     allowed_countries: Sequence[str] | None = None
     retention_days: int | None = None
+    max_attachment_bytes: int = 5_000_000
     activated: Mapping[Feature, bool] = field(default_factory=lambda: _ALL_ON)
 
 

@@ -1,5 +1,6 @@
 """Tables, no behaviour: one module per noun, all of them named here."""
 
+from shared.models.attachments import Attachment, AttachmentChunk, AttachmentContent
 from shared.models.automations import Automation, AutomationRun, EventRow
 from shared.models.base import Base
 from shared.models.campaigns import Campaign, CampaignMessage, CampaignRecipient, CampaignTarget, Tally
@@ -28,6 +29,9 @@ from shared.models.webhooks import Webhook, WebhookDelivery, WebhookEvent
 
 __all__ = [
     "ApiKey",
+    "Attachment",
+    "AttachmentChunk",
+    "AttachmentContent",
     "Attempt",
     "AuditEntry",
     "Automation",

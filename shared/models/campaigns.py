@@ -91,6 +91,14 @@ class CampaignMessage(Base):
             "send_at",
             postgresql_where=sql("status IN ('pending', 'expanding', 'sending')"),
         ),
+        # find_user: who sends this attachment
+        Index(
+            "ix_campaign_messages_attachments",
+            "attachments",
+            postgresql_using="gin",
+            postgresql_ops={"attachments": "jsonb_path_ops"},
+            postgresql_where=sql("attachments <> '[]'"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -102,6 +110,7 @@ class CampaignMessage(Base):
     send_at: Mapped[datetime | None]
     send_by: Mapped[datetime | None]
     status: Mapped[campaign.StepStatus]
+    # as they were when it was written (`Media`): what was sent is known after the files are gone
     attachments: Mapped[list[Any]] = mapped_column(server_default=sql("'[]'"))
     expanding_at: Mapped[datetime | None]  # the moment all its message ids are derived from
     expanded: Mapped[int] = mapped_column(server_default="0")

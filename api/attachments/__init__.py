@@ -1,0 +1,1 @@
+"""Attachments: files that go with messages, and the links by which gateways fetch them."""
