@@ -32,12 +32,17 @@ class Unanswered(RuntimeError):
 class Client:
     """Calls one api with one key."""
 
-    def __init__(self, host: str, port: int, *, key: str) -> None:
+    def __init__(self, host: str, port: int, *, key: str, seconds: float = TIMEOUT_SECONDS) -> None:
         self.host = host
         self.port = port
         self._key = key
+        self._seconds = seconds
         self._local = threading.local()
         self._lines: set[HTTPConnection] = set()
+
+    def patient(self, seconds: float) -> "Client":
+        """One that waits so long for an answer."""
+        return Client(self.host, self.port, key=self._key, seconds=seconds)
 
     def close(self) -> None:
         """Every thread's connection; to be called when no thread asks any more."""
@@ -118,7 +123,7 @@ class Client:
     def _ask(self, method: str, path: str, data: bytes, headers: Mapping[str, str]) -> HTTPResponse:
         line: HTTPConnection | None = getattr(self._local, "line", None)
         if line is None:
-            line = self._local.line = HTTPConnection(self.host, self.port, timeout=TIMEOUT_SECONDS)
+            line = self._local.line = HTTPConnection(self.host, self.port, timeout=self._seconds)
             self._lines.add(line)
         line.request(method, path, data, dict(headers))
         return line.getresponse()

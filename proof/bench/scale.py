@@ -2,8 +2,9 @@
 
 import csv
 import io
+import threading
 import time
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import psutil
 
@@ -46,7 +47,7 @@ def measure(small: int, large: int) -> dict[str, Any]:
 
 def _campaign(world: World, group: str, *, name: str) -> dict[str, float]:
     """Processor seconds and the highest memory of the dispatcher over one campaign."""
-    watched = _Watched(world.dispatchers[0])
+    watched = Watched(world.dispatchers[0])
     campaign = seeding.start_campaign(world, group, name=name)
     while world.api.get(f"/v1/campaigns/{campaign}")["status"] != "completed":
         watched.look()
@@ -55,7 +56,7 @@ def _campaign(world: World, group: str, *, name: str) -> dict[str, float]:
 
 
 def _import(world: World, rows: int, *, name: str) -> dict[str, float]:
-    dispatcher, api = _Watched(world.dispatchers[0]), _Watched(world.api_process)
+    dispatcher, api = Watched(world.dispatchers[0]), Watched(world.api_process)
     begun = time.monotonic()
     id_ = world.api.upload("/v1/contacts/import", _csv(rows), default_region="US")["id"]
     while True:
@@ -78,13 +79,27 @@ def _csv(rows: int) -> bytes:
     return file.getvalue().encode()
 
 
-class _Watched:
-    """A process and its children: processor time since now, and the highest memory seen."""
+class Watched:
+    """A process and its children: processor time since now, and the highest memory seen; `with` keeps looking."""
 
     def __init__(self, process: Process) -> None:
         self._process = psutil.Process(process.pid)
         self.rss = 0
         self._begun = self._spent()
+        self._over = threading.Event()
+        self._looking = threading.Thread(target=self._look_on, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._looking.start()
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        self._over.set()
+        self._looking.join()
+
+    def _look_on(self) -> None:
+        while not self._over.wait(SAMPLE_SECONDS):
+            self.look()
 
     def look(self) -> None:
         family = [self._process, *self._process.children(recursive=True)]

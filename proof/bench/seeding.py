@@ -32,10 +32,11 @@ def run_sql(world: World, statement: str) -> str:
     return world.postgres.ask(statement, database="lapwing")
 
 
-def add_people(world: World, count: int, *, group: str) -> str:
-    """The id of a target group that holds `count` contacts."""
+def add_people(world: World, count: int, *, group: str, members: int | None = None) -> str:
+    """The id of a target group that holds `count` contacts, or `members` of them."""
     run_sql(world, _CONTACTS.format(count=count))
-    made = run_sql(world, _GROUP.format(name=group, count=count)).strip().splitlines()[0]
+    held = count if members is None else members
+    made = run_sql(world, _GROUP.format(name=group, count=held)).strip().splitlines()[0]
     run_sql(world, "ANALYZE contacts, target_group_members")
     return made
 

@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from phonenumbers import (
@@ -110,6 +111,7 @@ def mask(msisdn: str) -> str:
     return f"{msisdn[:5]}*****{msisdn[-2:]}"
 
 
+@lru_cache(maxsize=1_024)  # who asks for a number's country asks for its kind and its zones, too
 def _place(msisdn: str) -> numbering.Place | None:
     parts = numbering.split(msisdn[1:]) if _E164.fullmatch(msisdn) else None
     return numbering.locate(*parts) if parts else None
