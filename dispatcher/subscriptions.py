@@ -1,7 +1,7 @@
 """What webhooks want to be told of, as this process knows it: read beside the path, so that a move asks nobody.
 
-A webhook that is new gets the events from then on, within a second; one that is gone or disabled costs events that
-nobody is sent.
+A webhook that is new gets the events from then on: the api answers its owner when every dispatcher has read of it
+(`api/webhooks/known.py`). One that is gone or disabled costs events that nobody is sent.
 """
 
 from sqlalchemy.ext.asyncio import AsyncConnection

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.queries import watch as queries
 from dispatcher.queries.watch import Beat
-from dispatcher.worker import Worker
+from dispatcher.worker import Worker, keep_book
 from shared.db import is_busy, is_outage
 from shared.domain.campaign import HeldReason
 from shared.domain.notice import database_restored
@@ -86,10 +86,15 @@ async def _doubt_everything(worker: Worker, tx: AsyncConnection, epoch: UUID) ->
 
 
 async def look_first(worker: Worker) -> None:
-    """Watch once before anything is claimed, however long the database is away."""
+    """Watch once before anything is claimed, and know who sends and who wants to be told, however long that takes.
+
+    Known twice: a new webhook waits for the dispatchers that it sees, and this one is seen from the first time on.
+    """
     while not worker.stopping.is_set():
         try:
             await keep_watch(worker)
+            await keep_book(worker)
+            await keep_book(worker)
         except Exception as error:
             if not (is_outage(error) or is_busy(error)):
                 raise

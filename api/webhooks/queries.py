@@ -38,6 +38,13 @@ _REVIVE = text("""
 """)
 
 
+# Who says nothing for ten seconds is not there; when it comes back, it reads before it does anything.
+_UNAWARE = text("""
+    SELECT EXISTS (
+        SELECT 1 FROM dispatchers WHERE seen_at > now() - interval '10 s' AND seen_at <= CAST(:since AS timestamptz))
+""")
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Which deliveries; what is None does not matter."""
@@ -49,6 +56,17 @@ class Wanted:
 async def count_webhooks_alone(tx: AsyncConnection) -> int:
     await tx.execute(_COUNT_ALONE)
     return int((await tx.execute(select(func.count()).select_from(Webhook))).scalar_one())
+
+
+async def read_moment(tx: AsyncConnection) -> datetime:
+    """Now, by the clock of the database."""
+    moment: datetime = (await tx.execute(select(func.clock_timestamp()))).scalar_one()
+    return moment
+
+
+async def has_unaware_dispatchers(tx: AsyncConnection, *, since: datetime) -> bool:
+    """Whether there is a dispatcher that has not read anew since then."""
+    return bool((await tx.execute(_UNAWARE, {"since": since})).scalar_one())
 
 
 async def insert_webhook(tx: AsyncConnection, values: Mapping[str, Any]) -> AnyRow:

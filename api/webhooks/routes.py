@@ -1,4 +1,4 @@
-"""Webhooks over HTTP: who is told of what. What is configured here, the dispatcher picks up within a second."""
+"""Webhooks over HTTP: who is told of what. The dispatchers know of it before the answer leaves."""
 
 import os
 from datetime import datetime, timedelta
@@ -11,11 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.deps import Bell, CanAdmin, CanManage, Now, Page, Reader, RequestId, Res, Tx
 from api.examples import answered
-from api.idempotency import IdempotentRoute
 from api.paging import PageOut, page_of
 from api.places import id_of
 from api.problems import problems
 from api.webhooks import examples, queries
+from api.webhooks.known import NEWS, KnownRoute
 from api.webhooks.queries import AnyRow
 from api.webhooks.schemas import NewWebhookOut, SecretRotationIn, WebhookIn, WebhookOut, WebhookPatch
 from shared.domain.event import CHOICES
@@ -27,7 +27,7 @@ from shared.ids import uuid7
 from shared.queries import audit
 from shared.sealing import Sealer, place_of_webhook
 
-router = APIRouter(prefix="/webhooks", tags=["webhooks"], route_class=IdempotentRoute)
+router = APIRouter(prefix="/webhooks", tags=["webhooks"], route_class=KnownRoute)
 
 MOST_WEBHOOKS: Final = 50
 _LANE: Final = "webhooks"
@@ -42,11 +42,11 @@ class UnknownEvent(Invalid):
     """There is no event of this type."""
 
 
-@router.post("", status_code=201, responses=problems(TooManyWebhooks, UnusableUrl, UnknownEvent))
+@router.post("", status_code=201, responses=problems(TooManyWebhooks, UnusableUrl, UnknownEvent), dependencies=[NEWS])
 async def create_webhook(  # noqa: PLR0913, PLR0917 - a route asks for what it needs
     body: WebhookIn, response: Response, tx: Tx, caller: CanAdmin, now: Now, res: Res, request_id: RequestId
 ) -> NewWebhookOut:
-    """Have a system of yours told what happens, from now on. The answer holds the secret that signs, this once."""
+    """Have a system of yours told what happens after this answer, which holds the secret that signs, this once."""
     check_url(body.url, allowed=res.allowed_networks)
     if await queries.count_webhooks_alone(tx) >= MOST_WEBHOOKS:
         raise TooManyWebhooks(f"There are {MOST_WEBHOOKS} webhooks, and no more are told; delete one first.")
@@ -84,7 +84,7 @@ async def get_webhook(webhook_id: WebhookId, tx: Reader, _: CanManage) -> Webhoo
     return WebhookOut.model_validate(await queries.get_webhook(tx, webhook_id))
 
 
-@router.patch("/{webhook_id}", responses=problems(404, UnusableUrl, UnknownEvent))
+@router.patch("/{webhook_id}", responses=problems(404, UnusableUrl, UnknownEvent), dependencies=[NEWS])
 async def change_webhook(  # noqa: PLR0913, PLR0917 - a route asks for what it needs
     webhook_id: WebhookId,
     body: WebhookPatch,

@@ -1,5 +1,6 @@
 """Webhooks over HTTP: made, changed, rotated; URLs that are refused; what was told, tested and sent again."""
 
+import asyncio
 import base64
 from datetime import datetime, timedelta
 from typing import Any
@@ -7,10 +8,11 @@ from uuid import UUID, uuid4
 
 import pytest
 from httpx import AsyncClient
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.paging import encode_cursor
+from api.webhooks import known
 from api.webhooks.routes import MOST_WEBHOOKS
 from shared.db import begin
 from shared.models import AuditEntry, Webhook, WebhookDelivery
@@ -57,6 +59,62 @@ async def deliveries_of(engine: AsyncEngine) -> list[Any]:
 
 
 # --- made and changed
+
+
+async def seen(engine: AsyncEngine, name: str, *, ago: float = 0.0) -> None:
+    """A dispatcher said that it lives, in the transaction in which it read what webhooks want."""
+    async with begin(engine) as tx:
+        await tx.execute(
+            text("""
+                INSERT INTO dispatchers (name, started_at, seen_at)
+                VALUES (:name, now(), now() - make_interval(secs => :ago))
+                ON CONFLICT (name) DO UPDATE SET seen_at = excluded.seen_at
+            """),
+            {"name": name, "ago": ago},
+        )
+
+
+async def test_the_answer_comes_when_every_dispatcher_knows(client: AsyncClient, engine: AsyncEngine) -> None:
+    await seen(engine, "first", ago=0.3)
+    await seen(engine, "second", ago=0.3)
+    await seen(engine, "dead", ago=60)
+    asking = asyncio.create_task(create(client))
+    async with asyncio.timeout(30):
+        while not await row_count(engine):
+            await asyncio.sleep(0.01)
+    await seen(engine, "first")
+    await asyncio.sleep(0.3)
+    assert not asking.done(), "the second dispatcher has not read of it"
+    await seen(engine, "second")
+    async with asyncio.timeout(30):
+        made = await asking
+    changing = asyncio.create_task(client.patch(f"/v1/webhooks/{made['id']}", json={"events": ["*"]}))
+    await asyncio.sleep(0.3)
+    assert not changing.done()
+    for name in ("first", "second"):
+        await seen(engine, name)
+    async with asyncio.timeout(30):
+        assert (await changing).json()["events"] == ["*"]
+
+
+async def test_a_dispatcher_that_hangs_holds_no_answer_for_ever(
+    client: AsyncClient, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(known, "PATIENCE_SECONDS", 0.2)
+    await seen(engine, "hanging", ago=1)
+    assert (await create(client))["events"] == ["message.*"]
+    assert "a dispatcher has not heard of a webhook yet" in caplog.messages
+
+
+async def test_a_refusal_waits_for_nobody(client: AsyncClient, engine: AsyncEngine) -> None:
+    await seen(engine, "hanging", ago=1)
+    async with asyncio.timeout(2.5):
+        assert (await client.post("/v1/webhooks", json=PLAIN | {"events": ["nothing.*"]})).status_code == 422
+
+
+async def row_count(engine: AsyncEngine) -> int:
+    async with begin(engine) as tx:
+        return int((await tx.execute(select(func.count()).select_from(Webhook))).scalar_one())
 
 
 async def test_secret_is_shown_once_and_kept_sealed(client: AsyncClient, engine: AsyncEngine, sealer: Sealer) -> None:

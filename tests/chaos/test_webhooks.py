@@ -92,6 +92,24 @@ def test_every_event_arrives_in_order_whatever_is_killed() -> None:
     assert len(server.got) > sum(map(len, arrived.values())), "no kill met an event on the line"  # type: ignore[attr-defined]  # ours
 
 
+def test_a_new_webhook_misses_nothing_that_happens_after_its_answer() -> None:
+    """Dispatchers keep in memory who wants to be told; a message that is sent at once is told of all the same."""
+    with receiving() as server, World(Shape(dispatchers=2, latency_ms=1.0)) as world:
+        url = f"http://127.0.0.1:{server.server_port}/"
+        sent: list[str] = []
+        for number in range(6):
+            made = world.api.post("/v1/webhooks", {"url": url, "events": ["message.submitted"]})
+            server.secret = made["secret"]  # type: ignore[attr-defined]  # what the receiver checks with
+            sent.append(world.api.post("/v1/messages", {"msisdn": make_msisdn(number), "text": "Hello."})["id"])
+            give_up = time.monotonic() + 60
+            while sent[-1] not in arrivals(server):
+                assert time.monotonic() < give_up, f"the event of message {number + 1} was not told"
+                time.sleep(0.05)
+            world.api.request("DELETE", f"/v1/webhooks/{made['id']}")
+            # Long enough for the dispatchers to know that nobody wants to be told any more.
+            time.sleep(1.5)
+
+
 def arrivals(server: ThreadingHTTPServer) -> dict[str, list[str]]:
     """What came of each message, in the order in which it first came: an event's id is told apart from its copies."""
     seen: set[str] = set()
