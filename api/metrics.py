@@ -92,12 +92,36 @@ async def _read(engine: AsyncEngine, now: datetime) -> CollectorRegistry:
     pending = await asking.ask(depths.count_pending_receipts)
     if pending is not None:
         Gauge("lapwing_receipts_pending", "Receipts not applied yet.", registry=registry).set(pending)
+    await _tell_webhooks(registry, asking, now)
     Gauge(
         "lapwing_queue_metrics_complete",
         "0 when the database was away, or too slow to be asked all of it.",
         registry=registry,
     ).set(asking.complete)
     return registry
+
+
+async def _tell_webhooks(registry: CollectorRegistry, asking: "_Asking", now: datetime) -> None:
+    outbox = await asking.ask(depths.measure_outbox)
+    waiting = await asking.ask(depths.measure_backlog)
+    dead = await asking.ask(depths.count_dead)
+    counted = {"unplaced": outbox and outbox.events, "waiting": waiting and waiting.events, "dead": dead}
+    events = Gauge(
+        "lapwing_webhook_events",
+        "Events not taken by webhooks: not placed yet, waiting for enabled ones, dead.",
+        ("state",),
+        registry=registry,
+    )
+    for state, count in counted.items():
+        if count is not None:
+            events.labels(state).set(count)
+    if outbox is not None and waiting is not None:
+        since = min((found.since for found in (outbox, waiting) if found.since is not None), default=now)
+        Gauge(
+            "lapwing_webhook_oldest_seconds",
+            "How long ago the oldest event happened that an enabled webhook has not taken.",
+            registry=registry,
+        ).set(max(0.0, (now - since).total_seconds()))
 
 
 @dataclass(slots=True)

@@ -1,7 +1,8 @@
 """Beside the path, retention: months of messages that the policy keeps no longer go as a whole, and inbound with them.
 
 A month with a message that is still to be sent stays, and so does one that a restarted campaign has to look at.
-Reports stay right: their counts are in the tallies.
+Reports stay right: their counts are in the tallies. A client's reference outlives its message, so that a request that
+comes again late makes no second one; but not for ever.
 """
 
 import logging
@@ -13,12 +14,13 @@ from dispatcher.queries import retention as queries
 from dispatcher.worker import Worker
 from shared.db import is_busy
 from shared.queries import audit
-from shared.queries.partitions import month_after
+from shared.queries.partitions import month_after, month_of
 from shared.queries.policy import get_policy
 
 log = logging.getLogger(__name__)
 
-INBOUND_BATCH: Final = 10_000
+BATCH: Final = 10_000
+REFERENCES_KEPT: Final = timedelta(days=400)
 
 
 class _StillNeededError(Exception):
@@ -26,7 +28,7 @@ class _StillNeededError(Exception):
 
 
 async def retain(worker: Worker) -> int:
-    """Drop the oldest month that is past its time, and a batch of inbound messages; how many of both went."""
+    """Drop the months that are past their time, batches of inbound messages and of references; how many went."""
     async with worker.transaction() as tx:
         days = (await get_policy(tx)).retention_days
         months = await queries.list_months(tx) if days is not None else []
@@ -44,7 +46,10 @@ async def retain(worker: Worker) -> int:
             raise
         log.warning("a month is in use", extra={"cause": type(error).__name__})  # the next turn tries again
     async with worker.transaction() as tx:
-        return gone + await queries.delete_inbound(tx, before=before, limit=INBOUND_BATCH)
+        gone += await queries.delete_inbound(tx, before=before, limit=BATCH)
+    async with worker.transaction() as tx:
+        long_ago = min(month_of(before), worker.now() - REFERENCES_KEPT)
+        return gone + await queries.delete_references(tx, before=long_ago, limit=BATCH)
 
 
 async def _drop(worker: Worker, month: str, *, days: int) -> int:

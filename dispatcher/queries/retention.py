@@ -1,4 +1,7 @@
-"""Months of messages, attempts and receipts, as partitions: which there are, whether one is needed, and its end."""
+"""Months of messages, attempts and receipts, as partitions: which there are, whether one is needed, and its end.
+
+And what goes with them.
+"""
 
 from datetime import datetime
 
@@ -47,6 +50,16 @@ _INBOUND = text("""
     WHERE i.id = old.id
 """)
 
+# Not by age alone: while its message is kept, a reference keeps whoever repeats the request from a second one.
+_REFERENCES = text("""
+    DELETE FROM client_references r USING (
+        SELECT reference FROM client_references c
+        WHERE created_at < :before AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.id = c.message_id)
+        ORDER BY created_at LIMIT :limit
+        FOR UPDATE SKIP LOCKED) old
+    WHERE r.reference = old.reference
+""")
+
 
 async def list_months(tx: AsyncConnection) -> list[str]:
     """The months that have partitions, as in 202603, oldest first."""
@@ -83,3 +96,8 @@ async def drop_month(tx: AsyncConnection, month: str) -> None:
 async def delete_inbound(tx: AsyncConnection, *, before: datetime, limit: int) -> int:
     """Forget what handsets wrote long ago; a STOP stands as an opt-out all the same."""
     return (await tx.execute(_INBOUND, {"before_id": first_uuid7(before), "limit": limit})).rowcount
+
+
+async def delete_references(tx: AsyncConnection, *, before: datetime, limit: int) -> int:
+    """Forget clients' references of long ago whose messages are gone."""
+    return (await tx.execute(_REFERENCES, {"before": before, "limit": limit})).rowcount

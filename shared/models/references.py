@@ -3,6 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
+from sqlalchemy import Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.models.base import Base
@@ -12,6 +13,7 @@ class ClientReference(Base):
     """A client's own name for a message, given once: a partitioned table can hold nothing else unique."""
 
     __tablename__ = "client_references"
+    __table_args__ = (Index(None, "created_at"),)  # delete_references
 
     reference: Mapped[str] = mapped_column(primary_key=True)
     message_id: Mapped[UUID]

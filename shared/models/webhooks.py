@@ -60,6 +60,10 @@ class WebhookDelivery(Base):
         Index(
             "ix_webhook_deliveries_open", "webhook_id", "subject_id", "id", postgresql_where=text("status = 'waiting'")
         ),
+        # measure_backlog: the oldest of each webhook
+        Index("ix_webhook_deliveries_oldest", "webhook_id", "at", postgresql_where=text("status = 'waiting'")),
+        # count_dead, revive_deliveries
+        Index("ix_webhook_deliveries_dead", "webhook_id", "id", postgresql_where=text("status = 'dead'")),
         # list_deliveries
         Index(None, "webhook_id", "id"),
         # delete_old_deliveries

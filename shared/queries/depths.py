@@ -45,6 +45,32 @@ _OLDEST_BULK: Final = text("""
 """)
 _RECEIPTS: Final = text("SELECT count(*) FROM receipts WHERE applied_at IS NULL")
 
+# Of webhooks that are enabled: what waits for another was switched off with it. A receiver that is away for days has
+# millions waiting; beyond some number it only matters that there are many.
+_OUTBOX: Final = text("SELECT count(*), min(at) FROM (SELECT at FROM webhook_events ORDER BY id LIMIT :most) e")
+_DELIVERIES: Final = text("""
+    SELECT coalesce(sum(d.waiting), 0)::bigint, min(o.at)
+    FROM webhooks w
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS waiting
+        FROM (SELECT 1 FROM webhook_deliveries WHERE webhook_id = w.id AND status = 'waiting' LIMIT :most) first
+    ) d
+    LEFT JOIN LATERAL (
+        SELECT at FROM webhook_deliveries WHERE webhook_id = w.id AND status = 'waiting' ORDER BY at LIMIT 1
+    ) o ON true
+    WHERE w.enabled
+""")
+_DEAD: Final = text("SELECT count(*) FROM webhook_deliveries WHERE status = 'dead'")
+MOST_COUNTED: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Events that nobody has taken yet, and when the first of them happened."""
+
+    events: int
+    since: datetime | None
+
 
 @dataclass(frozen=True, slots=True)
 class Depth:
@@ -79,3 +105,18 @@ async def measure_oldest_due(tx: AsyncConnection, *, lane: str, now: datetime) -
 
 async def count_pending_receipts(tx: AsyncConnection) -> int:
     return await tx.scalar(_RECEIPTS) or 0
+
+
+async def measure_outbox(tx: AsyncConnection) -> Backlog:
+    """Events that were not given to their webhooks yet."""
+    return Backlog(*(await tx.execute(_OUTBOX, {"most": MOST_COUNTED})).one())
+
+
+async def measure_backlog(tx: AsyncConnection) -> Backlog:
+    """Events that wait for receivers, for each up to a number."""
+    return Backlog(*(await tx.execute(_DELIVERIES, {"most": MOST_COUNTED})).one())
+
+
+async def count_dead(tx: AsyncConnection) -> int:
+    """Events that no receiver would take, for as long as they are kept."""
+    return await tx.scalar(_DEAD) or 0

@@ -4,6 +4,7 @@ import dataclasses
 import re
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from httpx import ASGITransport, AsyncClient
@@ -20,7 +21,7 @@ from shared.domain.campaign import StepStatus
 from shared.domain.message import PRIORITY_OF, Kind, Status
 from shared.ids import uuid7
 from shared.metrics import dispatcher_metrics, exposition, http_metrics
-from shared.models import Campaign, CampaignMessage, Message, ReceiptRow, Tally
+from shared.models import Campaign, CampaignMessage, Message, ReceiptRow, Tally, Webhook, WebhookDelivery, WebhookEvent
 from shared.queries import depths
 from tests.conftest import Clock
 
@@ -146,6 +147,53 @@ async def test_receipts_that_wait(anonymous: AsyncClient, engine: AsyncEngine, n
     assert (await scrape(anonymous))["lapwing_receipts_pending"] == 2
 
 
+async def make_webhook(tx: AsyncConnection, now: datetime, *, enabled: bool = True) -> UUID:
+    webhook_id = uuid7(now)
+    row = {"url": "https://crm.example.com", "events": ["*"], "secret_sealed": b"x", "created_at": now}
+    await tx.execute(insert(Webhook).values(row | {"id": webhook_id, "enabled": enabled, "updated_at": now}))
+    return webhook_id
+
+
+async def make_delivery(tx: AsyncConnection, webhook_id: UUID, at: datetime, status: str = "waiting") -> None:
+    row = {"event_id": uuid4(), "type": "message.sent", "subject_id": uuid4(), "data": {}, "created_at": at, "at": at}
+    closed = {"closed_at": None if status == "waiting" else at}
+    await tx.execute(insert(WebhookDelivery).values(row | closed | {"webhook_id": webhook_id, "status": status}))
+
+
+async def test_events_that_webhooks_have_not_taken(anonymous: AsyncClient, engine: AsyncEngine, now: datetime) -> None:
+    """Of a webhook that is switched off only what is dead is told: it waits for its owner, not for a receiver."""
+    async with begin(engine) as tx:
+        on, off = await make_webhook(tx, now), await make_webhook(tx, now, enabled=False)
+        for webhook_id, seconds, status in (
+            (on, 900, "delivered"),
+            (on, 700, "waiting"),
+            (on, 800, "waiting"),
+            (on, 950, "dead"),
+            (off, 5_000, "waiting"),
+            (off, 6_000, "dead"),
+        ):
+            await make_delivery(tx, webhook_id, now - timedelta(seconds=seconds), status)
+        event = {"type": "message.sent", "subject_id": uuid4(), "at": now - timedelta(seconds=3), "data": {}}
+        await tx.execute(insert(WebhookEvent).values(event))
+    seen = await scrape(anonymous)
+    events = {name: value for name, value in seen.items() if name.startswith("lapwing_webhook_events")}
+    assert events == {
+        'lapwing_webhook_events{state="unplaced"}': 1,
+        'lapwing_webhook_events{state="waiting"}': 2,
+        'lapwing_webhook_events{state="dead"}': 2,
+    }
+    assert seen["lapwing_webhook_oldest_seconds"] == 800
+
+
+async def test_what_is_not_placed_yet_has_an_age_too(anonymous: AsyncClient, engine: AsyncEngine, clock: Clock) -> None:
+    assert (await scrape(anonymous))["lapwing_webhook_oldest_seconds"] == 0
+    async with begin(engine) as tx:
+        event = {"type": "message.sent", "subject_id": uuid4(), "at": clock.now, "data": {}}
+        await tx.execute(insert(WebhookEvent).values(event))
+    clock.advance(timedelta(seconds=60))
+    assert (await scrape(anonymous))["lapwing_webhook_oldest_seconds"] == 60
+
+
 async def test_the_database_is_not_asked_every_time(anonymous: AsyncClient, engine: AsyncEngine, clock: Clock) -> None:
     name = 'lapwing_messages{kind="personal",status="queued"}'
     assert name not in await scrape(anonymous)
@@ -188,15 +236,17 @@ async def test_a_slow_question_is_given_up(engine: AsyncEngine) -> None:
         pytest.param(depths._OLDEST_URGENT, "priority_not_before_id", id="oldest urgent"),
         pytest.param(depths._OLDEST_BULK, "campaign_message_id_not_before_id", id="oldest bulk"),
         pytest.param(depths._RECEIPTS, "next_at", id="receipts"),
+        pytest.param(depths._DELIVERIES, "deliveries_oldest", id="oldest for webhooks"),
+        pytest.param(depths._DEAD, "deliveries_dead", id="dead for webhooks"),
     ],
 )
 async def test_a_question_reads_an_index(engine: AsyncEngine, now: datetime, question: Any, index: str) -> None:
     async with begin(engine) as tx:
         await tx.execute(text("SET LOCAL enable_seqscan = off"))
-        params = {"now": now} if ":now" in str(question) else {}
+        params = {name: value for name, value in {"now": now, "most": 9}.items() if f":{name}" in str(question)}
         plan = "\n".join((await tx.execute(text(f"EXPLAIN {question}"), params)).scalars())
     scans = re.findall(r"(?:Seq Scan on|Scan using|Bitmap Index Scan on) (\S*)", plan)
-    assert not [line for line in plan.splitlines() if "Seq Scan on messages" in line or "Seq Scan on receipts" in line]
+    assert not [line for line in plan.splitlines() if re.search(r"Seq Scan on (messages|receipts|webhook_d)", line)]
     assert any(re.search(index, name) for name in scans), plan
 
 

@@ -14,7 +14,7 @@ from shared.domain.campaign import Status as CampaignStatus
 from shared.domain.campaign import StepStatus
 from shared.domain.message import Kind, Status
 from shared.ids import uuid7
-from shared.models import AuditEntry, Campaign, CampaignMessage, InboundRow, Message, PolicyRow, Tally
+from shared.models import AuditEntry, Campaign, CampaignMessage, ClientReference, InboundRow, Message, PolicyRow, Tally
 from shared.queries.partitions import PARTITIONED, month_of, statements
 from tests.factories import make_campaign, make_message, make_msisdn
 from tests.worlds import HandWorker
@@ -176,3 +176,42 @@ async def test_inbound_goes_by_its_age(worker: HandWorker) -> None:
             await tx.execute(insert(InboundRow).values(row | {"received_at": at}))
     assert await retain(worker) >= 2  # and the empty month of another test
     assert await count(worker, InboundRow) == 1
+
+
+async def test_a_reference_outlives_its_message_but_not_for_ever(
+    worker: HandWorker, old: datetime, client: AsyncClient
+) -> None:
+    """While there is one the same request makes no second message; afterwards the name is free."""
+    await keep_days(worker, 90)
+    wanted = {"msisdn": NUMBERS[0], "text": "Hello."}
+    kept = (await client.post("/v1/messages", json=wanted | {"client_reference": "order-4"})).json()["id"]
+    ages = {"order-1": 401, "order-2": 399, "order-3": 401}
+    async with worker.transaction() as tx:
+        for name, days in ages.items():
+            at = worker.now() - timedelta(days=days)
+            message_id = await make_message(tx, worker.pepper, now=old) if name == "order-3" else uuid7(at)
+            row = {"reference": name, "message_id": message_id, "fingerprint": b"x", "created_at": at}
+            await tx.execute(insert(ClientReference).values(row))
+    await retain(worker)
+    async with begin(worker.engine) as tx:
+        left = set((await tx.execute(select(ClientReference.reference))).scalars())
+    assert left == {"order-2", "order-3", "order-4"}, "the message of order-3 is there yet: it is still to be sent"
+    told = {name: await client.post("/v1/messages", json=wanted | {"client_reference": name}) for name in left}
+    assert {name: answer.status_code for name, answer in told.items()} == {
+        "order-2": 409,
+        "order-3": 409,
+        "order-4": 202,
+    }
+    assert told["order-4"].json()["id"] == kept
+    assert (await client.post("/v1/messages", json=wanted | {"client_reference": "order-1"})).status_code == 202
+
+
+async def test_references_stay_where_everything_does(worker: HandWorker, old: datetime) -> None:
+    await keep_days(worker, None)
+    async with worker.transaction() as tx:
+        at = worker.now() - timedelta(days=4_000)
+        row = {"reference": "order-1", "message_id": uuid7(at), "fingerprint": b"x", "created_at": at}
+        await tx.execute(insert(ClientReference).values(row))
+    assert await retain(worker) == 0
+    async with begin(worker.engine) as tx:
+        assert (await tx.execute(select(ClientReference.reference))).scalars().all() == ["order-1"]
