@@ -105,7 +105,11 @@ async def _tell_webhooks(registry: CollectorRegistry, asking: "_Asking", now: da
     outbox = await asking.ask(depths.measure_outbox)
     waiting = await asking.ask(depths.measure_backlog)
     dead = await asking.ask(depths.count_dead)
-    counted = {"unplaced": outbox and outbox.events, "waiting": waiting and waiting.events, "dead": dead}
+    counted = {
+        "unplaced": None if outbox is None else outbox.events,
+        "waiting": None if waiting is None else waiting.events,
+        "dead": dead,
+    }
     events = Gauge(
         "lapwing_webhook_events",
         "Events not taken by webhooks: not placed yet, waiting for enabled ones, dead.",
