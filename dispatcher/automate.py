@@ -24,6 +24,7 @@ from shared.domain.quota import QuotaExceeded
 from shared.ids import uuid7
 from shared.queries import automations as shared_queries
 from shared.queries.automations import People
+from shared.queries.opt_outs import list_opted_out
 from shared.queries.quota import hold_message
 from shared.queries.templates import StoredText, find_texts
 from shared.sealing import hash_msisdn
@@ -43,22 +44,22 @@ class _Batch:
     now: datetime
     policy: Policy
     people: People
-    opted_out: set[bytes]
+    opted_out: Mapping[str | None, set[bytes]]  # by the sender that would write to them
     texts: Mapping[UUID, StoredText]
     recent: Counter[tuple[UUID, bytes]]
     messages: list[dict[str, Any]] = field(default_factory=list)
     runs: list[dict[str, Any]] = field(default_factory=list)
 
-    def person_of(self, event: Any) -> Person | None:
+    def person_of(self, event: Any, *, sender_id: str | None) -> Person | None:
         contact = self.people.by_id.get(event.contact_id) or self.people.by_msisdn.get(event.msisdn)
         msisdn = contact.msisdn if contact is not None else event.msisdn
         if msisdn is None:
             return None
-        return Person(msisdn, contact, hash_msisdn(self.worker.pepper, msisdn) in self.opted_out)
+        return Person(msisdn, contact, hash_msisdn(self.worker.pepper, msisdn) in self.opted_out[sender_id])
 
     def answer(self, automation: Any, event: Any) -> None:
         """One automation's answer to one event."""
-        person = self.person_of(event)
+        person = self.person_of(event, sender_id=automation.sender_id)
         hashed = None if person is None else hash_msisdn(self.worker.pepper, person.msisdn)
         text = self.texts.get(automation.template_id)
         given = Given(
@@ -129,17 +130,20 @@ async def _open(worker: Worker, tx: Any, events: Sequence[Any], automations: Seq
     msisdns = {event.msisdn for event in events if event.msisdn is not None}
     people = await shared_queries.list_people(tx, ids, msisdns)
     numbers = msisdns | {contact.msisdn for contact in people.by_id.values()}
-    hashes = {hash_msisdn(worker.pepper, msisdn) for msisdn in numbers}
+    by_hash = {hash_msisdn(worker.pepper, msisdn): msisdn for msisdn in numbers}
     recent: Counter[tuple[UUID, bytes]] = Counter()
     for automation in automations:
-        lately = await shared_queries.count_lately(tx, automation, hashes, now=now)
+        lately = await shared_queries.count_lately(tx, automation, by_hash, now=now)
         recent.update({(automation.id, hashed): count for hashed, count in lately.items()})
     return _Batch(
         worker=worker,
         now=now,
         policy=await worker.rules.refresh(tx),
         people=people,
-        opted_out=await shared_queries.list_opted_out(tx, hashes),
+        opted_out={
+            sender_id: await list_opted_out(tx, by_hash, sender_id=sender_id)
+            for sender_id in {automation.sender_id for automation in automations}
+        },
         texts=await find_texts(tx, {automation.template_id for automation in automations}),
         recent=recent,
     )

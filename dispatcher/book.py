@@ -22,7 +22,8 @@ from shared.sealing import Sealer
 
 FRESH_SECONDS: Final = 1.0
 # Settings, of whatever kind, that say who sends where a message does not.
-_SENDER_SETTINGS: Final = ("from", "messaging_service_sid", "sender_id")
+_OWN_SENDER_SETTINGS: Final = ("from", "sender_id")
+_SENDER_SETTINGS: Final = (*_OWN_SENDER_SETTINGS, "messaging_service_sid")
 
 
 class Book:
@@ -102,6 +103,15 @@ class Book:
         if not is_name(sender_id) or may_show(sender_id, country=country_of(msisdn)):
             return sender_id
         return route.default_number if route else None
+
+    def shown_by(self, gateway_id: UUID, sender_id: str | None, msisdn: str) -> str | None:
+        """What the handset shows as the sender; None where that is the gateway's own affair."""
+        sender = self.sender_for(gateway_id, sender_id, msisdn)
+        account = self.accounts.get(gateway_id)
+        if sender is not None or account is None:
+            return sender
+        named = (account.settings.get(name) for name in _OWN_SENDER_SETTINGS)
+        return next((str(one) for one in named if one), None)
 
     def name_of(self, gateway_id: UUID) -> str:
         """What its operator calls it: the label of its metrics."""

@@ -20,7 +20,8 @@ from dispatcher.worker import Worker
 from shared.domain.message import Kind, SkipReason, Status
 from shared.domain.msisdn import country_of
 from shared.domain.quiet_hours import QuietWindow
-from shared.queries.reach import count_recent, list_opted_out
+from shared.queries.opt_outs import list_opted_out
+from shared.queries.reach import count_recent
 from shared.sealing import hash_msisdn
 
 # What becomes of a message as it is made: status, failure, why it is skipped, and not before when.
@@ -82,7 +83,9 @@ async def reach_of(
     own = tuple(QuietWindow.read(window) for window in step.quiet_hours or ())
     windows = rules.windows_with(Kind.CAMPAIGN.value, own)
     cap = rules.policy.frequency_cap
-    reach = Reach(rules, now, step.send_by, windows, opted_out=await _opted_out(worker, tx, recipients), resend=resend)
+    reach = Reach(
+        rules, now, step.send_by, windows, opted_out=await _opted_out(worker, tx, step, recipients), resend=resend
+    )
     if cap is None:
         return reach
     await lock_frequency_cap(tx)
@@ -92,9 +95,11 @@ async def reach_of(
     return replace(reach, most=cap.messages, recent=recent)
 
 
-async def _opted_out(worker: Worker, tx: AsyncConnection, recipients: Sequence[Recipient]) -> frozenset[str]:
+async def _opted_out(
+    worker: Worker, tx: AsyncConnection, step: Step, recipients: Sequence[Recipient]
+) -> frozenset[str]:
     """Who of a slice has said no, where there is a quota; without one the claim asks, and that is enough."""
     if not worker.rules.is_limited:
         return frozenset()
     msisdns = {hash_msisdn(worker.pepper, one.msisdn): one.msisdn for one in recipients}
-    return frozenset(msisdns[found] for found in await list_opted_out(tx, list(msisdns)))
+    return frozenset(msisdns[found] for found in await list_opted_out(tx, msisdns, sender_id=step.sender_id))

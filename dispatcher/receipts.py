@@ -10,13 +10,16 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from dispatcher import failpoints
+from dispatcher.opt_outs import told_by_gateway
 from dispatcher.queries import receipts as inbox
 from dispatcher.queries.receipts import Evidence, Pending
 from dispatcher.queries.tallies import write_tallies
 from dispatcher.worker import Worker
 from shared.domain.message import RANK
-from shared.queries.opt_outs import NewOptOut, insert_opt_outs
+from shared.queries.opt_outs import insert_opt_outs
 
 # What fits no attempt by then was never ours.
 GIVE_UP_AFTER: Final = timedelta(hours=72)
@@ -30,10 +33,8 @@ async def receipts(worker: Worker) -> int:
             return 0
         matches = await inbox.match_receipts(tx, pending)
         moves = await inbox.apply_evidence(tx, merge(pending, matches), wanted=worker.wanted)
-        refusers = [matches[one.id][0] for one in pending if one.opted_out and one.id in matches]
-        numbers = await inbox.list_numbers(tx, refusers)
-        await insert_opt_outs(
-            tx, [NewOptOut(msisdn, msisdn_hash, "gateway") for msisdn, msisdn_hash in numbers], now=worker.now()
+        await _keep_opt_outs(
+            worker, tx, {matches[one.id][0]: one.gateway_id for one in pending if one.opted_out and one.id in matches}
         )
         verdicts, waiting = _judge(worker, pending, matches)
         await inbox.close_receipts(tx, verdicts)
@@ -66,6 +67,17 @@ def _evidence_of(message_id: UUID, attempt: int, told: Sequence[Pending]) -> Evi
         reference=next((one.reference for one in best_first if one.reference), None),
         segments=next((one.segments for one in best_first if one.segments is not None), None),
     )
+
+
+async def _keep_opt_outs(worker: Worker, tx: AsyncConnection, refused: Mapping[UUID, UUID]) -> None:
+    """The recipients of these messages said no to the gateway that tells it."""
+    if not refused:
+        return
+    await worker.rules.refresh(tx)
+    if not worker.book.is_fresh:
+        await worker.book.read(tx)
+    messages = await inbox.list_refused(tx, list(refused))
+    await insert_opt_outs(tx, [told_by_gateway(worker, one, refused[one.id]) for one in messages], now=worker.now())
 
 
 def _judge(

@@ -11,6 +11,7 @@ from time import monotonic
 from uuid import UUID
 
 from dispatcher import failpoints
+from dispatcher.opt_outs import told_by_gateway
 from dispatcher.queries import settlements
 from dispatcher.queries.claims import Claimed
 from dispatcher.queries.gateways import withdraw_gateway
@@ -22,7 +23,7 @@ from dispatcher.worker import Worker
 from shared.db import is_busy, is_outage
 from shared.domain.message import Kind, Status
 from shared.domain.outcome import Fault
-from shared.queries.opt_outs import NewOptOut, insert_opt_outs
+from shared.queries.opt_outs import insert_opt_outs
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +122,7 @@ class Settler:
             await insert_opt_outs(
                 tx,
                 [
-                    NewOptOut(claimed.msisdn, claimed.msisdn_hash, "gateway", one.gateway_id)
+                    told_by_gateway(worker, claimed, one.gateway_id)
                     for claimed, one in batch
                     if one.fault == Fault.OPTED_OUT
                 ],

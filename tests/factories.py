@@ -226,6 +226,7 @@ async def make_receipt(tx: AsyncConnection, gateway_id: UUID, *, now: datetime, 
     return receipt_id
 
 
-async def make_opt_out(tx: AsyncConnection, pepper: bytes, msisdn: str) -> None:
-    row = {"id": uuid7(), "msisdn": msisdn, "msisdn_hash": hash_msisdn(pepper, msisdn)}
-    await tx.execute(insert(OptOut).values(row | {"source": "api", "at": utc_now()}))
+async def make_opt_out(tx: AsyncConnection, pepper: bytes, msisdn: str, **over: Any) -> None:
+    """A no to everybody's messages; to those of some senders where `sender_ids` names them."""
+    row: dict[str, Any] = {"id": uuid7(), "msisdn": msisdn, "msisdn_hash": hash_msisdn(pepper, msisdn)}
+    await tx.execute(insert(OptOut).values(row | {"source": "api", "at": utc_now()} | over))

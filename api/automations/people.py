@@ -8,7 +8,8 @@ from api.resources import Resources
 from shared.domain import msisdn as numbers
 from shared.domain.automation_plan import Person
 from shared.errors import Invalid
-from shared.queries.automations import list_opted_out, list_people
+from shared.queries.automations import list_people
+from shared.queries.opt_outs import list_opted_out
 from shared.queries.policy import get_policy
 from shared.sealing import hash_msisdn
 
@@ -23,9 +24,9 @@ async def number_of(tx: AsyncConnection, text: str, res: Resources) -> str:
 
 
 async def person_of(
-    tx: AsyncConnection, *, contact_id: UUID | None, msisdn: str | None, res: Resources
+    tx: AsyncConnection, sender_id: str | None, *, contact_id: UUID | None, msisdn: str | None, res: Resources
 ) -> Person | None:
-    """None when there is nobody under the id, and when nobody is named."""
+    """As `sender_id` would write to them. None when there is nobody under the id, and when nobody is named."""
     if contact_id is None and msisdn is None:
         return None
     number = None if msisdn is None else await number_of(tx, msisdn, res)
@@ -35,4 +36,4 @@ async def person_of(
     if found is None:
         return None
     hashed = hash_msisdn(res.pepper, found)
-    return Person(found, contact, hashed in await list_opted_out(tx, [hashed]))
+    return Person(found, contact, hashed in await list_opted_out(tx, {hashed: found}, sender_id=sender_id))

@@ -131,7 +131,7 @@ async def try_automation(
 ) -> DryRunOut:
     """What an event with this data would lead to for this person, right now. Nothing is sent and nothing is kept."""
     row = await queries.get_automation(tx, automation_id)
-    person = await person_of(tx, contact_id=body.contact_id, msisdn=body.msisdn, res=res)
+    person = await person_of(tx, row.sender_id, contact_id=body.contact_id, msisdn=body.msisdn, res=res)
     hashed = None if person is None else hash_msisdn(res.pepper, person.msisdn)
     lately = await count_lately(tx, row, [hashed] if hashed else [], now=now)
     text = await find_text(tx, row.template_id)

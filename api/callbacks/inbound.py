@@ -15,11 +15,14 @@ from shared.domain.automation import OPT_IN
 from shared.domain.event import EventType
 from shared.domain.keywords import Keyword, classify, sounds_like_refusal
 from shared.domain.msisdn import InvalidMsisdn, parse
+from shared.domain.opt_out import left_after_start, sender_meant
+from shared.domain.policy import OptOutScope
 from shared.ids import uuid7
 from shared.queries import audit
 from shared.queries.automations import tell_inside
 from shared.queries.events import Event, tell
-from shared.queries.opt_outs import NewOptOut, delete_opt_out_of, insert_opt_outs
+from shared.queries.opt_outs import NewOptOut, insert_opt_outs, leave_opt_out, lock_opt_out_of
+from shared.queries.policy import get_policy
 from shared.sealing import hash_msisdn
 
 
@@ -33,6 +36,7 @@ async def record_inbound(
     now: datetime,
 ) -> None:
     """Keep what handsets wrote. A message told twice changes nothing, so a replayed STOP opts nobody out again."""
+    scope = (await get_policy(tx)).opt_out_scope
     for message in messages:
         msisdn = _msisdn(message.msisdn, default_region=default_region)
         keyword = _keyword(message)
@@ -54,33 +58,47 @@ async def record_inbound(
             continue
         await tell(tx, Event(EventType.INBOUND_RECEIVED, inbound_id), now=now)
         if keyword in {Keyword.STOP, Keyword.START}:
-            await _obey(
-                tx,
-                keyword,
-                NewOptOut(msisdn, hash_msisdn(pepper, msisdn), "inbound", gateway_id),
-                inbound_id=inbound_id,
-                now=now,
-            )
+            senders = sender_meant(scope, message.to)
+            said = NewOptOut(msisdn, hash_msisdn(pepper, msisdn), "inbound", gateway_id, senders)
+            obey = _stop if keyword is Keyword.STOP else _start
+            await obey(tx, said, scope, inbound_id=inbound_id, now=now)
 
 
-async def _obey(tx: AsyncConnection, keyword: Keyword, said: NewOptOut, *, inbound_id: UUID, now: datetime) -> None:
-    if keyword is Keyword.STOP:
-        action = "opt_out.added"
-        changed = (await insert_opt_outs(tx, [said], now=now)).get(said.msisdn_hash)
-    else:
-        action = "opt_out.removed"
-        changed = await delete_opt_out_of(tx, said.msisdn_hash)
-        if changed is not None:
-            await tell_inside(tx, OPT_IN, msisdn=said.msisdn, now=now)
-    if changed is not None:
-        await audit.record(
-            tx,
-            caller=f"gateway:{said.gateway_id}",
-            action=action,
-            subject=("opt_out", str(changed)),
-            detail={"source": "inbound", "inbound_id": str(inbound_id)},
-            now=now,
-        )
+async def _stop(tx: AsyncConnection, said: NewOptOut, _scope: OptOutScope, *, inbound_id: UUID, now: datetime) -> None:
+    added = await insert_opt_outs(tx, [said], now=now)
+    for opt_out_id in added.values():
+        await _record(tx, "opt_out.added", opt_out_id, said, inbound_id=inbound_id, now=now)
+
+
+async def _start(tx: AsyncConnection, said: NewOptOut, scope: OptOutScope, *, inbound_id: UUID, now: datetime) -> None:
+    """End what the word ends; what it may have meant beyond that is for a person to read."""
+    row = await lock_opt_out_of(tx, said.msisdn_hash)
+    if row is None:
+        return
+    held = None if row.sender_ids is None else tuple(row.sender_ids)
+    left = left_after_start(scope, held, meant=said.sender_ids, by_handset=row.source == "inbound")
+    if left is None or left == held:
+        if left is None or said.sender_ids is None:
+            await queries.ask_for_review(tx, inbound_id)
+        return
+    await leave_opt_out(tx, row.id, left)
+    lifted = None if held is None else [one for one in held if one not in left]
+    await tell_inside(tx, OPT_IN, msisdn=said.msisdn, data={"sender_ids": lifted}, now=now)
+    await _record(tx, "opt_out.removed", row.id, said, inbound_id=inbound_id, now=now)
+
+
+async def _record(
+    tx: AsyncConnection, action: str, opt_out_id: UUID, said: NewOptOut, *, inbound_id: UUID, now: datetime
+) -> None:
+    senders = None if said.sender_ids is None else list(said.sender_ids)
+    await audit.record(
+        tx,
+        caller=f"gateway:{said.gateway_id}",
+        action=action,
+        subject=("opt_out", str(opt_out_id)),
+        detail={"source": "inbound", "inbound_id": str(inbound_id), "sender_ids": senders},
+        now=now,
+    )
 
 
 def _msisdn(raw: str, *, default_region: str | None) -> str:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Boolean, DateTime, SmallInteger, Text, Uuid, bindparam, select, text
+from sqlalchemy import Boolean, DateTime, SmallInteger, Text, Uuid, bindparam, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -67,6 +67,11 @@ async def insert_inbound(tx: AsyncConnection, row: Mapping[str, Any]) -> bool:
         .returning(InboundRow.id)
     )
     return await tx.scalar(statement) is not None
+
+
+async def ask_for_review(tx: AsyncConnection, inbound_id: UUID) -> None:
+    """Have a person read an inbound message."""
+    await tx.execute(update(InboundRow).where(InboundRow.id == inbound_id).values(review=True))
 
 
 async def find_contact_id(tx: AsyncConnection, msisdn: str) -> UUID | None:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
-from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,7 +20,8 @@ from shared.domain.segments import measure, per_160
 from shared.domain.tag_values import values_of
 from shared.domain.template import CAMPAIGN_TAGS, Template, TextTooLong, compile_template
 from shared.domain.zones import zones_of
-from shared.queries.reach import count_recent, list_opted_out
+from shared.queries.opt_outs import list_opted_out
+from shared.queries.reach import count_recent
 from shared.queries.walk import Signature, reach_of, sign_audience, walk_audience
 from shared.sealing import hash_msisdn
 
@@ -61,7 +61,7 @@ async def measure_campaign(tx: AsyncConnection, campaign: AnyRow, steps: Sequenc
     templates = [compile_template(step.text, known=CAMPAIGN_TAGS) for step in steps]
     place = 0
     async for people in walk_audience(tx, reach.everybody):
-        passed_over = await _passed_over(tx, campaign.id, people, scale)
+        passed_over = await _passed_over(tx, campaign, people, scale)
         for one in people:
             place += 1
             if place % BREATH == 0:
@@ -104,7 +104,7 @@ def _filled(template: Template, values: dict[str, Any]) -> str:
 
 
 async def _passed_over(
-    tx: AsyncConnection, campaign_id: UUID, people: Sequence[AnyRow], scale: Scale
+    tx: AsyncConnection, campaign: AnyRow, people: Sequence[AnyRow], scale: Scale
 ) -> dict[str, SkipReason]:
     """Who of a slice would not be written to, and why; of several reasons the first counts."""
     policy = scale.policy
@@ -113,10 +113,10 @@ async def _passed_over(
     cap = policy.frequency_cap
     if cap is not None:
         since = scale.now - timedelta(hours=cap.hours)
-        recent = await count_recent(tx, list(by_hash.values()), campaign_id=campaign_id, since=since)
+        recent = await count_recent(tx, list(by_hash.values()), campaign_id=campaign.id, since=since)
         reasons |= {msisdn: SkipReason.FREQUENCY_CAP for msisdn, had in recent.items() if had >= cap.messages}
     allowed = policy.allowed_countries
     if allowed is not None:
         reasons |= {one.msisdn: SkipReason.COUNTRY for one in people if country_of(one.msisdn) not in allowed}
-    opted_out = await list_opted_out(tx, list(by_hash))
+    opted_out = await list_opted_out(tx, by_hash, sender_id=campaign.sender_id)
     return reasons | {by_hash[found]: SkipReason.OPTED_OUT for found in opted_out}

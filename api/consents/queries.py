@@ -56,9 +56,8 @@ async def list_statements(tx: AsyncConnection, contact_id: UUID, msisdn_hash: by
     return (await tx.execute(question)).all()
 
 
-async def find_opt_out(tx: AsyncConnection, msisdn_hash: bytes) -> datetime | None:
-    found: datetime | None = await tx.scalar(select(OptOut.at).where(OptOut.msisdn_hash == msisdn_hash))
-    return found
+async def find_opt_out(tx: AsyncConnection, msisdn_hash: bytes) -> AnyRow | None:
+    return (await tx.execute(select(OptOut).where(OptOut.msisdn_hash == msisdn_hash))).one_or_none()
 
 
 async def list_campaigns(tx: AsyncConnection, msisdn: str) -> Sequence[Any]:

@@ -65,6 +65,7 @@ async def show_evidence(
     msisdn_hash = hash_msisdn(res.pepper, contact.msisdn)
     statements = await queries.list_statements(tx, contact_id, msisdn_hash)
     campaigns = await queries.list_campaigns(tx, contact.msisdn)
+    opt_out = await queries.find_opt_out(tx, msisdn_hash)
     return EvidenceOut(
         contact_id=contact.id,
         msisdn=contact.msisdn,
@@ -72,7 +73,8 @@ async def show_evidence(
         consent_source=contact.consent_source,
         consent_at=contact.consent_at,
         statements=[StatementOut.model_validate(row) for row in statements],
-        opted_out_at=await queries.find_opt_out(tx, msisdn_hash),
+        opted_out_at=opt_out.at if opt_out else None,
+        opted_out_of=opt_out.sender_ids if opt_out else None,
         campaigns=[AcknowledgedOut.model_validate(row) for row in campaigns],
     )
 

@@ -26,6 +26,7 @@ _EVIDENCE: Final[dict[str, Any]] = {
     "consent_at": world.DAY_BEFORE,
     "statements": [_STATEMENT],
     "opted_out_at": None,
+    "opted_out_of": None,
     "campaigns": [
         {
             "campaign_id": world.CAMPAIGN,
@@ -74,5 +75,6 @@ class EvidenceOut(Out):
     statements: list[StatementOut] = Field(
         description="The latest 200, newest first; those of contacts before with this number as well."
     )
-    opted_out_at: datetime | None = Field(description="Of a standing no to every message.")
+    opted_out_at: datetime | None = Field(description="Of a standing no.")
+    opted_out_of: list[str] | None = Field(description="The senders it holds back; null is all, where there is a no.")
     campaigns: list[AcknowledgedOut] = Field(description="The latest 200 that wrote to this number, newest first.")

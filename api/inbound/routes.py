@@ -14,8 +14,10 @@ from api.problems import problems
 from api.schemas import Moment
 from shared.domain.keywords import Keyword
 from shared.domain.msisdn import InvalidMsisdn, parse
+from shared.domain.opt_out import sender_meant
 from shared.errors import Conflict
 from shared.queries.opt_outs import NewOptOut, insert_opt_outs
+from shared.queries.policy import get_policy
 from shared.sealing import hash_msisdn
 
 router = APIRouter(prefix="/inbound", tags=["inbound"], route_class=IdempotentRoute)
@@ -61,7 +63,8 @@ async def resolve_inbound(  # noqa: PLR0913, PLR0917 - a route asks for what it 
     if not row.review or row.reviewed_at is not None:
         raise NothingToReview("The message needs no review, or was resolved already.")
     if wanted.opt_out:
-        said = NewOptOut(row.msisdn, hash_msisdn(res.pepper, row.msisdn), "inbound", row.gateway_id)
+        senders = sender_meant((await get_policy(tx)).opt_out_scope, row.to)
+        said = NewOptOut(row.msisdn, hash_msisdn(res.pepper, row.msisdn), "inbound", row.gateway_id, senders)
         await insert_opt_outs(tx, [said], now=now)
     await deeds.write("inbound.resolved", ("inbound", inbound_id), {"opt_out": wanted.opt_out})
     return InboundOut.model_validate(await queries.mark_reviewed(tx, inbound_id, caller=caller.id, now=now))

@@ -14,6 +14,7 @@ from api.idempotency import IdempotentRoute
 from api.messages.export import shown_value
 from api.opt_outs import queries
 from api.opt_outs.schemas import OptOutsIn, OptOutsOut, RejectedOut
+from api.opt_outs.senders import InvalidOptOut, read_senders
 from api.problems import problems
 from api.regions import region_of, usual_region
 from api.resources import Resources
@@ -25,11 +26,14 @@ from shared.sealing import hash_msisdn
 
 router = APIRouter(prefix="/opt-outs", tags=["opt-outs"], route_class=IdempotentRoute)
 
-COLUMNS: Final = ("msisdn", "source", "gateway_id", "at")
-EXPORTED: Final = f"msisdn,source,gateway_id,at\r\n'{world.OTHER_MSISDN},api,,{world.DAY_AFTER}\r\n"
+COLUMNS: Final = ("msisdn", "sender_id", "source", "gateway_id", "at")
+EXPORTED: Final = (
+    "msisdn,sender_id,source,gateway_id,at\r\n"
+    f"'{world.OTHER_MSISDN},'{world.OUR_NUMBER},inbound,{world.GATEWAY},{world.DAY_AFTER}\r\n"
+)
 
 
-@router.post("/import", responses=problems(422))
+@router.post("/import", responses=problems(InvalidOptOut))
 async def import_opt_outs(
     wanted: OptOutsIn, tx: Tx, _caller: CanManage, now: Now, res: Res, deeds: Deeds
 ) -> OptOutsOut:
@@ -38,6 +42,7 @@ async def import_opt_outs(
         region = region_of(wanted.default_region, await usual_region(tx, res.default_region))
     except Invalid as refusal:
         raise refusal.at("/default_region") from None
+    senders = read_senders(wanted.sender_ids)
     said: list[NewOptOut] = []
     rejected: list[RejectedOut] = []
     for place, raw in enumerate(wanted.msisdns):
@@ -46,21 +51,19 @@ async def import_opt_outs(
         except Invalid as refusal:
             rejected.append(RejectedOut(place=place, reason=refusal.detail))
         else:
-            said.append(NewOptOut(msisdn, hash_msisdn(res.pepper, msisdn), "import"))
+            said.append(NewOptOut(msisdn, hash_msisdn(res.pepper, msisdn), "import", sender_ids=senders))
     added = len(await insert_opt_outs(tx, said, now=now))
-    await deeds.write("opt_outs.imported", ("opt_outs", None), {"added": added, "rejected": len(rejected)})
+    told = {"added": added, "rejected": len(rejected), "sender_ids": wanted.sender_ids}
+    await deeds.write("opt_outs.imported", ("opt_outs", None), told)
     return OptOutsOut(added=added, already=len(said) - added, rejected=rejected)
 
 
-@router.get(
-    "/export.csv",
-    response_class=CsvResponse,
-    responses=answered(
-        "msisdn,source,gateway_id,at\r\n'+12025550143,api,,2026-03-03T09:00:00Z\r\n", media_type="text/csv"
-    ),
-)
+@router.get("/export.csv", response_class=CsvResponse, responses=answered(EXPORTED, media_type="text/csv"))
 async def export_opt_outs(res: Res, _caller: CanRead, style: StyleAsked = "spreadsheet") -> CsvResponse:
-    """Everybody's standing no, the latest first. A person who was erased has no number here; their no stands."""
+    """Everybody's standing no, the latest first: a row for each sender that it holds back, without one for a no to all.
+
+    A person who was erased has no number here; their no stands.
+    """
     return csv_answer(COLUMNS, _pages(res), style=style, file_name="opt-outs")
 
 
@@ -70,7 +73,12 @@ async def _pages(resources: Resources) -> AsyncIterator[Sequence[Line]]:
         async with reading(resources.engine) as tx:
             rows = await queries.list_opt_outs(tx, msisdn_hash=None, before=before, limit=PAGE)
         if rows:
-            yield [[shown_value(getattr(row, column)) for column in COLUMNS] for row in rows]
+            yield [line for row in rows for line in _lines(row)]
         if len(rows) < PAGE:
             return
         before = rows[-1].id
+
+
+def _lines(row: queries.OptOutRow) -> list[Line]:
+    rest = [shown_value(getattr(row, column)) for column in ("source", "gateway_id", "at")]
+    return [[row.msisdn, sender_id, *rest] for sender_id in (row.sender_ids or (None,))]

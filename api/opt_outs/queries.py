@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, delete, select
+from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.errors import NotFound
@@ -30,10 +30,10 @@ async def get_opt_out_of(tx: AsyncConnection, msisdn_hash: bytes) -> OptOutRow:
     return _there((await tx.execute(question)).one_or_none())
 
 
-async def delete_opt_out(tx: AsyncConnection, opt_out_id: UUID) -> OptOutRow:
-    """Take the opt-out away; what it was."""
-    gone = await tx.execute(delete(OptOut).where(OptOut.id == opt_out_id).returning(OptOut))
-    return _there(gone.one_or_none())
+async def lock_opt_out(tx: AsyncConnection, opt_out_id: UUID) -> OptOutRow:
+    """The opt-out, held so that what is left of it can be decided."""
+    question = select(OptOut).where(OptOut.id == opt_out_id).with_for_update()
+    return _there((await tx.execute(question)).one_or_none())
 
 
 def _there(row: OptOutRow | None) -> OptOutRow:

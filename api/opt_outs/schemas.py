@@ -1,7 +1,7 @@
 """Opt-outs as clients write and read them."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 from pydantic import Field, StringConstraints
@@ -14,10 +14,19 @@ Msisdn = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Region = Annotated[str, StringConstraints(min_length=2, max_length=2)]
 
 
+Senders = Annotated[list[Annotated[str, StringConstraints(min_length=1, max_length=64)]], Field(min_length=1)]
+MOST_SENDERS: Final = 100
+HELD_BACK: Final = (
+    "Whose messages: numbers, short codes or names as they stand as `sender_id`; null is everybody's. A message that "
+    "names no sender is held back by a no to any."
+)
+
+
 class OptOutIn(Body):
-    model_config = shown({"msisdn": world.OTHER_MSISDN})
+    model_config = shown({"msisdn": world.OTHER_MSISDN, "sender_ids": None})
 
     msisdn: Msisdn
+    sender_ids: Senders | None = Field(default=None, max_length=MOST_SENDERS, description=HELD_BACK)
     default_region: Region | None = Field(
         default=None, description="The country of a number written without its country code."
     )
@@ -28,6 +37,7 @@ class OptOutOut(Out):
         {
             "id": world.OPT_OUT,
             "msisdn": world.OTHER_MSISDN,
+            "sender_ids": [world.OUR_NUMBER],
             "source": "inbound",
             "gateway_id": world.GATEWAY,
             "at": world.DAY_AFTER,
@@ -36,9 +46,10 @@ class OptOutOut(Out):
 
     id: UUID
     msisdn: str | None = Field(description="null once the person was erased; the no stands.")
-    source: str = Field(description="inbound, gateway, api or import.")
+    sender_ids: list[str] | None = Field(description="Whose messages it holds back; null is everybody's.")
+    source: str = Field(description="Who said so last: inbound, gateway, api or import.")
     gateway_id: UUID | None
-    at: datetime
+    at: datetime = Field(description="When it was said last.")
 
 
 class OptOutsIn(Body):
@@ -47,6 +58,7 @@ class OptOutsIn(Body):
     model_config = shown({"msisdns": [world.OTHER_MSISDN, "12"]})
 
     msisdns: list[Msisdn] = Field(min_length=1, max_length=10_000)
+    sender_ids: Senders | None = Field(default=None, max_length=MOST_SENDERS, description=HELD_BACK)
     default_region: Region | None = None
 
 

@@ -13,7 +13,7 @@ from shared.domain.attachment import LARGEST
 from shared.domain.contact import read_time_zone
 from shared.domain.message import MAX_SEGMENTS
 from shared.domain.msisdn import parse_region
-from shared.domain.policy import EditWhenScheduled, Policy, QuotaUnit
+from shared.domain.policy import EditWhenScheduled, OptOutScope, Policy, QuotaUnit
 from shared.domain.quiet_hours import DAYS
 from shared.errors import Invalid
 
@@ -35,6 +35,7 @@ EXAMPLE: Final[dict[str, Any]] = {
     "max_chars": 480,
     "max_segments": 4,
     "quota_unit": "per_160",
+    "opt_out_scope": "all",
     "quiet_hours": [{"start": "20:00", "end": "08:00", "days": None}],
     "quiet_hours_kinds": ["campaign"],
     "time_zone": "Africa/Johannesburg",
@@ -99,6 +100,10 @@ class Rules(Body):
     max_segments: int = Field(default=MAX_SEGMENTS, ge=1, le=MAX_SEGMENTS)
     quota_unit: QuotaUnit = Field(
         default=QuotaUnit.SEGMENT, description="`per_160` counts each 160 characters begun, whatever the encoding."
+    )
+    opt_out_scope: OptOutScope = Field(
+        default=OptOutScope.ALL,
+        description="Whose messages a STOP holds back: everybody's, or those of the sender it was written to.",
     )
     quiet_hours: list[QuietWindowIn] = Field(default_factory=list, max_length=MAX_WINDOWS)
     quiet_hours_kinds: list[Literal["campaign", "personal", "voucher"]] = Field(
@@ -213,6 +218,7 @@ class PolicyOut(Out):
     max_chars: int | None
     max_segments: int
     quota_unit: QuotaUnit
+    opt_out_scope: OptOutScope
     quiet_hours: list[QuietWindowOut]
     quiet_hours_kinds: list[str]
     time_zone: str | None

@@ -35,6 +35,15 @@ class Pending(NamedTuple):
     received_at: datetime
 
 
+class RefusedMessage(NamedTuple):
+    """A message whose recipient told its gateway that they want none."""
+
+    id: UUID
+    msisdn: str
+    msisdn_hash: bytes
+    sender_id: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What receipts, merged, say of one attempt."""
@@ -127,8 +136,8 @@ _TELL = text("""
     ON CONFLICT DO NOTHING
 """)
 
-_NUMBERS = text("""
-    SELECT DISTINCT m.msisdn, m.msisdn_hash FROM messages m WHERE m.id = ANY(CAST(:ids AS uuid[]))
+_REFUSED = text("""
+    SELECT m.id, m.msisdn, m.msisdn_hash, m.sender_id FROM messages m WHERE m.id = ANY(CAST(:ids AS uuid[]))
 """)
 
 
@@ -232,9 +241,7 @@ async def put_off_receipts(tx: AsyncConnection, ids: Sequence[UUID]) -> None:
         await tx.execute(_LATER, {"ids": list(ids)})
 
 
-async def list_numbers(tx: AsyncConnection, message_ids: Sequence[UUID]) -> list[tuple[str, bytes]]:
-    """The numbers of these messages, with their keyed hash."""
-    if not message_ids:
-        return []
-    rows = await tx.execute(_NUMBERS, {"ids": list(message_ids)})
-    return [(row[0], row[1]) for row in rows]
+async def list_refused(tx: AsyncConnection, message_ids: Sequence[UUID]) -> list[RefusedMessage]:
+    """Of these messages, to whom they were and from which sender."""
+    rows = await tx.execute(_REFUSED, {"ids": list(message_ids)})
+    return [RefusedMessage._make(row) for row in rows]

@@ -28,6 +28,13 @@ class QuotaUnit(StrEnum):
     PER_160 = "per_160"  # each 160 characters begun, whatever the encoding
 
 
+class OptOutScope(StrEnum):
+    """Whose messages a person's STOP holds back."""
+
+    ALL = "all"
+    SENDER = "sender"  # of the one that they wrote to
+
+
 class Feature(StrEnum):
     """What an operator may have switched on or off."""
 
@@ -85,6 +92,7 @@ class Policy:
     max_chars: int | None = None
     max_segments: int = MAX_SEGMENTS
     quota_unit: QuotaUnit = QuotaUnit.SEGMENT
+    opt_out_scope: OptOutScope = OptOutScope.ALL
     quiet_hours: Sequence[QuietWindow] = ()
     quiet_hours_kinds: Sequence[str] = ("campaign",)
     time_zone: str | None = None
@@ -102,6 +110,7 @@ class Policy:
 _READERS: Final[Mapping[str, Any]] = {
     "edit_when_scheduled": EditWhenScheduled,
     "quota_unit": QuotaUnit,
+    "opt_out_scope": OptOutScope,
     "quiet_hours": lambda windows: tuple(QuietWindow.read(window) for window in windows),
     "quiet_hours_kinds": tuple,
     "frequency_cap": lambda cap: None if cap is None else FrequencyCap(**cap),

@@ -30,6 +30,8 @@ class SenderId:
 # Where carriers take no names, whatever gateway brings them. Other countries ask for registration or rewrite them,
 # which is between the gateway and its owner.
 NAMELESS: Final = frozenset({"US", "CA"})
+# How all numbers there begin. Some of their neighbours begin so too.
+NAMELESS_PREFIX: Final = "+1"
 
 _NAME = re.compile(r"[A-Za-z0-9 ]*")
 _NUMBER_LIKE = re.compile(r"\+?[0-9 ()./-]*")

@@ -55,6 +55,7 @@ class Campaign(Base):
     starts_at: Mapped[datetime | None]  # the earliest send_at; empty means at once
     frozen_at: Mapped[datetime | None]  # when the audience was settled
     recipients: Mapped[int | None]  # how many that were, excluded ones not counted
+    confirmed_recipients: Mapped[int | None]  # it was started for so many at most; empty asks for no confirmation
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     stopped_at: Mapped[datetime | None]

@@ -4,7 +4,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, ForeignKey, Index, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.domain import contact_field
@@ -83,6 +84,7 @@ class Import(Base):
     __table_args__ = (Index("ix_imports_open", "created_at", postgresql_where=text("status IN ('queued', 'running')")),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(server_default="contacts")  # contacts, opt_outs
     status: Mapped[str]  # queued, running, completed, failed
     file_name: Mapped[str | None]
     size_bytes: Mapped[int] = mapped_column(BigInteger, server_default="0")
@@ -131,6 +133,8 @@ class OptOut(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     msisdn: Mapped[str | None]
     msisdn_hash: Mapped[bytes]
+    # Whose messages it holds back: those that these senders send; empty is everybody's. Never an empty list.
+    sender_ids: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     source: Mapped[str]  # inbound, gateway, api, import
     gateway_id: Mapped[UUID | None]
     at: Mapped[datetime]

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.ids import uuid7
-from shared.models import Automation, AutomationRun, Contact, EventRow, OptOut
+from shared.models import Automation, AutomationRun, Contact, EventRow
 
 AnyRow = Row[*tuple[Any, ...]]
 
@@ -35,10 +35,6 @@ async def list_people(tx: AsyncConnection, ids: Collection[UUID], msisdns: Colle
     by_id = {row.id: row for row in await tx.execute(select(Contact).where(Contact.id.in_(ids)))}
     by_msisdn = {row.msisdn: row for row in await tx.execute(select(Contact).where(Contact.msisdn.in_(msisdns)))}
     return People(by_id, by_msisdn)
-
-
-async def list_opted_out(tx: AsyncConnection, hashes: Collection[bytes]) -> set[bytes]:
-    return set(await tx.scalars(select(OptOut.msisdn_hash).where(OptOut.msisdn_hash.in_(hashes))))
 
 
 async def count_lately(
@@ -70,11 +66,17 @@ async def insert_event(tx: AsyncConnection, values: Mapping[str, Any]) -> AnyRow
 
 
 async def tell_inside(
-    tx: AsyncConnection, name: str, *, contact_id: UUID | None = None, msisdn: str | None = None, now: datetime
+    tx: AsyncConnection,
+    name: str,
+    *,
+    contact_id: UUID | None = None,
+    msisdn: str | None = None,
+    data: Mapping[str, Any] | None = None,
+    now: datetime,
 ) -> bool:
     """Something happened here that an automation may wait for; nothing is kept when none does. Whether one does."""
     waits = await tx.scalar(select(exists().where(Automation.event == name, Automation.enabled)))
     if waits:
-        told = {"id": uuid7(now), "key": f"{name} {uuid4()}", "name": name, "data": {}, "received_at": now}
+        told = {"id": uuid7(now), "key": f"{name} {uuid4()}", "name": name, "data": data or {}, "received_at": now}
         await insert_event(tx, {**told, "contact_id": contact_id, "msisdn": msisdn})
     return bool(waits)

@@ -1,14 +1,13 @@
-"""Whom a campaign passes over: who opted out, and who has had enough. Asked by the estimate and on the path."""
+"""Whom a campaign passes over because they have had enough. Asked by the estimate and on the path."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.ids import first_uuid7
-from shared.models import OptOut
 
 # Only what went out, or may still: whoever was skipped has not been disturbed.
 _RECENT = text("""
@@ -18,12 +17,6 @@ _RECENT = text("""
       AND m.status NOT IN ('failed', 'expired', 'skipped', 'cancelled')
     GROUP BY m.msisdn
 """)
-
-
-async def list_opted_out(tx: AsyncConnection, hashes: Sequence[bytes]) -> set[bytes]:
-    """Which of these numbers have said no."""
-    rows = await tx.execute(select(OptOut.msisdn_hash).where(OptOut.msisdn_hash.in_(hashes)))
-    return set(rows.scalars())
 
 
 async def count_recent(

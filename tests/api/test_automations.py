@@ -17,7 +17,7 @@ from shared.db import begin
 from shared.domain.automation_plan import plan
 from shared.models import Message
 from shared.sealing import Sealer
-from tests.factories import make_api_key, make_contact, make_gateway, make_opt_out
+from tests.factories import make_api_key, make_contact, make_gateway, make_opt_out, make_sender_id
 from tests.stages import pump_all
 from tests.worlds import HandClock, HandWorker, another, by_hand, router, worker
 
@@ -25,6 +25,7 @@ __all__ = ["another", "by_hand", "router", "worker"]
 
 MSISDN = "+12025550142"
 OTHER = "+12025550143"
+OURS, OTHERS = "+12025550100", "+12025550101"
 
 
 async def made(client: AsyncClient, path: str, **body: Any) -> dict[str, Any]:
@@ -172,6 +173,41 @@ async def test_nobody_is_written_to_who_has_opted_out(
     await automate(worker)
     assert [run["outcome"] for run in await led_to(client, told)] == ["opted_out"]
     assert await messages(engine) == []
+
+
+async def test_an_opt_out_holds_back_its_senders_alone(
+    client: AsyncClient, engine: AsyncEngine, worker: HandWorker, pepper: bytes, sealer: Sealer
+) -> None:
+    async with begin(engine) as tx:
+        gateway_id = await make_gateway(tx, sealer)
+        for own in (OURS, OTHERS):
+            await make_sender_id(tx, gateway_id, own)
+        await make_opt_out(tx, pepper, MSISDN, sender_ids=[OURS])
+    expected = {OURS: "opted_out", OTHERS: "message", None: "opted_out"}
+    rules = {sender_id: await automation(client, name=f"as {sender_id}", sender_id=sender_id) for sender_id in expected}
+    for sender_id, outcome in expected.items():
+        tried = await client.post(f"/v1/automations/{rules[sender_id]['id']}/dry-run", json={"msisdn": MSISDN})
+        assert tried.json()["outcome"] == outcome
+    told = await tell(client)
+    await automate(worker)
+    outcomes = {run["automation_id"]: run["outcome"] for run in await led_to(client, told)}
+    assert outcomes == {rules[sender_id]["id"]: outcome for sender_id, outcome in expected.items()}
+    assert [message.sender_id for message in await messages(engine)] == [OTHERS]
+
+
+async def test_opt_in_says_of_which_senders(client: AsyncClient, engine: AsyncEngine, worker: HandWorker) -> None:
+    held = await made(client, "opt-outs", msisdn=MSISDN, sender_ids=[OURS, OTHERS])
+    await automation(
+        client,
+        "Good to have you back.",
+        event="opt_in",
+        conditions=[{"field": "sender_ids", "operator": "contains", "value": OURS}],
+    )
+    for sender_id, count in ((OTHERS, 0), (OURS, 1)):
+        path = f"/v1/opt-outs/{held['id']}"
+        assert (await client.delete(path, params={"sender_id": sender_id})).status_code == 204
+        await automate(worker)
+        assert len(await messages(engine)) == count
 
 
 async def test_a_contact_that_is_gone(client: AsyncClient, engine: AsyncEngine, worker: HandWorker) -> None:

@@ -13,10 +13,11 @@ from shared.db import begin
 from shared.models import Gateway
 from shared.sealing import Sealer
 from tests.conftest import Clock
-from tests.factories import make_contact, make_gateway, make_msisdn, make_opt_out, make_target_group
+from tests.factories import make_contact, make_gateway, make_msisdn, make_opt_out, make_sender_id, make_target_group
 
 NUMBERS = [make_msisdn(number) for number in range(5)]
 US = "+12025550142"
+OURS, OTHERS = "+12025550100", "+12025550101"
 
 
 async def draft(client: AsyncClient, **over: Any) -> str:
@@ -88,6 +89,21 @@ async def test_every_reason_to_skip_is_counted(client: AsyncClient, engine: Asyn
     told = await estimate(client, campaign_id)
     assert told["skipped"] == {"country": 1, "no_consent": 1, "opted_out": 1}
     assert (told["audience"], told["recipients"], told["segments"]) == (6, 3, 3)
+
+
+async def test_an_opt_out_counts_for_its_senders(
+    client: AsyncClient, engine: AsyncEngine, pepper: bytes, sealer: Sealer
+) -> None:
+    async with begin(engine) as tx:
+        gateway_id = await make_gateway(tx, sealer)
+        for own in (OURS, OTHERS):
+            await make_sender_id(tx, gateway_id, own)
+        await make_opt_out(tx, pepper, NUMBERS[0])
+        await make_opt_out(tx, pepper, NUMBERS[1], sender_ids=[OURS])
+    counts = {OURS: 2, OTHERS: 1, None: 2}
+    for sender_id, opted_out in counts.items():
+        told = await estimate(client, await draft(client, name=f"as {sender_id}", sender_id=sender_id))
+        assert (told["skipped"], told["recipients"]) == ({"opted_out": opted_out}, 5 - opted_out)
 
 
 async def test_what_would_fail_is_counted(client: AsyncClient, engine: AsyncEngine) -> None:

@@ -152,7 +152,7 @@ async def test_stop_opts_out(
     assert str(opt_out.gateway_id) == handsets.gateway_id
     (entry,) = [e for e in await rows(engine, AuditEntry) if e.action == "opt_out.added"]
     assert (entry.caller, entry.subject_id) == (f"gateway:{handsets.gateway_id}", str(opt_out.id))
-    assert entry.detail == {"source": "inbound", "inbound_id": str(row.id)}
+    assert entry.detail == {"source": "inbound", "inbound_id": str(row.id), "sender_ids": None}
     assert ANNA not in str(entry)
 
 
@@ -288,3 +288,92 @@ async def test_resolve_refused(client: httpx.AsyncClient) -> None:
     path = f"/v1/inbound/{uuid7()}/resolve"
     assert (await client.post(path, json={"opt_out": True})).status_code == 404
     assert (await client.post(path, json={})).status_code == 422
+
+
+# --- where the policy keeps senders apart
+
+
+OTHERS = "+12025550198"
+
+
+@pytest.fixture
+async def apart(client: httpx.AsyncClient) -> None:
+    answer = await client.put("/v1/policy", json={"opt_out_scope": "sender"})
+    assert answer.status_code == 200, answer.text
+
+
+async def held_back(engine: AsyncEngine) -> list[Any]:
+    return [one.sender_ids for one in await rows(engine, OptOut)]
+
+
+@pytest.mark.usefixtures("apart")
+async def test_stop_is_to_the_number_it_is_written_to(handsets: Handsets, engine: AsyncEngine) -> None:
+    await handsets.write(ANNA, "STOP")
+    await handsets.write(ANNA, "Stop")
+    assert await held_back(engine) == [[OURS]]
+    await handsets.write(ANNA, "Arrêt", To=OTHERS)
+    assert await held_back(engine) == [[OTHERS, OURS]]
+    added = [e.detail["sender_ids"] for e in await rows(engine, AuditEntry) if e.action == "opt_out.added"]
+    assert added == [[OURS], [OTHERS]]
+
+
+@pytest.mark.usefixtures("apart")
+async def test_stop_to_nobody_knows_whom_is_to_all(handsets: Handsets, engine: AsyncEngine) -> None:
+    await handsets.write(ANNA, "STOP", To="")
+    assert await held_back(engine) == [None]
+
+
+@pytest.mark.usefixtures("apart")
+async def test_start_is_to_the_number_it_is_written_to(handsets: Handsets, engine: AsyncEngine) -> None:
+    for to in (OURS, OTHERS):
+        await handsets.write(ANNA, "STOP", To=to)
+    await handsets.write(ANNA, "START", To=OTHERS)
+    assert await held_back(engine) == [[OURS]]
+    await handsets.write(ANNA, "START", To=OTHERS)  # nothing to end
+    await handsets.write(ANNA, "START")
+    assert await held_back(engine) == []
+    removed = [e.detail["sender_ids"] for e in await rows(engine, AuditEntry) if e.action == "opt_out.removed"]
+    assert removed == [[OTHERS], [OURS]]
+    assert not any(row.review for row in await rows(engine))
+
+
+@pytest.mark.usefixtures("apart")
+async def test_start_to_one_leaves_a_no_to_all_that_an_owner_keeps(
+    handsets: Handsets, engine: AsyncEngine, client: httpx.AsyncClient
+) -> None:
+    await client.post("/v1/opt-outs", json={"msisdn": ANNA})
+    await handsets.write(ANNA, "START")
+    assert await held_back(engine) == [None]
+    (waiting,) = (await client.get("/v1/inbound", params={"review": True})).json()["items"]
+    assert (waiting["text"], waiting["keyword"]) == ("START", "start")
+
+
+async def test_start_ends_a_stop_from_before_senders_were_kept_apart(
+    handsets: Handsets, engine: AsyncEngine, client: httpx.AsyncClient
+) -> None:
+    await handsets.write(ANNA, "STOP", To=OTHERS)
+    await client.put("/v1/policy", json={"opt_out_scope": "sender"})
+    await handsets.write(ANNA, "START")
+    assert await held_back(engine) == []
+
+
+async def test_start_ends_everything_once_senders_are_one_again(
+    handsets: Handsets, engine: AsyncEngine, client: httpx.AsyncClient
+) -> None:
+    await client.put("/v1/policy", json={"opt_out_scope": "sender"})
+    for to in (OURS, OTHERS):
+        await handsets.write(ANNA, "STOP", To=to)
+    await client.put("/v1/policy", json={})
+    await handsets.write(ANNA, "START", To=OTHERS)
+    assert await held_back(engine) == []
+
+
+@pytest.mark.usefixtures("apart")
+async def test_a_person_s_verdict_is_on_the_number_it_was_written_to(
+    handsets: Handsets, engine: AsyncEngine, client: httpx.AsyncClient
+) -> None:
+    await handsets.write(ANNA, "please stop texting me")
+    (waiting,) = (await client.get("/v1/inbound", params={"review": True})).json()["items"]
+    answer = await client.post(f"/v1/inbound/{waiting['id']}/resolve", json={"opt_out": True})
+    assert answer.status_code == 200
+    assert await held_back(engine) == [[OURS]]

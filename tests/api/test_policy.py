@@ -23,6 +23,7 @@ DEFAULTS: dict[str, Any] = {
     "max_chars": None,
     "max_segments": 10,
     "quota_unit": "segment",
+    "opt_out_scope": "all",
     "quiet_hours": [],
     "quiet_hours_kinds": ["campaign"],
     "time_zone": None,
