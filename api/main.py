@@ -148,6 +148,8 @@ def create_app(resources: Resources) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         license_info=None,
+        # Ours is /metrics and the logs; without a provider it would still ask for one at every request.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         generate_unique_id_function=lambda route: route.name,
     )
     equip(app, resources)

@@ -18,6 +18,7 @@ from proof.bench import audience, batching, expanding, lists, pacing, paging, pa
 GOALS: Final[dict[str, tuple[float, bool]]] = {
     "single_ratio": (0.80, True),
     "batch_ratio": (4.0, True),
+    "batch_ratio_on_few_lines": (4.0, True),
     "pace_excess_ratio": (1.02, False),
     "expand_ratio": (0.5, True),
     "urgent_p99_ratio": (3.0, False),

@@ -1,33 +1,53 @@
 """Batches against single messages: the same campaign through SMSPortal's dialect, up to 100 a request, and Twilio's."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from proof.bench import seeding
 from proof.bench.sending import SHAPE, throughput
 from proof.world import World
 
+LINES: Final = 20  # requests in flight, as many a gateway's limit on connections is
+
 
 def measure(messages: int) -> dict[str, Any]:
-    """batch_ratio: messages a second in batches over messages a second one by one, with two dispatchers each."""
+    """batch_ratio: messages a second in batches over messages a second one by one, with two dispatchers each.
+
+    As fast as this machine goes, and with no more than LINES requests in flight either way (batch_ratio_on_few_lines).
+    """
     with World(replace(SHAPE, dispatchers=2)) as world:
         group = seeding.add_people(world, messages, group="everyone")
         quiet = seeding.quiet_gateway(world)
         seeding.await_book()
         single = throughput(world, group, name="one by one")
+        some = seeding.add_people(world, min(messages, 10 * LINES * LINES), group="some")
+        _limit(world, quiet)
+        single_on_few = throughput(world, some, name="one by one on few lines")
         world.api.post(f"/v1/gateways/{quiet['id']}/disable")
-        _add_portal(world)
+        portal = _add_portal(world)
         seeding.await_book()
         batches = throughput(world, group, name="in batches")
+        _limit(world, portal)
+        batches_on_few = throughput(world, group, name="in batches on few lines")
     return {
-        "ratios": {"batch_ratio": batches / single},
-        "raw": {"single_per_second": round(single), "batched_per_second": round(batches)},
+        "ratios": {"batch_ratio": batches / single, "batch_ratio_on_few_lines": batches_on_few / single_on_few},
+        "raw": {
+            "single_per_second": round(single),
+            "batched_per_second": round(batches),
+            "single_per_second_on_few_lines": round(single_on_few),
+            "batched_per_second_on_few_lines": round(batches_on_few),
+        },
     }
 
 
-def _add_portal(world: World) -> None:
+def _limit(world: World, gateway: dict[str, Any]) -> None:
+    world.api.request("PATCH", f"/v1/gateways/{gateway['id']}", {"pace": {"in_flight": LINES}})
+    seeding.await_book()
+
+
+def _add_portal(world: World) -> dict[str, Any]:
     simulator = world.simulator
-    world.add_gateway(
+    return world.add_gateway(
         "portal",
         kind="smsportal",
         settings={"base_url": f"{simulator.base_url}/smsportal"},
