@@ -13,7 +13,7 @@ from api.callbacks import queries
 from shared.adapter import Inbound
 from shared.domain.automation import OPT_IN
 from shared.domain.event import EventType
-from shared.domain.keywords import Keyword, classify, sounds_like_refusal
+from shared.domain.keywords import Keyword, Own, classify, fold_own, sounds_like_refusal
 from shared.domain.msisdn import InvalidMsisdn, parse
 from shared.domain.opt_out import left_after_start, sender_meant
 from shared.domain.policy import OptOutScope
@@ -36,10 +36,11 @@ async def record_inbound(
     now: datetime,
 ) -> None:
     """Keep what handsets wrote. A message told twice changes nothing, so a replayed STOP opts nobody out again."""
-    scope = (await get_policy(tx)).opt_out_scope
+    policy = await get_policy(tx)
+    scope, own = policy.opt_out_scope, fold_own(policy.keywords)
     for message in messages:
         msisdn = _msisdn(message.msisdn, default_region=default_region)
-        keyword = _keyword(message)
+        keyword = _keyword(message, own)
         inbound_id = uuid7(now)
         row = {
             "id": inbound_id,
@@ -52,7 +53,7 @@ async def record_inbound(
             "contact_id": await queries.find_contact_id(tx, msisdn),
             "campaign_id": await queries.find_last_campaign_id(tx, msisdn, now=now),
             "received_at": now,
-            "review": keyword is None and sounds_like_refusal(message.text),
+            "review": keyword is None and sounds_like_refusal(message.text, own),
         }
         if not await queries.insert_inbound(tx, row):
             continue
@@ -109,11 +110,11 @@ def _msisdn(raw: str, *, default_region: str | None) -> str:
         return _storable(raw)
 
 
-def _keyword(message: Inbound) -> Keyword | None:
+def _keyword(message: Inbound, own: Own) -> Keyword | None:
     """What the gateway calls it, else what it says."""
     if message.keyword in set(Keyword):
         return Keyword(message.keyword)
-    return classify(message.text)
+    return classify(message.text, own)
 
 
 def _storable(text: str) -> str:

@@ -11,6 +11,7 @@ from api.schemas import Body, Out
 from shared.domain import policy as law
 from shared.domain.attachment import LARGEST
 from shared.domain.contact import read_time_zone
+from shared.domain.keywords import MOST_OWN, Keyword
 from shared.domain.message import MAX_SEGMENTS
 from shared.domain.msisdn import parse_region
 from shared.domain.policy import EditWhenScheduled, OptOutScope, Policy, QuotaUnit
@@ -36,6 +37,7 @@ EXAMPLE: Final[dict[str, Any]] = {
     "max_segments": 4,
     "quota_unit": "per_160",
     "opt_out_scope": "all",
+    "keywords": {"stop": {"sv": ["avsluta"], "sw": ["acha"]}, "start": {"sv": ["anmäl"]}, "help": {}},
     "quiet_hours": [{"start": "20:00", "end": "08:00", "days": None}],
     "quiet_hours_kinds": ["campaign"],
     "time_zone": "Africa/Johannesburg",
@@ -49,6 +51,22 @@ EXAMPLE: Final[dict[str, Any]] = {
     "max_attachment_bytes": 1_000_000,
     "activated": {"campaigns": True, "personal": True, "otp": True, "automations": False},
 }
+
+
+Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z]{2,4})?$")]
+Words = Annotated[list[Annotated[str, StringConstraints(min_length=1)]], Field(min_length=1, max_length=MOST_OWN)]
+
+
+class KeywordsIn(Body):
+    """Whole messages from handsets that mean stop, start or help, by language (`sw`, `pt-BR`)."""
+
+    stop: dict[Language, Words] = Field(default_factory=dict)
+    start: dict[Language, Words] = Field(default_factory=dict)
+    help: dict[Language, Words] = Field(default_factory=dict)
+
+    def given(self) -> dict[str, dict[str, list[str]]]:
+        """The families that hold any."""
+        return {family: languages for family, languages in self if languages}
 
 
 class QuietWindowIn(Body):
@@ -104,6 +122,10 @@ class Rules(Body):
     opt_out_scope: OptOutScope = Field(
         default=OptOutScope.ALL,
         description="Whose messages a STOP holds back: everybody's, or those of the sender it was written to.",
+    )
+    keywords: KeywordsIn = Field(
+        default_factory=KeywordsIn,
+        description="Words of your own beside those that are built in, by language. They count everywhere.",
     )
     quiet_hours: list[QuietWindowIn] = Field(default_factory=list, max_length=MAX_WINDOWS)
     quiet_hours_kinds: list[Literal["campaign", "personal", "voucher"]] = Field(
@@ -162,7 +184,7 @@ class Rules(Body):
         return self
 
     def to_policy(self) -> Policy:
-        return law.read(self.model_dump(mode="json"))
+        return law.read({**self.model_dump(mode="json"), "keywords": self.keywords.given()})
 
 
 def _read_zone(value: str) -> str:
@@ -219,6 +241,7 @@ class PolicyOut(Out):
     max_segments: int
     quota_unit: QuotaUnit
     opt_out_scope: OptOutScope
+    keywords: dict[Keyword, dict[str, list[str]]]
     quiet_hours: list[QuietWindowOut]
     quiet_hours_kinds: list[str]
     time_zone: str | None

@@ -1,14 +1,16 @@
 """Words by which a person answers a text: stop, start again, help.
 
 Only a whole message is such a word; a sentence with the word in it is a reply for a human to read.
-Case, accents, punctuation and white space do not matter.
+Case, accents, punctuation and white space do not matter. Owners may add words of their own to those that are built in.
 """
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Final
 from unicodedata import combining
+
+from shared.errors import FieldError
 
 
 class Keyword(StrEnum):
@@ -91,12 +93,61 @@ _KEYWORD_OF: Final[Mapping[str, Keyword]] = {
 }
 
 
-def classify(text: str) -> Keyword | None:
+# Words by keyword and language, as owners write them.
+OwnWords = Mapping[str, Mapping[str, Sequence[str]]]
+# What they come to: keywords by the letters alone.
+Own = Mapping[str, Keyword]
+
+LONGEST_OWN: Final = 40
+MOST_OWN: Final = 500
+NONE: Final[Own] = {}
+
+
+def fold_own(words: OwnWords) -> Own:
+    """Owners' words, ready to be compared."""
+    return {_folded(word): keyword for keyword, _, word in _each(words)}
+
+
+def _each(words: OwnWords) -> Iterator[tuple[Keyword, str, str]]:
+    """Keyword, pointer and word of each."""
+    for name, languages in words.items():
+        for language, some in languages.items():
+            for place, word in enumerate(some):
+                yield Keyword(name), f"/{name}/{language}/{place}", word
+
+
+def find_unfit(words: OwnWords) -> list[FieldError]:
+    """What is wrong with owners' words, by a pointer into them: a word has one meaning, built in or not."""
+    errors: list[FieldError] = []
+    known: dict[str, Keyword] = {}
+    for count, (keyword, pointer, word) in enumerate(_each(words), start=1):
+        if count > MOST_OWN:
+            return [*errors, FieldError("", f"There are more than {MOST_OWN} words; leave some out.")]
+        if told := _unfit(word, keyword, known):
+            errors.append(FieldError(pointer, told))
+    return errors
+
+
+def _unfit(word: str, keyword: Keyword, known: dict[str, Keyword]) -> str | None:
+    if len(word) > LONGEST_OWN:
+        return f"The word has {len(word)} characters, and nobody writes more than {LONGEST_OWN} for one; shorten it."
+    folded = _folded(word)
+    if not folded:
+        return "The word has neither letters nor digits, which are all that is compared; write some."
+    if (built_in := _KEYWORD_OF.get(folded, keyword)) is not keyword:
+        return f"{word!r} means {built_in} everywhere; choose another word for {keyword}."
+    if (other := known.setdefault(folded, keyword)) is not keyword:
+        return f"{word!r} stands under {other} as well; leave it out of one of them."
+    return None
+
+
+def classify(text: str, own: Own = NONE) -> Keyword | None:
     """The keyword that a whole inbound text is, if it is one."""
     text = text.strip()
     if len(text) > _LONGEST_LOOKED_AT:
         return None
-    return _KEYWORD_OF.get(_folded(text))
+    folded = _folded(text)
+    return _KEYWORD_OF.get(folded) or own.get(folded)
 
 
 def _spaced(text: str) -> str:
@@ -109,11 +160,11 @@ def _spaced(text: str) -> str:
 _REFUSALS: Final = tuple(_spaced(phrase) for phrases in REFUSALS.values() for phrase in phrases)
 
 
-def sounds_like_refusal(text: str) -> bool:
+def sounds_like_refusal(text: str, own: Own = NONE) -> bool:
     """Whether a person should read this: it is no keyword, but a sentence that may mean one."""
-    if classify(text) is not None:
+    if classify(text, own) is not None:
         return False
     spaced = _spaced(text[:_LONGEST_READ])
     words = spaced.split()
-    stands_out = bool(words) and Keyword.STOP in {_KEYWORD_OF.get(words[0]), _KEYWORD_OF.get(words[-1])}
+    stands_out = bool(words) and Keyword.STOP in {classify(words[0], own), classify(words[-1], own)}
     return (stands_out and words[0] not in _HARMLESS) or any(phrase in spaced for phrase in _REFUSALS)

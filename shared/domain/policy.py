@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from shared.domain import msisdn as numbers
+from shared.domain.keywords import OwnWords
 from shared.domain.message import MAX_SEGMENTS
 from shared.domain.quiet_hours import QuietWindow
 from shared.domain.sender_id import SenderKind, parse
@@ -93,6 +94,7 @@ class Policy:
     max_segments: int = MAX_SEGMENTS
     quota_unit: QuotaUnit = QuotaUnit.SEGMENT
     opt_out_scope: OptOutScope = OptOutScope.ALL
+    keywords: OwnWords = field(default_factory=dict)
     quiet_hours: Sequence[QuietWindow] = ()
     quiet_hours_kinds: Sequence[str] = ("campaign",)
     time_zone: str | None = None
@@ -111,6 +113,10 @@ _READERS: Final[Mapping[str, Any]] = {
     "edit_when_scheduled": EditWhenScheduled,
     "quota_unit": QuotaUnit,
     "opt_out_scope": OptOutScope,
+    "keywords": lambda families: {
+        family: {language: tuple(words) for language, words in languages.items()}
+        for family, languages in families.items()
+    },
     "quiet_hours": lambda windows: tuple(QuietWindow.read(window) for window in windows),
     "quiet_hours_kinds": tuple,
     "frequency_cap": lambda cap: None if cap is None else FrequencyCap(**cap),

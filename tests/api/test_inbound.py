@@ -290,6 +290,43 @@ async def test_resolve_refused(client: httpx.AsyncClient) -> None:
     assert (await client.post(path, json={})).status_code == 422
 
 
+# --- words of the owner's own
+
+
+@pytest.fixture
+async def own_words(client: httpx.AsyncClient) -> None:
+    keywords = {"stop": {"sw": ["acha"], "ru": ["отписаться"]}, "start": {"sw": ["anza"]}, "help": {"sw": ["msaada"]}}
+    answer = await client.put("/v1/policy", json={"keywords": keywords})
+    assert answer.json()["keywords"] == keywords
+
+
+@pytest.mark.usefixtures("own_words")
+async def test_owners_words_are_obeyed(handsets: Handsets, engine: AsyncEngine) -> None:
+    for text, held in (("ACHA!", 1), ("msaada", 1), ("Anza", 0), ("Отписаться", 1), ("start", 0), ("stop", 1)):
+        await handsets.write(ANNA, text)
+        assert len(await rows(engine, OptOut)) == held, text
+    assert [row.keyword for row in await rows(engine)] == ["stop", "help", "start", "stop", "start", "stop"]
+
+
+@pytest.mark.usefixtures("own_words")
+async def test_what_the_gateway_calls_it_comes_before_owners_words(handsets: Handsets, engine: AsyncEngine) -> None:
+    await handsets.write(ANNA, "acha", OptOutType="HELP")
+    assert [row.keyword for row in await rows(engine)] == ["help"]
+    assert await rows(engine, OptOut) == []
+
+
+@pytest.mark.usefixtures("own_words")
+async def test_a_sentence_with_an_owners_word_is_for_a_human(handsets: Handsets, engine: AsyncEngine) -> None:
+    await handsets.write(ANNA, "Acha kunitumia ujumbe")
+    await handsets.write(ANNA, "Asante sana")
+    assert [(row.keyword, row.review) for row in await rows(engine)] == [(None, True), (None, False)]
+
+
+async def test_without_the_owners_word_it_is_a_reply(handsets: Handsets, engine: AsyncEngine) -> None:
+    await handsets.write(ANNA, "ACHA!")
+    assert [(row.keyword, row.review) for row in await rows(engine)] == [(None, False)]
+
+
 # --- where the policy keeps senders apart
 
 

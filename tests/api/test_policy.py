@@ -24,6 +24,7 @@ DEFAULTS: dict[str, Any] = {
     "max_segments": 10,
     "quota_unit": "segment",
     "opt_out_scope": "all",
+    "keywords": {},
     "quiet_hours": [],
     "quiet_hours_kinds": ["campaign"],
     "time_zone": None,
@@ -110,6 +111,20 @@ async def test_a_change_is_written_down_with_its_difference(
         pytest.param({"schedule_max_ahead_days": 366}, "/schedule_max_ahead_days", id="out of sight"),
         pytest.param({"edit_when_scheduled": "nothing"}, "/edit_when_scheduled", id="a word that is nobody's"),
         pytest.param({"quota_unit": "message"}, "/quota_unit", id="a unit that is nobody's"),
+        pytest.param({"opt_out_scope": "brand"}, "/opt_out_scope", id="a scope that is nobody's"),
+        pytest.param({"keywords": {"stop": {"sv": ["!"]}}}, "/keywords/stop/sv/0", id="a word of no letters"),
+        pytest.param({"keywords": {"stop": {"sv": []}}}, "/keywords/stop/sv", id="a language without words"),
+        pytest.param({"keywords": {"stop": {"sv": [""]}}}, "/keywords/stop/sv/0", id="an empty word"),
+        pytest.param({"keywords": {"halt": {"sv": ["x"]}}}, "/keywords/halt", id="a family that is nobody's"),
+        pytest.param({"keywords": {"help": {"sv": ["Stop"]}}}, "/keywords/help/sv/0", id="a word that means stop"),
+        pytest.param(
+            {"keywords": {"stop": {"a": [f"a{n}" for n in range(2)]}}}, "/keywords/stop/a", id="no language"
+        ),
+        pytest.param(
+            {"keywords": {"stop": {"sv": [f"a{n}" for n in range(400)], "sw": [f"b{n}" for n in range(101)]}}},
+            "/keywords",
+            id="too many words",
+        ),
         pytest.param({"quiet_hours": [{"start": "25:00", "end": "08:00"}]}, "/quiet_hours/0/start", id="no such hour"),
         pytest.param(
             {"quiet_hours": [{"start": "20:00", "end": "08:00", "days": ["someday"]}]},

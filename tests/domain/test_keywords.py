@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.keywords import WORDS, Keyword, classify, sounds_like_refusal
+from shared.domain.keywords import (
+    LONGEST_OWN,
+    MOST_OWN,
+    WORDS,
+    Keyword,
+    classify,
+    find_unfit,
+    fold_own,
+    sounds_like_refusal,
+)
 
 STOP, START, HELP = Keyword.STOP, Keyword.START, Keyword.HELP
 
@@ -113,3 +122,82 @@ def test_every_text_has_an_answer(text: str) -> None:
 )
 def test_sentence_that_may_mean_stop(text: str, *, refuses: bool) -> None:
     assert sounds_like_refusal(text) is refuses
+
+
+# --- owners' own words
+
+OWN = {
+    "stop": {
+        "sv": ["Avsluta", "sluta nu"],
+        "sw": ["acha"],
+        "ru": ["стоп"],
+        "ar": ["توقف"],
+        "zh": ["退订"],
+        "xx": ["2"],
+    },
+    "start": {"sv": ["anmäl"], "el": ["ΈΝΑΡΞΗ"]},
+    "help": {"sv": ["hjälp"], "ja": ["ヘルプ"]},
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "keyword"),
+    [
+        pytest.param("AVSLUTA!", STOP, id="Swedish, shouted"),
+        pytest.param("Sluta  nu.", STOP, id="two words"),
+        pytest.param("slutanu", STOP, id="two words as one"),
+        pytest.param("Acha", STOP, id="Swahili"),
+        pytest.param("СТОП", STOP, id="Russian"),
+        pytest.param("«Стоп»", STOP, id="Russian, quoted"),
+        pytest.param("توقف", STOP, id="Arabic"),
+        pytest.param("\u200fتوقف ", STOP, id="Arabic, with a mark of direction"),
+        pytest.param("退订。", STOP, id="Chinese"),
+        pytest.param("2", STOP, id="a digit"),
+        pytest.param("Anmal", START, id="without its accent"),
+        pytest.param("έναρξη", START, id="Greek, small"),
+        pytest.param("Hjälp?", HELP, id="help"),
+        pytest.param("ﾍﾙﾌﾟ", HELP, id="Japanese, narrow"),
+        pytest.param("stop", STOP, id="what is built in stays"),
+        pytest.param("Jag vill avsluta", None, id="a sentence"),
+        pytest.param("22", None, id="another number"),
+    ],
+)
+def test_owners_words_count_as_well(text: str, keyword: Keyword | None) -> None:
+    assert classify(text, fold_own(OWN)) is keyword
+
+
+def test_owners_words_are_fit() -> None:
+    assert find_unfit(OWN) == []
+    assert find_unfit({"stop": {"en": ["stop", "Stop!", "STOP"]}}) == []  # said already
+
+
+def test_owners_word_in_a_sentence_is_for_a_human() -> None:
+    own = fold_own(OWN)
+    assert sounds_like_refusal("Avsluta genast, tack", own)
+    assert not sounds_like_refusal("Avsluta", own)
+    assert not sounds_like_refusal("Avsluta genast, tack")
+
+
+@pytest.mark.parametrize(
+    ("words", "pointers"),
+    [
+        pytest.param({"stop": {"sv": ["!!!"]}}, ["/stop/sv/0"], id="nothing to compare"),
+        pytest.param({"stop": {"sv": [" "]}}, ["/stop/sv/0"], id="a blank"),
+        pytest.param({"stop": {"sv": ["\N{OCTAGONAL SIGN}"]}}, ["/stop/sv/0"], id="an emoji"),
+        pytest.param({"stop": {"sv": ["a" * 41]}}, ["/stop/sv/0"], id="too long"),
+        pytest.param({"start": {"en": ["ok", "Cancel"]}}, ["/start/en/1"], id="means something everywhere"),
+        pytest.param({"help": {"en": ["Y E S"]}}, ["/help/en/0"], id="the same letters"),
+        pytest.param({"stop": {"en": ["no"]}, "start": {"fr": ["NO."]}}, ["/start/fr/0"], id="two meanings"),
+        pytest.param({"stop": {"en": ["!", "help"]}}, ["/stop/en/0", "/stop/en/1"], id="each by its place"),
+    ],
+)
+def test_words_that_cannot_be(words: dict[str, dict[str, list[str]]], pointers: list[str]) -> None:
+    assert [error.pointer for error in find_unfit(words)] == pointers
+
+
+def test_longest_and_most_words() -> None:
+    assert find_unfit({"stop": {"en": ["a" * LONGEST_OWN]}}) == []
+    some = {"stop": {"en": [f"word {n}" for n in range(MOST_OWN)]}}
+    assert find_unfit(some) == []
+    (error,) = find_unfit(some | {"help": {"en": ["one more"]}})
+    assert error.pointer == ""
