@@ -95,6 +95,8 @@ MEANINGS: Final[Mapping[str, Mapping[str, str]]] = {
         "gateway_withdrawn": "it refuses everything of ours",
         "gateway_failing": "it fails, and is left alone for a while",
         "gateway_recovered": "it takes messages again",
+        "quota_low": "most of a period's quota is reserved or used",
+        "quota_exhausted": "all of it is, and messages are refused",
         "campaign_held": "a campaign needs its owner",
         "database_restored": "the database came back from a backup, so campaigns wait for their owners",
         "webhook_disabled": "a system of yours took nothing for days",

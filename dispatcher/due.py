@@ -17,7 +17,7 @@ async def due(worker: Worker) -> int:
     await keep_watch(worker)
     async with worker.transaction() as tx:
         for campaign_id in await campaigns.start_due(tx):
-            await tell(tx, Event(EventType.CAMPAIGN_STARTED, campaign_id), now=worker.now())
+            await tell(tx, Event(EventType.CAMPAIGN_STARTED, campaign_id, {"by": None}), now=worker.now())
     while not worker.stopping.is_set():
         async with worker.transaction() as tx:
             found = await campaigns.lock_unfrozen(tx)

@@ -21,7 +21,7 @@ async def finish(worker: Worker) -> int:
         await campaigns.finish_steps(tx)
         done = await campaigns.finish_campaigns(tx)
         for campaign_id in done:
-            await tell(tx, Event(EventType.CAMPAIGN_COMPLETED, campaign_id), now=worker.now())
+            await tell(tx, Event(EventType.CAMPAIGN_COMPLETED, campaign_id, {"by": None}), now=worker.now())
         failpoints.hit("before_finish_commit")
     return len(done)
 

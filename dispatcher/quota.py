@@ -19,9 +19,11 @@ from shared.domain.campaign import HeldReason
 from shared.domain.message import Status
 from shared.domain.policy import QuotaUnit
 from shared.domain.quota import Account, QuotaExceeded
+from shared.domain.quota_notices import of_limits
 from shared.domain.report import CHARGEABLE
 from shared.queries.holds import hold_campaigns
-from shared.queries.quota import reserve_campaign, write_account
+from shared.queries.notices import insert_notice
+from shared.queries.quota import list_limits, reserve_campaign, write_account
 
 
 class NotCovered(Exception):
@@ -49,7 +51,21 @@ async def keep_quota(worker: Worker) -> int:
         done += await queries.settle_holds(tx, limit=BATCH, doubt=DOUBT, now=now)
     while await _settle_one(worker):
         done += 1
+    if done:
+        await _tell_of_limits(worker)
     return done
+
+
+async def _tell_of_limits(worker: Worker) -> None:
+    """Say once that most of a period's quota is used, and once that all of it is."""
+    now, policy = worker.now(), worker.rules.policy
+    today = law.today_in(policy.time_zone, now)
+    async with worker.transaction() as tx:
+        if not await queries.try_books(tx):
+            return
+        for notice in of_limits(await list_limits(tx, today=today), today=today):
+            if not await queries.was_told(tx, notice):
+                await insert_notice(tx, notice, now=now)
 
 
 async def _settle_one(worker: Worker) -> bool:

@@ -30,11 +30,13 @@ from shared.domain import msisdn as numbers
 from shared.domain import policy as rules
 from shared.domain.message import OPEN, Kind
 from shared.domain.policy import Policy
+from shared.domain.quota import QuotaExceeded
 from shared.errors import Conflict, Invalid
 from shared.gateways import ADAPTERS
 from shared.queries import audit
 from shared.queries.gateways import open_secrets
 from shared.queries.policy import get_policy
+from shared.queries.quota import hold_message
 from shared.queries.sender_ids import find_sender
 from shared.sealing import SealBroken, hash_msisdn
 
@@ -61,6 +63,7 @@ _UNFIT: Final = (
     TextTooManySegments,
     rules.CountryNotAllowed,
     rules.SenderNotAllowed,
+    QuotaExceeded,
 )
 
 
@@ -121,11 +124,15 @@ async def _insert(
     msisdn = _number(given.msisdn, policy.default_region or res.default_region)
     if told := rules.find_country_refused(policy, msisdn):
         raise rules.CountryNotAllowed(told, pointer="/msisdn")
+    begun = fresh(Kind.TEST, caller, now)
+    text = given.text if given.text is not None else f"A test of the gateway {gateway.name}."
+    words = measured(text, policy)
+    await hold_message(tx, begun["id"], text, policy=policy, now=now)
     row = await messages.insert_message(
         tx,
         {
-            **fresh(Kind.TEST, caller, now),
-            **measured(given.text if given.text is not None else f"A test of the gateway {gateway.name}.", policy),
+            **begun,
+            **words,
             "gateway_id": gateway.id,
             "msisdn": msisdn,
             "msisdn_hash": hash_msisdn(res.pepper, msisdn),

@@ -5,14 +5,14 @@ from typing import Final
 from uuid import UUID
 
 from api.otp import queries
-from api.otp.desk import Desk
+from api.otp.desk import Desk, tell_of
 from api.otp.schemas import TypedIn
 from api.otp.start import session_hash
 from api.otp_profiles import queries as profiles
 from api.otp_watch import queries as watch
 from shared.domain import otp as law
 from shared.domain.event import EventType
-from shared.queries.events import Event, tell
+from shared.queries.events import tell_nobody
 from shared.sealing import hash_msisdn
 
 log = logging.getLogger(__name__)
@@ -38,12 +38,16 @@ async def check(desk: Desk, otp_id: UUID, typed: TypedIn) -> tuple[bool, int]:
     reason = reason or ("" if may else "number is locked") or ("" if right else "wrong")
     if reason:
         log.info("password not verified", extra={"otp_id": str(otp_id), "reason": reason})
-        if counted.is_open and not left:
-            await _tell(desk, EventType.OTP_EXHAUSTED, counted)
+        if not counted.is_open:
+            await tell_nobody(desk.tx, now=desk.now)
+        elif left:
+            await tell_of(desk, EventType.OTP_FAILED, counted, attempts_left=left)
+        else:
+            await tell_of(desk, EventType.OTP_EXHAUSTED, counted)
         return False, left
     verified = await queries.use_otp(desk.tx, otp_id, counted.msisdn_hash, now=desk.now)
     await queries.call_back_messages(desk.tx, otp_id, now=desk.now)
-    await _tell(desk, EventType.OTP_VERIFIED, counted)
+    await tell_of(desk, EventType.OTP_VERIFIED, counted)
     return verified, left
 
 
@@ -55,12 +59,8 @@ async def _count_unknown(desk: Desk, otp_id: UUID, typed: TypedIn) -> int:
     left = await queries.count_unknown(desk.tx, key, profile=typed.profile, now=desk.now)
     law.is_right(law.read_typed(typed.code), _expected(desk, None))
     log.info("password not verified", extra={"otp_id": str(otp_id), "reason": "unknown"})
+    await tell_nobody(desk.tx, now=desk.now)
     return left
-
-
-async def _tell(desk: Desk, kind: EventType, counted: queries.AnyRow) -> None:
-    data = {"profile_id": str(counted.profile_id), "msisdn": counted.msisdn}
-    await tell(desk.tx, Event(kind, counted.id, data), now=desk.now)
 
 
 async def _why_not(desk: Desk, counted: queries.AnyRow, typed: TypedIn) -> str:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,6 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.deps import Bell, BellRope, CanSend, Now, Res, Tx
 from api.resources import Resources
 from api.security import Caller
+from shared.domain.event import EventType
+from shared.queries.events import Event, tell
 
 _READ = "read"
 
@@ -30,6 +32,12 @@ class Desk:
 
 async def _desk(tx: Tx, res: Res, caller: CanSend, now: Now, bell: Bell) -> Desk:
     return Desk(tx, res, caller, now, bell)
+
+
+async def tell_of(desk: Desk, kind: EventType, row: Any, **more: Any) -> None:
+    """Tell owners' systems what became of a challenge, whose row is locked or new."""
+    data = {"profile_id": str(row.profile_id), "msisdn": row.msisdn, **more}
+    await tell(desk.tx, Event(kind, row.id, data), now=desk.now)
 
 
 AtDesk = Annotated[Desk, Depends(_desk)]

@@ -11,7 +11,7 @@ from api.examples import answered
 from api.idempotency import AskingRoute, IdempotentRoute
 from api.otp import examples, guard, queries
 from api.otp.check import check
-from api.otp.desk import AtDesk, Desk
+from api.otp.desk import AtDesk, Desk, tell_of
 from api.otp.schemas import OtpDetailOut, OtpIn, OtpOut, TypedIn, VerifiedOut
 from api.otp.start import challenge_of, send, start
 from api.otp_profiles import queries as profiles
@@ -19,6 +19,7 @@ from api.problems import problems
 from shared.domain import msisdn as numbers
 from shared.domain import otp as law
 from shared.domain import policy as rules
+from shared.domain.event import EventType
 from shared.domain.otp_limits import InvalidAddress
 from shared.domain.otp_numbers import OtpCountryNotAllowed
 from shared.domain.quota import QuotaExceeded
@@ -91,6 +92,7 @@ async def resend_otp(otp_id: OtpId, desk: AtDesk) -> OtpOut:
     row = await queries.update_otp(desk.tx, otp_id, {"sends": sends, "resend_at": resend_at})
     if row.test_code is None:
         await send(desk, row, profile)
+    await tell_of(desk, EventType.OTP_RESENT, row, sends=sends)
     return _shown(row, max_sends=profile.max_sends, sent=row.test_code is None, now=desk.now)
 
 
@@ -100,6 +102,7 @@ async def cancel_otp(otp_id: OtpId, desk: AtDesk, deeds: Deeds) -> OtpOut:
     await _lock_pending(desk, otp_id)
     row = await queries.update_otp(desk.tx, otp_id, {"cancelled_at": desk.now})
     await queries.call_back_messages(desk.tx, otp_id, now=desk.now)
+    await tell_of(desk, EventType.OTP_CANCELLED, row)
     await deeds.write("otp.cancelled", ("otp", otp_id), {})
     desk.bell.ring("bulk")
     return _shown(row, max_sends=row.sends, sent=False, now=desk.now)

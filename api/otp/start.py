@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from api.otp import guard, queries
-from api.otp.desk import Desk
+from api.otp.desk import Desk, tell_of
 from api.otp.schemas import OtpIn
 from api.otp_profiles import queries as profiles
 from api.regions import region_of
@@ -16,6 +16,7 @@ from shared.domain import msisdn as numbers
 from shared.domain import otp as law
 from shared.domain import otp_numbers, otp_text
 from shared.domain import policy as rules
+from shared.domain.event import EventType
 from shared.domain.message import PRIORITY_OF, Kind, Status
 from shared.domain.otp_limits import read_address
 from shared.errors import Invalid
@@ -60,6 +61,7 @@ async def start(desk: Desk, wanted: OtpIn) -> tuple[queries.AnyRow | None, bool]
     if person.test_code is None:
         await guard.check_start(desk.tx, desk.res, person, profile, now=desk.now)
     row = await queries.insert_otp(desk.tx, _challenge(desk, profile, person))
+    await tell_of(desk, EventType.OTP_STARTED, row)
     if person.test_code is None:
         await send(desk, row, profile)
     return row, person.test_code is None

@@ -1,5 +1,6 @@
 """What campaigns and single messages have come to, so that the ledger can be told."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -9,7 +10,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.domain.message import Status
+from shared.domain.notice import Kind, Notice
 from shared.domain.quota import EntryKind
+from shared.domain.quota_notices import SAME
 from shared.domain.report import CHARGEABLE
 from shared.ids import uuid7
 
@@ -50,6 +53,13 @@ _SETTLE_HOLDS = text(f"""
         FROM fated f WHERE h.message_id = f.message_id AND f.fate IS NULL
     )
     SELECT f.booked_on, f.fate, sum(f.units) AS units, count(*) AS holds FROM fated f GROUP BY 1, 2
+""")
+
+# That all is used says more than that most is.
+_WAS_TOLD = text("""
+    SELECT EXISTS (SELECT 1 FROM notices
+                   WHERE kind = ANY(CAST(:kinds AS text[])) AND subject_kind = :subject_kind
+                     AND data @> CAST(:same AS jsonb))
 """)
 
 _ADD = text("""
@@ -142,3 +152,11 @@ async def cover(tx: AsyncConnection, campaign_id: UUID, units: int) -> int | Non
     """Take units for messages that are being made from what is reserved; what is left, or None without an account."""
     found: int | None = (await tx.execute(_COVER, {"campaign_id": campaign_id, "units": units})).scalar_one_or_none()
     return found
+
+
+async def was_told(tx: AsyncConnection, notice: Notice) -> bool:
+    """Whether this news of the quota is none any more."""
+    kinds = {notice.kind.value, Kind.QUOTA_EXHAUSTED.value}
+    same = json.dumps({name: notice.data[name] for name in SAME})
+    given = {"kinds": sorted(kinds), "subject_kind": notice.subject[0], "same": same}
+    return bool((await tx.execute(_WAS_TOLD, given)).scalar_one())

@@ -32,8 +32,12 @@ class EventType(StrEnum):
     CAMPAIGN_COMPLETED = "campaign.completed"  # nothing of it is open
     CAMPAIGN_STOPPED = "campaign.stopped"  # its owner called back what was not sent
     CAMPAIGN_HELD = "campaign.held"  # it needs its owner
+    OTP_STARTED = "otp.started"  # somebody asked for a code
+    OTP_RESENT = "otp.resent"  # the same code goes out once more
+    OTP_FAILED = "otp.failed"  # a wrong code, and others may be tried
     OTP_VERIFIED = "otp.verified"  # the right code came
     OTP_EXHAUSTED = "otp.exhausted"  # the last code that may be tried was wrong
+    OTP_CANCELLED = "otp.cancelled"  # its code is right no more
     INBOUND_RECEIVED = "inbound.received"  # a handset wrote
     GATEWAY_WITHDRAWN = "gateway.withdrawn"  # it refuses everything of ours
     GATEWAY_RESTING = "gateway.resting"  # it fails, and is left alone for a while
@@ -48,6 +52,8 @@ class EventType(StrEnum):
     OTP_SPEND_NEAR = "otp.spend_near"  # most of what may be spent on passwords is spent
     OTP_SPEND_REACHED = "otp.spend_reached"  # all of it is, and none go out
     OTP_FAILURES = "otp.failures"  # wrong codes for many numbers at once
+    QUOTA_LOW = "quota.low"  # most of a period's quota is reserved or used
+    QUOTA_EXHAUSTED = "quota.exhausted"  # all of it is, and messages are refused
     NOTICE_TOLD = "notice.told"  # news that has no type of its own
     WEBHOOK_TEST = "webhook.test"  # somebody asked for it; no webhook has to want it
 
@@ -69,6 +75,8 @@ EVENT_OF_NOTICE: Final[Mapping[Notice, EventType]] = MappingProxyType(
         Notice.OTP_SPEND_NEAR: EventType.OTP_SPEND_NEAR,
         Notice.OTP_SPEND_REACHED: EventType.OTP_SPEND_REACHED,
         Notice.OTP_FAILURES: EventType.OTP_FAILURES,
+        Notice.QUOTA_LOW: EventType.QUOTA_LOW,
+        Notice.QUOTA_EXHAUSTED: EventType.QUOTA_EXHAUSTED,
     }
 )
 

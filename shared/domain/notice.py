@@ -26,6 +26,8 @@ class Kind(StrEnum):
     OTP_SPEND_NEAR = "otp_spend_near"  # most of what may be spent on passwords
     OTP_SPEND_REACHED = "otp_spend_reached"  # all of it: none go out
     OTP_FAILURES = "otp_failures"  # wrong codes for many numbers at once
+    QUOTA_LOW = "quota_low"  # most of a period's quota
+    QUOTA_EXHAUSTED = "quota_exhausted"  # all of it: messages are refused
     CAMPAIGN_HELD = "campaign_held"  # it needs its owner
     WEBHOOK_DISABLED = "webhook_disabled"  # its receiver is gone, or was away for days
     DATABASE_RESTORED = "database_restored"  # what it remembers is older than what was sent
@@ -51,6 +53,8 @@ SEVERITY_OF: Final[Mapping[Kind, Severity]] = MappingProxyType(
         Kind.OTP_SPEND_NEAR: Severity.WARNING,
         Kind.OTP_SPEND_REACHED: Severity.CRITICAL,
         Kind.OTP_FAILURES: Severity.WARNING,
+        Kind.QUOTA_LOW: Severity.WARNING,
+        Kind.QUOTA_EXHAUSTED: Severity.CRITICAL,
         Kind.CAMPAIGN_HELD: Severity.CRITICAL,
         Kind.WEBHOOK_DISABLED: Severity.CRITICAL,
         Kind.DATABASE_RESTORED: Severity.CRITICAL,

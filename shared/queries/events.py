@@ -33,6 +33,12 @@ _TELL = text("""
 """)
 
 
+async def tell_nobody(tx: AsyncConnection, *, now: datetime) -> None:
+    """The same statement, for nobody: where the time an answer takes must not tell whether there was an event."""
+    nothing = {"type": "", "subject_id": UUID(int=0), "at": now, "data": "{}", "choices": []}
+    await tx.execute(_TELL, nothing)
+
+
 async def tell(tx: AsyncConnection, event: Event, *, now: datetime) -> None:
     """Write an event for whoever wants it. The subject's row is locked or new, or the order of events is by chance."""
     await tx.execute(

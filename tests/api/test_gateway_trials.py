@@ -13,13 +13,14 @@ import respx
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from dispatcher.quota import keep_quota
 from dispatcher.receipts import receipts
 from dispatcher.trials import Trials
 from shared.db import begin
 from shared.domain.message import Kind, Status
 from shared.models import AuditEntry, Message
 from shared.sealing import Sealer, new_key
-from tests.dispatcher.answers import at, refused
+from tests.dispatcher.answers import MESSAGE, at, in_turn, refused
 from tests.factories import (
     GATEWAY_SECRET,
     TEXT,
@@ -394,3 +395,27 @@ async def test_operator_s_rules_hold_for_tests_too(
     answer = await client.post(f"/v1/gateways/{gateway}/test", json=body)
     assert (answer.status_code, answer.json()["type"]) == (422, f"/problems/{slug}"), answer.text
     assert await count(engine) == 0
+
+
+async def test_it_takes_quota_like_every_message(
+    client: httpx.AsyncClient,
+    worker: HandWorker,
+    router: respx.MockRouter,
+    gateway: UUID,
+    engine: AsyncEngine,
+    by_hand: HandClock,
+) -> None:
+    """What the gateway took is consumed, what it refused goes back; without quota nothing is sent."""
+    route = at(router, answer=in_turn(refused(MESSAGE), named("SM1")))
+    assert (await client.post("/v1/quota/grants", json={"units": 1})).status_code == 201
+    for left in (1, 0):
+        async with dispatcher(worker):
+            assert (await client.post(f"/v1/gateways/{gateway}/test", json=BODY)).status_code == 200
+        await by_hand.advance(seconds=10)
+        while await keep_quota(worker):
+            pass
+        told = (await client.get("/v1/quota")).json()
+        assert (told["available"], told["consumed"]) == (left, 1 - left)
+    answer = await client.post(f"/v1/gateways/{gateway}/test", json=BODY)
+    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/quota-exceeded")
+    assert (route.call_count, await count(engine)) == (2, 2)

@@ -389,8 +389,15 @@ async def test_owners_systems_are_told(client: httpx.AsyncClient, resources: Res
     for _ in range(7):
         await verify(client, wrong, WRONG)
     async with begin(resources.engine) as tx:
-        told = (await tx.execute(text("SELECT type, subject_id::text, data->>'msisdn' FROM webhook_events"))).all()
-    assert [tuple(one) for one in told] == [("otp.verified", right, NUMBER), ("otp.exhausted", wrong, NUMBER)]
+        question = "SELECT type, subject_id::text, data->>'msisdn' FROM webhook_events ORDER BY id"
+        told = [tuple(one) for one in (await tx.execute(text(question))).all()]
+    assert {msisdn for _, _, msisdn in told} == {NUMBER}
+    assert [kind for kind, subject, _ in told if subject == right] == ["otp.started", "otp.verified"]
+    assert [kind for kind, subject, _ in told if subject == wrong] == [
+        "otp.started",
+        *["otp.failed"] * 4,
+        "otp.exhausted",
+    ]
 
 
 # --- guessing

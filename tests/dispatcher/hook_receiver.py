@@ -4,11 +4,20 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
+from uuid import UUID
 
+from sqlalchemy import insert
 from standardwebhooks.webhooks import Webhook
 
+from dispatcher.webhooks import Courier, fan_out
+from dispatcher.worker import Worker, keep_book
+from shared import models
+from shared.ids import uuid7
+from shared.sealing import place_of_webhook
 from tests.dispatcher.hostile_server import Exchange, HostileServer
+
+SECRET: Final = bytes(range(32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +73,31 @@ class Receiver:
     def doubled(self) -> list[str]:
         """Events that were taken more than once."""
         return [id_ for id_, count in Counter(one.id for one in self.taken).items() if count > 1]
+
+
+async def make_webhook(worker: Worker, url: str, *events: str, **over: Any) -> UUID:
+    """One that signs with SECRET, and that this dispatcher knows of."""
+    webhook_id = uuid7()
+    row = {
+        "id": webhook_id,
+        "url": url,
+        "events": list(events or ("*",)),
+        "secret_sealed": worker.sealer.seal(SECRET, place=place_of_webhook(webhook_id)),
+        "created_at": worker.now(),
+        "updated_at": worker.now(),
+    }
+    async with worker.transaction() as tx:
+        await tx.execute(insert(models.Webhook).values(row | over))
+    await keep_book(worker)
+    return webhook_id
+
+
+async def carry(courier: Courier) -> int:
+    """Until nothing is due; how often a receiver was served."""
+    served = 0
+    while await fan_out(courier.worker):
+        pass
+    while count := await courier.look():
+        served += count
+        await courier.drain()
+    return served

@@ -19,25 +19,13 @@ from shared.domain.message import Kind, Status
 from shared.domain.outcome import Accepted
 from shared.models import Gateway, HealthChange, Message, NoticeRow
 from tests.dispatcher.answers import GATEWAY, THROTTLED, at, in_turn, refused, taken
-from tests.factories import make_campaign, make_gateway, make_message, make_msisdn
+from tests.factories import make_campaign, make_message, make_msisdn
 from tests.stages import check_tallies, expand_all, message_of, pump_all, pump_once, statuses
 from tests.worlds import HandClock, HandWorker
 
 NUMBERS = [make_msisdn(number) for number in range(40)]
 DOWN = httpx.ConnectError("refused")
 SILENT = httpx.ReadTimeout("nothing came")
-
-
-@pytest.fixture
-async def first(worker: HandWorker) -> UUID:
-    async with worker.transaction() as tx:
-        return await make_gateway(tx, worker.sealer, "first")
-
-
-@pytest.fixture
-async def second(worker: HandWorker, first: UUID) -> UUID:
-    async with worker.transaction() as tx:
-        return await make_gateway(tx, worker.sealer, "second", priority=2)
 
 
 @pytest.fixture

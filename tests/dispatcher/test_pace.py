@@ -309,12 +309,6 @@ async def test_another_pace_is_another_account_of_the_same_requests(paces: Paces
 # --- on the path
 
 
-@pytest.fixture
-async def first(worker: HandWorker) -> UUID:
-    async with worker.transaction() as tx:
-        return await make_gateway(tx, worker.sealer, "first")
-
-
 async def set_pace(worker: HandWorker, **pace: Any) -> None:
     async with worker.transaction() as tx:
         await tx.execute(update(Gateway).values(pace=pace))

@@ -34,18 +34,6 @@ SILENT = httpx.ReadTimeout("nothing came")
 DOWN = httpx.ConnectError("refused")
 
 
-@pytest.fixture
-async def first(worker: HandWorker) -> UUID:
-    async with worker.transaction() as tx:
-        return await make_gateway(tx, worker.sealer, "first")
-
-
-@pytest.fixture
-async def second(worker: HandWorker, first: UUID) -> UUID:
-    async with worker.transaction() as tx:
-        return await make_gateway(tx, worker.sealer, "second", priority=2)
-
-
 async def queue_password(worker: HandWorker, **over: Any) -> tuple[UUID, str]:
     async with worker.transaction() as tx:
         _, message_id, code = await make_otp(tx, worker.sealer, now=worker.now(), **over)

@@ -48,18 +48,6 @@ DOWN = httpx.ConnectError("refused")
 SILENT = httpx.ReadTimeout("nothing came")
 
 
-@pytest.fixture
-async def first(worker: HandWorker) -> UUID:
-    async with worker.transaction() as tx:
-        return await make_gateway(tx, worker.sealer, "first")
-
-
-@pytest.fixture
-async def second(worker: HandWorker, first: UUID) -> UUID:
-    async with worker.transaction() as tx:
-        return await make_gateway(tx, worker.sealer, "second", priority=2)
-
-
 async def queue_one(worker: HandWorker, **over: Any) -> UUID:
     async with worker.transaction() as tx:
         return await make_message(tx, worker.pepper, now=worker.now(), **over)

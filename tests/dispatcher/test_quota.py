@@ -316,3 +316,40 @@ async def test_the_sum_explains_itself_after_whatever_happens(  # noqa: C901 - m
     consumed = await recount(engine)
     assert consumed > 0
     assert await quota(client) == (1_000 - consumed, 0, consumed)
+
+
+# --- news
+
+
+async def kinds_told(worker: HandWorker) -> list[str]:
+    async with begin(worker.engine) as tx:
+        rows = await tx.execute(select(NoticeRow.kind).where(NoticeRow.subject_kind == "quota").order_by(NoticeRow.id))
+        return list(rows.scalars())
+
+
+async def test_the_quota_s_news_is_told_once(worker: HandWorker, client: AsyncClient) -> None:
+    """Low, then exhausted, and after another grant anew; in between what is told is told."""
+
+    async def send(count: int) -> None:
+        for _ in range(count):
+            answer = await client.post("/v1/messages", json={"msisdn": make_msisdn(1), "text": "Hello."})
+            assert answer.status_code == 202, answer.text
+            while await keep_quota(worker):
+                pass
+
+    await grant(client, worker, 10)
+    await send(7)
+    assert await kinds_told(worker) == []
+    await send(2)
+    assert await kinds_told(worker) == ["quota_low"]
+    await send(1)
+    assert await kinds_told(worker) == ["quota_low", "quota_exhausted"]
+    refused = await client.post("/v1/messages", json={"msisdn": make_msisdn(1), "text": "Hello."})
+    assert refused.status_code == 409
+    await grant(client, worker, 90)
+    await send(1)
+    assert await kinds_told(worker) == ["quota_low", "quota_exhausted"]
+    await grant(client, worker, -89)
+    await grant(client, worker, 1)
+    await send(1)
+    assert await kinds_told(worker) == ["quota_low", "quota_exhausted", "quota_exhausted"]

@@ -6,11 +6,10 @@ Receivers are real servers on loopback, reached through the one door.
 import asyncio
 import pkgutil
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from importlib import import_module
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -26,7 +25,6 @@ from dispatcher.receipts import receipts
 from dispatcher.rescue import rescue
 from dispatcher.transport import Cause, Transport
 from dispatcher.webhooks import DEADLINE_SECONDS, LEASE, Courier, fan_out
-from dispatcher.worker import keep_book
 from shared.db import begin
 from shared.domain.event import EventType
 from shared.domain.message import Status
@@ -39,7 +37,7 @@ from shared.queries.events import Event, tell
 from shared.queries.notices import insert_notice
 from shared.sealing import place_of_webhook
 from tests.dispatcher.answers import MESSAGE, at, refused
-from tests.dispatcher.hook_receiver import Got, Receiver
+from tests.dispatcher.hook_receiver import SECRET, Got, Receiver, carry, make_webhook
 from tests.dispatcher.hostile_server import HostileServer, hang, saying
 from tests.factories import (
     make_attempt,
@@ -53,62 +51,13 @@ from tests.factories import (
 from tests.stages import execute, message_of, pump_once, send_all
 from tests.worlds import HandClock, HandWorker
 
-LOOPBACK = (ip_network("127.0.0.0/8"),)
-SECRET = bytes(range(32))
 OLD_SECRET = bytes(range(32, 64))
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    receiver = Receiver(secret_text(SECRET))
-    async with receiver.server:
-        yield receiver
-
-
-@pytest.fixture
-async def door() -> AsyncIterator[Transport]:
-    door = Transport(allowed_networks=LOOPBACK)
-    yield door
-    await door.aclose()
-
-
-@pytest.fixture
-def courier(worker: HandWorker, door: Transport) -> Courier:
-    """A dispatcher that reaches receivers, and gateways only through the router."""
-    return Courier(replace(worker, transport=door))
-
-
-async def make_webhook(worker: HandWorker, url: str, *events: str, **over: Any) -> UUID:
-    webhook_id = uuid7()
-    row = {
-        "id": webhook_id,
-        "url": url,
-        "events": list(events or ("*",)),
-        "secret_sealed": worker.sealer.seal(SECRET, place=place_of_webhook(webhook_id)),
-        "created_at": worker.now(),
-        "updated_at": worker.now(),
-    }
-    async with worker.transaction() as tx:
-        await tx.execute(insert(Webhook).values(row | over))
-    await keep_book(worker)
-    return webhook_id
 
 
 async def happen(worker: HandWorker, subject_id: UUID, *kinds: EventType) -> None:
     async with worker.transaction() as tx:
         for kind in kinds:
             await tell(tx, Event(kind, subject_id), now=worker.now())
-
-
-async def carry(courier: Courier) -> int:
-    """Until nothing is due; how often a receiver was served."""
-    served = 0
-    while await fan_out(courier.worker):
-        pass
-    while count := await courier.look():
-        served += count
-        await courier.drain()
-    return served
 
 
 async def rows(worker: HandWorker, table: Any = WebhookDelivery) -> list[Any]:
