@@ -44,6 +44,11 @@ class Book:
     def is_fresh(self) -> bool:
         return monotonic() - self._read_at < FRESH_SECONDS
 
+    @property
+    def public_url(self) -> str:
+        """Where gateways find the api."""
+        return self._public_url
+
     def forget(self) -> None:
         """Something changed: read again before the next choice."""
         self._read_at = -FRESH_SECONDS
@@ -67,7 +72,10 @@ class Book:
             if one.account is not None
         }
         self._adapters = {id_: (account, self._adapter_for(account)) for id_, account in self.accounts.items()}
-        routes = [(one.enabled, _route(one, now=now)) for one in usable]
+        routes = [
+            (one.enabled, _route(one, now=now, attachments=self._adapters[one.id][1].CAPABILITIES.attachments))
+            for one in usable
+        ]
         self.routes = [route for enabled, route in routes if enabled]
         self._routes = {route.gateway_id: route for _, route in routes}
 
@@ -121,13 +129,14 @@ class Book:
         return self._kinds.get(gateway_id)
 
 
-def _route(one: ConfiguredGateway, *, now: datetime) -> Route:
+def _route(one: ConfiguredGateway, *, now: datetime, attachments: bool) -> Route:
     tried_out = one.health == Health.HALF_OPEN
     return Route(
         gateway_id=one.id,
         kind=one.kind,
         location_ids=one.location_ids,
         sender_ids=one.sender_ids,
+        attachments=attachments,
         withdrawn=one.health == Health.WITHDRAWN,
         empty=state_of(one.balance, check_of(one.balance_check)) is State.EMPTY,
         open=one.health in {Health.OPEN, Health.HALF_OPEN},

@@ -4,7 +4,7 @@ The operator's order, what a message needs, health, rest and pace, in this order
 waits for it: only a certain no moves it to the next one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from random import uniform
@@ -92,11 +92,18 @@ class _Chooser:
     def _first(self, one: Claimed, trials: set[UUID]) -> UUID | None:
         refused = one.refused or ()
         tried = (*(one.tried or ()), *refused)
-        sender_id, location_id = one.sender_id, one.location_id
-        found = routing.choose(self.near, sender_id=sender_id, location_id=location_id, tried=tried, trials=trials)
-        if found is not None or not one.tried:
-            return found
-        return routing.choose(self.near, sender_id=sender_id, location_id=location_id, tried=refused, trials=trials)
+        found = self._choose(one, tried, trials)
+        return found if found is not None or not one.tried else self._choose(one, refused, trials)
+
+    def _choose(self, one: Claimed, tried: Collection[UUID], trials: set[UUID]) -> UUID | None:
+        return routing.choose(
+            self.near,
+            sender_id=one.sender_id,
+            location_id=one.location_id,
+            attachments=self.worker.media.goes_with(one.campaign_message_id),
+            tried=tried,
+            trials=trials,
+        )
 
     def _trials_for(self, one: Claimed) -> set[UUID]:
         if not self.trials or one.kind != Kind.OTP:
@@ -125,12 +132,13 @@ class _Chooser:
 
     def _leave(self, one: Claimed) -> None:
         """Nobody takes it now. One that only rests is waited for."""
+        attachments = self.worker.media.goes_with(one.campaign_message_id)
         rests = [
             routing.rests(route, now=self.now)
             for route in self.routes
             if route not in self.near
             and route.gateway_id not in (one.refused or ())
-            and routing.serves(route, sender_id=one.sender_id, location_id=one.location_id)
+            and routing.serves(route, sender_id=one.sender_id, location_id=one.location_id, attachments=attachments)
         ]
         if rests:
             self.choice.waiting.append((one, min(rests) + uniform(0, 1)))  # noqa: S311 - jitter

@@ -19,6 +19,7 @@ from dispatcher.redaction import HIDDEN, codes_in, hide, redact_exchange, secret
 from dispatcher.worker import Worker
 from shared.adapter import Account, Call, Sms
 from shared.domain import routing
+from shared.domain.attachment_link import signature_of
 from shared.domain.message import Kind, Status, after_outcome
 from shared.domain.outcome import Accepted, Fault, Lost, Outcome, OutcomeName, Refused, is_certain_no, name_of
 from shared.gateways import BATCHED, sandbox
@@ -113,6 +114,7 @@ def sms_of(worker: Worker, claimed: Claimed, account: Account, *, now_seconds: f
         segments=claimed.segments,
         expires_in=expires_in,
         location_id=claimed.location_id,
+        media_urls=worker.media.links(claimed.campaign_message_id, now_seconds=now_seconds),
         code=claimed.code if isinstance(claimed, WithCode) else "",
     )
 
@@ -171,12 +173,13 @@ def _again(worker: Worker, claimed: Claimed, gateway_id: UUID, outcome: Outcome,
         return routing.Again(0.0, tuple(tried))
     if isinstance(outcome, Lost) and outcome.cause == LOGIN_ENDED and claimed.attempt < routing.MAX_ATTEMPTS:
         return routing.Again(LOGIN_SECONDS, tuple(tried))
+    attachments = worker.media.goes_with(claimed.campaign_message_id)
     later = {
         route.gateway_id
         for route in worker.book.routes
         if route.gateway_id != gateway_id
         and route.gateway_id not in (claimed.refused or ())
-        and routing.serves(route, sender_id=claimed.sender_id, location_id=claimed.location_id)
+        and routing.serves(route, sender_id=claimed.sender_id, location_id=claimed.location_id, attachments=attachments)
     }
     return routing.after_certain_no(
         outcome,
@@ -201,7 +204,11 @@ def _words_of(outcome: Refused | Lost, secrets: Sequence[str], *, password: str)
 
 
 def _exchange(said: Said, call: Call) -> dict[str, Any]:
-    private = [words for sms in said.batch for words in (sms.text, sms.msisdn, sms.code, *codes_in(sms.text))]
+    private = [
+        words
+        for sms in said.batch
+        for words in (sms.text, sms.msisdn, sms.code, *codes_in(sms.text), *map(signature_of, sms.media_urls))
+    ]
     return redact_exchange(call, said.answer, private=private, secrets=secrets_of(said.account))
 
 

@@ -1,6 +1,6 @@
 """Beside the path, housekeeping: partitions for the months to come, and rows nobody needs any more."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from dispatcher.queries.housekeeping import (
@@ -11,8 +11,11 @@ from dispatcher.queries.housekeeping import (
     delete_old_readings,
 )
 from dispatcher.worker import Worker
+from shared.domain.policy import Policy
+from shared.queries.attachments import delete_unused
 from shared.queries.idempotency import prune_idempotency_keys
 from shared.queries.partitions import ensure_partitions
+from shared.queries.policy import get_policy
 
 RECEIPTS_KEPT: Final = timedelta(days=7)
 READINGS_KEPT: Final = timedelta(days=90)
@@ -20,8 +23,11 @@ DELIVERED_KEPT: Final = timedelta(days=7)
 DEAD_KEPT: Final = timedelta(days=30)
 PASSWORDS_KEPT: Final = timedelta(days=31)
 WRONG_CODES_KEPT: Final = timedelta(days=3)
+UNUSED_ATTACHMENTS_KEPT: Final = timedelta(days=30)
+LINKED_FOR: Final = timedelta(days=3)  # links to an attachment are good for two days and an hour
 EVENTS_KEPT: Final = timedelta(days=91)  # a day more than the cap of an automation looks back
 BATCH: Final = 10_000
+FILES: Final = 100
 
 
 async def keep_house(worker: Worker) -> int:
@@ -38,4 +44,13 @@ async def keep_house(worker: Worker) -> int:
         )
         gone += await delete_old_events(tx, before=now - EVENTS_KEPT, limit=BATCH)
         gone += await prune_idempotency_keys(tx, now)
+    async with worker.transaction() as tx:
+        gone += await delete_unused(tx, before=_unused_before(await get_policy(tx), now), limit=FILES)
     return gone
+
+
+def _unused_before(policy: Policy, now: datetime) -> datetime:
+    """What was uploaded, and last used, before then goes."""
+    days = policy.retention_days
+    kept = UNUSED_ATTACHMENTS_KEPT if days is None else min(timedelta(days=days), UNUSED_ATTACHMENTS_KEPT)
+    return now - max(kept, LINKED_FOR)

@@ -120,6 +120,8 @@ class Pump:
                     tx, lane=self.lane, slots=slots, lease=worker.limits.lease, dispatcher=worker.name
                 )
                 await tell_of(tx, taken.closed, wanted=worker.wanted)
+                if self.lane == "bulk":
+                    await worker.media.read(tx, taken.claimed)
                 awake, resting = await find_resting(worker, tx, taken.claimed)
                 ready, unfilled = await with_codes(worker, tx, awake, lane=self.lane)
                 choice = choose(worker, self.lane, ready)

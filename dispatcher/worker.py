@@ -19,6 +19,7 @@ from dispatcher.book import Book
 from dispatcher.breakers import Healths
 from dispatcher.logins import Logins
 from dispatcher.mail_server import MailServer
+from dispatcher.media import MediaBook
 from dispatcher.pace import Paces
 from dispatcher.queries.health import be_gone, be_seen
 from dispatcher.rules import Rules
@@ -93,6 +94,7 @@ class Worker:
     redis_url: str | None = field(default=None, repr=False)  # None: paces are kept without it
     paces: Paces = field(init=False)
     healths: Healths = field(init=False)
+    media: MediaBook = field(init=False)
     scripts: Scripts = field(default_factory=Scripts)
     rules: Rules = field(default_factory=Rules)
     writer: int = field(default_factory=lambda: random.randrange(WRITER_SLOTS))  # noqa: S311 - spreads rows
@@ -107,6 +109,7 @@ class Worker:
         # Whoever is cut off from Redis may have calls on the line for a deadline yet.
         paces = Paces(self.redis_url, name=self.name, life=self.limits.deadline + 5, ring=self.ring)
         object.__setattr__(self, "paces", paces)
+        object.__setattr__(self, "media", MediaBook(public_url=self.book.public_url, pepper=self.pepper))
         object.__setattr__(self, "healths", Healths(deadline=self.limits.deadline, ring=self.ring))
 
     async def aclose(self) -> None:

@@ -61,6 +61,7 @@ class Sms:
     segments: int = 1
     expires_in: int | None = None
     location_id: str | None = None
+    media_urls: tuple[str, ...] = field(default=(), repr=False)  # whoever has one may fetch what is behind it
     code: str = field(default="", repr=False)  # the part of the text that may not be recorded even by itself
 
 

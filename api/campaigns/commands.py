@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.campaigns import examples, queries, views
 from api.campaigns.booking import book_start
 from api.campaigns.measuring import Scale
+from api.campaigns.media import NOT_CARRIED, check_media
 from api.campaigns.missing import TagsMissing, refuse_missing
 from api.campaigns.orders import carry_out
 from api.campaigns.queries import AnyRow
@@ -39,6 +40,7 @@ NOT_STARTED: Final = (
     quota.ConfirmationNeeded,
     estimate.ConfirmationRefused,
     estimate.ConfirmationUsed,
+    *NOT_CARRIED,
 )
 
 router = APIRouter(prefix="/campaigns", tags=["campaigns"], route_class=IdempotentRoute)
@@ -65,6 +67,7 @@ async def start_campaign(  # noqa: PLR0913, PLR0917 - a route asks for what it n
         now=now,
     )
     await refuse_missing(tx, campaign_id, steps, now=now)
+    await check_media(tx, campaign, steps, res)
     confirmation = None if wanted is None else wanted.confirmation
     await book_start(tx, campaign, steps, Scale(policy, res.pepper, now), confirmation)
     await carry_out(tx, campaign_id, caller.id, "campaign.started", {"status": status, "released_at": now}, now)

@@ -64,6 +64,7 @@ def step_rows(campaign_id: UUID, steps: Sequence[Worded]) -> list[dict[str, Any]
             "send_at": step.send_at,
             "send_by": step.send_by,
             "status": StepStatus.PENDING,
+            "attachments": [each.write() for each in step.attachments],
         }
         for place, step in enumerate(steps, start=1)
     ]

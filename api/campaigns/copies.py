@@ -10,11 +10,12 @@ from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.campaigns import content, examples, queries, views
+from api.campaigns.media import NOT_CARRIED, check_media
 from api.campaigns.orders import carry_out
 from api.campaigns.queries import AnyRow
 from api.campaigns.routes import CampaignNameTaken
 from api.campaigns.schemas import CampaignOut, DuplicateIn, ResendIn
-from api.deps import Bell, CanManage, Now, Tx
+from api.deps import Bell, CanManage, Now, Res, Tx
 from api.examples import answered
 from api.idempotency import IdempotentRoute
 from api.problems import problems
@@ -66,12 +67,12 @@ async def duplicate_campaign(
     "/{campaign_id}/resend",
     status_code=202,
     responses={
-        **problems(404, CampaignNameTaken, law.CampaignNotResendable, rules.NotActivated),
+        **problems(404, CampaignNameTaken, law.CampaignNotResendable, rules.NotActivated, *NOT_CARRIED),
         **answered(examples.RESENT, status=202),
     },
 )
-async def resend_campaign(
-    campaign_id: UUID, wanted: ResendIn, tx: Tx, caller: CanManage, now: Now, bell: Bell
+async def resend_campaign(  # noqa: PLR0913, PLR0917 - a route asks for what it needs
+    campaign_id: UUID, wanted: ResendIn, tx: Tx, caller: CanManage, now: Now, bell: Bell, res: Res
 ) -> CampaignOut:
     """Send the messages of a stopped or completed campaign once more that failed, were not sent, or are unconfirmed.
 
@@ -90,6 +91,7 @@ async def resend_campaign(
     ]
     if not steps:
         raise law.CampaignNotResendable(f"No message of the campaign is {wanted.which}; there is nothing to send.")
+    await check_media(tx, original, steps, res)
     name = await _name(tx, wanted.name, f"{original.name} ({wanted.which}")
     values = {
         "name": name,

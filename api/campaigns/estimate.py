@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.campaigns import queries
 from api.campaigns.booking import content_of
 from api.campaigns.measuring import Measure, Scale, measure_campaign
+from api.campaigns.media import NOT_CARRIED, check_media
 from api.campaigns.queries import AnyRow
 from api.campaigns.schemas_of_estimate import CostOut, CountryCostOut, EstimateOut, QuotaChangeOut
 from api.deps import CanManage, Now, Res
@@ -42,7 +43,7 @@ router = APIRouter(prefix="/campaigns", tags=["campaigns"], route_class=AskingRo
 _CALL: Final = timedelta(seconds=0.5)
 
 
-@router.post("/{campaign_id}/estimate", responses=problems(404, CampaignNotStartable))
+@router.post("/{campaign_id}/estimate", responses=problems(404, CampaignNotStartable, *NOT_CARRIED))
 async def estimate_campaign(campaign_id: UUID, caller: CanManage, now: Now, res: Res) -> EstimateOut:
     """Measure a draft or a scheduled campaign to the last recipient, and confirm what was measured.
 
@@ -54,6 +55,7 @@ async def estimate_campaign(campaign_id: UUID, caller: CanManage, now: Now, res:
         if not law.allows(law.Event.EDIT, campaign.status):
             raise CampaignNotStartable(f"The campaign is {campaign.status}; only what has not begun can be estimated.")
         steps = await queries.list_steps(tx, campaign_id)
+        await check_media(tx, campaign, steps, res, hold=False)
         policy = await get_policy(tx)
         told = await measure_campaign(tx, campaign, steps, Scale(policy, res.pepper, now))
         answer = await _answer(tx, campaign, steps, policy, told, now)

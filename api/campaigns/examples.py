@@ -6,16 +6,17 @@ from api import example_world as world
 from shared.domain.message import Status
 
 STEP_GIVEN: Final[dict[str, Any]] = {"text": world.TEMPLATE, "send_at": world.SEND_AT, "send_by": world.SEND_BY}
+WITH_MENU: Final[dict[str, Any]] = STEP_GIVEN | {"attachment_ids": [world.ATTACHMENT]}
 GIVEN: Final[dict[str, Any]] = {
     "name": world.CAMPAIGN_NAME,
     "sender_id": world.SENDER,
     "owner": "marketing",
     "target_group_ids": [world.TARGET_GROUP],
     "opt_in_acknowledged": True,
-    "messages": [STEP_GIVEN],
+    "messages": [WITH_MENU],
 }
 STEP_TIME: Final[dict[str, Any]] = {"id": world.STEP, "send_at": world.DAY_AFTER}
-CHANGE: Final[dict[str, Any]] = {"owner": "marketing", "messages": [STEP_GIVEN]}
+CHANGE: Final[dict[str, Any]] = {"owner": "marketing", "messages": [WITH_MENU]}
 
 _STEP: Final[dict[str, Any]] = {
     "id": world.STEP,
@@ -24,6 +25,9 @@ _STEP: Final[dict[str, Any]] = {
     "template_id": world.STORED_TEMPLATE,
     "template_version": 1,
     "status": "pending",
+    "attachments": [
+        {"id": world.ATTACHMENT, "name": "menu.pdf", "content_type": "application/pdf", "size_bytes": 48213}
+    ],
     "resend_of": None,
 }
 _HEAD: Final[dict[str, Any]] = {

@@ -11,6 +11,7 @@ from api.campaigns import content, examples, queries, views
 from api.campaigns.booking import book_change
 from api.campaigns.content import InvalidCampaign, Targets
 from api.campaigns.measuring import Scale
+from api.campaigns.media import NOT_CARRIED, check_media
 from api.campaigns.missing import TagsMissing, find_missing
 from api.campaigns.phone_field import check_phone_field
 from api.campaigns.queries import Filter
@@ -142,6 +143,7 @@ async def get_campaign(campaign_id: UUID, tx: Reader, _caller: CanRead) -> Campa
         QuotaExceeded,
         ConfirmationNeeded,
         InvalidCampaign,
+        *NOT_CARRIED,
     ),
 )
 async def change_campaign(  # noqa: PLR0913, PLR0917 - what a route asks for, by name
@@ -180,7 +182,10 @@ async def change_campaign(  # noqa: PLR0913, PLR0917 - what a route asks for, by
     await queries.update_campaign(tx, campaign_id, values)
     changed = await queries.get_campaign(tx, campaign_id)
     await check_still_startable(tx, changed, policy=policy, now=now)
-    await book_change(tx, changed, await queries.list_steps(tx, campaign_id), Scale(policy, res.pepper, now), given)
+    steps_now = await queries.list_steps(tx, campaign_id)
+    if changed.status is Status.SCHEDULED:
+        await check_media(tx, changed, steps_now, res)
+    await book_change(tx, changed, steps_now, Scale(policy, res.pepper, now), given)
     # Texts and numbers are only named as given: the trail holds neither.
     detail = {"given": sorted(given), **difference(_told(campaign), _told(changed))}
     await deeds.write("campaign.changed", ("campaign", campaign_id), detail)

@@ -9,11 +9,12 @@ from fastapi import APIRouter
 
 from api.campaigns import content, examples, queries, views
 from api.campaigns.content import InvalidCampaign
+from api.campaigns.media import NOT_CARRIED, check_media
 from api.campaigns.orders import carry_out
 from api.campaigns.queries import AnyRow
 from api.campaigns.schemas import CampaignOut, RestartIn, StepTimeIn, StepTimesIn
 from api.campaigns.times import Times, check_times
-from api.deps import Bell, CanManage, Now, Tx
+from api.deps import Bell, CanManage, Now, Res, Tx
 from api.examples import answered
 from api.idempotency import IdempotentRoute
 from api.problems import problems
@@ -57,12 +58,12 @@ async def move_message(  # noqa: PLR0913, PLR0917 - a route asks for what it nee
 @router.post(
     "/{campaign_id}/restart",
     responses={
-        **problems(404, law.CampaignNotRestartable, InvalidCampaign, rules.NotActivated, QuotaExceeded),
+        **problems(404, law.CampaignNotRestartable, InvalidCampaign, rules.NotActivated, QuotaExceeded, *NOT_CARRIED),
         **answered(examples.SCHEDULED),
     },
 )
-async def restart_campaign(
-    campaign_id: UUID, wanted: RestartIn, tx: Tx, caller: CanManage, now: Now, bell: Bell
+async def restart_campaign(  # noqa: PLR0913, PLR0917 - a route asks for what it needs
+    campaign_id: UUID, wanted: RestartIn, tx: Tx, caller: CanManage, now: Now, bell: Bell, res: Res
 ) -> CampaignOut:
     """Let a stopped campaign go on by a rebuilt schedule. Nothing else changes, and nobody gets a message twice.
 
@@ -85,6 +86,7 @@ async def restart_campaign(
         now=now,
     )
     content.refuse([*errors, *check_times(planned, policy=policy, now=now)])
+    await check_media(tx, campaign, unsent, res)
     for step in unsent:
         await queries.renew_step(tx, step.id, times.get(step.id, {}))
     changes = {

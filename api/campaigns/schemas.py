@@ -12,6 +12,7 @@ from api.campaigns.results.schemas import SummaryOut
 from api.examples import shown
 from api.policy.schemas import QuietWindowIn, QuietWindowOut
 from api.schemas import Body, Moment, Out
+from shared.domain.attachment import MOST
 from shared.domain.campaign import HeldReason, Status, StepStatus, Which
 from shared.domain.message import SkipReason
 from shared.domain.message import Status as MessageStatus
@@ -49,7 +50,7 @@ PhoneField = Annotated[str, StringConstraints(pattern=r"^(msisdn|fields\.[^.]{1,
 class StepIn(Body):
     """One message of the sequence. Without `send_at` it goes when the campaign starts."""
 
-    model_config = shown(examples.STEP_GIVEN)
+    model_config = shown(examples.WITH_MENU)
 
     text: Words | None = Field(
         default=None,
@@ -62,6 +63,11 @@ class StepIn(Body):
     send_at: AwareDatetime | None = None
     send_by: AwareDatetime | None = Field(
         default=None, description="What is not sent by then expires instead of coming late."
+    )
+    attachment_ids: list[UUID] = Field(
+        default_factory=list,
+        max_length=MOST,
+        description="What goes with the text (`POST /v1/attachments`). Only gateways that take attachments get it.",
     )
 
 
@@ -148,6 +154,15 @@ class ResendIn(Body):
     name: Name | None = Field(default=None, description="By default the original's, with what is resent behind it.")
 
 
+class MediaOut(Out):
+    """An attachment as it was when the message was written."""
+
+    id: UUID
+    name: str
+    content_type: str
+    size_bytes: int
+
+
 class StepOut(Out):
     id: UUID
     position: int
@@ -157,6 +172,7 @@ class StepOut(Out):
     send_at: datetime | None
     send_by: datetime | None
     status: StepStatus
+    attachments: list[MediaOut]
     resend_of: UUID | None = Field(description="The campaign message whose messages it sends once more.")
 
 

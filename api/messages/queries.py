@@ -127,6 +127,12 @@ def _resends_of(message_id: UUID) -> Select[tuple[UUID]]:
     return select(resends.c.id)
 
 
+async def carries_attachments(tx: AsyncConnection, campaign_message_id: UUID | None) -> bool:
+    """Whether files went with the messages of this campaign message."""
+    question = select(CampaignMessage.attachments).where(CampaignMessage.id == campaign_message_id)
+    return bool(await tx.scalar(question))
+
+
 async def list_attempts(tx: AsyncConnection, message_id: UUID) -> Sequence[AnyRow]:
     rows = await tx.execute(select(Attempt).where(Attempt.message_id == message_id).order_by(Attempt.attempt))
     return rows.all()

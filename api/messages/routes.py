@@ -26,6 +26,7 @@ from api.security import Caller
 from shared.domain import message as law
 from shared.domain import msisdn as numbers
 from shared.domain import policy as rules
+from shared.domain.attachment import AttachmentsNotResent
 from shared.domain.message import Kind
 from shared.domain.policy import Policy
 from shared.domain.quota import QuotaExceeded
@@ -186,7 +187,10 @@ async def cancel_message(message_id: UUID, tx: Tx, caller: CanSend, now: Now, be
     status_code=202,
     response_model=MessageOut,
     responses={
-        **problems(404, law.MessageNotResendable, law.MessageAlreadyResent, law.MessageErased, QuotaExceeded),
+        **problems(
+            *(404, law.MessageNotResendable, law.MessageAlreadyResent, law.MessageErased, QuotaExceeded),
+            AttachmentsNotResent,
+        ),
         **answered(examples.RESENT, status=202),
     },
 )
@@ -197,6 +201,10 @@ async def resend_message(message_id: UUID, tx: Tx, caller: CanSend, now: Now, be
     _check_reach(message, caller)
     law.check_resendable(message.status, message.kind)
     law.check_known(message.msisdn)
+    if await queries.carries_attachments(tx, message.campaign_message_id):
+        raise AttachmentsNotResent(
+            "The message carried attachments; send it again with its campaign, POST /v1/campaigns/{id}/resend."
+        )
     others = await queries.list_others(tx, first, besides=message_id)
     law.check_resent_once([(one.id, one.status) for one in others])
     # A dispatcher that wakes up late may prove that one of them never left, and queue it again: that would ring twice.

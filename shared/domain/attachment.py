@@ -141,6 +141,24 @@ class AttachmentInUse(Conflict):
     remedy: ClassVar[str] = "Take it out of the campaign that `detail` names, or wait until that is over."
 
 
+class AttachmentGone(Conflict):
+    """An attachment of the campaign was deleted since, and its messages would lack it."""
+
+    remedy: ClassVar[str] = "Upload the file again, and name the new attachment in the campaign's messages."
+
+
+class NoGatewayForAttachments(Conflict):
+    """No gateway that could send this campaign takes attachments."""
+
+    remedy: ClassVar[str] = "Enable a gateway whose `capabilities.attachments` is true, or leave the attachments out."
+
+
+class AttachmentsNotResent(Conflict):
+    """The message carried attachments, which go with campaigns only."""
+
+    remedy: ClassVar[str] = "Send it again with its campaign: `POST /v1/campaigns/{id}/resend`."
+
+
 def type_of(head: bytes) -> str | None:
     """The media type of a file by its first bytes; None if it is none that is taken."""
     for beginning, found in _BEGINNINGS:

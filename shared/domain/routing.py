@@ -29,6 +29,7 @@ class Route:
     kind: str
     location_ids: frozenset[str] = frozenset()
     sender_ids: frozenset[str] = frozenset()
+    attachments: bool = False  # whether it takes messages with any
     withdrawn: bool = False
     empty: bool = False  # its credit is below the floor that its owner set
     open: bool = False  # its breaker is: it is left alone, but for trials
@@ -59,6 +60,7 @@ def choose(
     *,
     sender_id: str | None,
     location_id: str | None,
+    attachments: bool = False,
     tried: Collection[UUID] = (),
     trials: Collection[UUID] = (),
 ) -> UUID | None:
@@ -68,7 +70,9 @@ def choose(
     """
     slow: UUID | None = None
     for route in routes:
-        if route.gateway_id in tried or not serves(route, sender_id=sender_id, location_id=location_id):
+        if route.gateway_id in tried:
+            continue
+        if not serves(route, sender_id=sender_id, location_id=location_id, attachments=attachments):
             continue
         if route.open and route.gateway_id not in trials:
             continue
@@ -91,8 +95,9 @@ def is_away(route: Route, *, now: datetime, urgent: bool) -> bool:
     return route.resting_until is not None and route.resting_until > now + patience
 
 
-def serves(route: Route, *, sender_id: str | None, location_id: str | None) -> bool:
-    if route.shut:
+def serves(route: Route, *, sender_id: str | None, location_id: str | None, attachments: bool = False) -> bool:
+    """Whether it could take such a message at all; one with attachments never goes without them."""
+    if route.shut or (attachments and not route.attachments):
         return False
     if route.location_ids and location_id not in route.location_ids:
         return False

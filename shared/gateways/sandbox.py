@@ -32,7 +32,9 @@ from shared.domain.message import Status
 from shared.domain.outcome import Accepted, Fault, Lost, Outcome, Refused
 
 KIND: Final = "sandbox"
-CAPABILITIES: Final = Capabilities(largest_batch=100, receipts=True, client_reference=True, alphanumeric_senders=True)
+CAPABILITIES: Final = Capabilities(
+    largest_batch=100, receipts=True, client_reference=True, attachments=True, alphanumeric_senders=True
+)
 INBOUND_REPLY: Final = ("text/plain", b"")
 URL: Final = "sandbox:accept"
 

@@ -1,6 +1,7 @@
 """Attachments as both processes ask for them: what is known of some, who sends one, and letting go of contents."""
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -23,17 +24,18 @@ class User(NamedTuple):
     name: str
 
 
-async def hold_media(tx: AsyncConnection, ids: Collection[UUID]) -> Mapping[UUID, Media]:
+async def find_media(tx: AsyncConnection, ids: Collection[UUID], *, hold: bool = True) -> Mapping[UUID, Media]:
     """Those of the ids that are attachments, held against their end until this transaction's."""
     if not ids:
         return {}
-    rows = await tx.execute(
+    question = (
         select(Attachment.id, Attachment.name, Attachment.content_type, Attachment.size_bytes)
         .where(Attachment.id.in_(ids))
         .order_by(Attachment.id)
-        .with_for_update(read=True, key_share=True)
     )
-    return {row.id: Media(*row) for row in rows}
+    if hold:
+        question = question.with_for_update(read=True, key_share=True)
+    return {row.id: Media(*row) for row in await tx.execute(question)}
 
 
 async def find_user(tx: AsyncConnection, attachment_id: UUID) -> User | None:
@@ -51,6 +53,31 @@ async def find_user(tx: AsyncConnection, attachment_id: UUID) -> User | None:
     )
     found = row.first()
     return None if found is None else User(*found)
+
+
+_UNUSED = text("""
+    SELECT a.id, a.sha256 FROM attachments a
+    WHERE a.created_at < :before
+      AND NOT EXISTS (
+          SELECT FROM campaign_messages m JOIN campaigns c ON c.id = m.campaign_id
+          WHERE m.attachments <> '[]' AND m.attachments @> jsonb_build_array(jsonb_build_object('id', a.id))
+            AND (c.status NOT IN ('completed', 'archived') OR c.updated_at >= :before))
+    ORDER BY a.created_at
+    LIMIT :limit
+    FOR UPDATE OF a SKIP LOCKED
+""")
+
+
+async def delete_unused(tx: AsyncConnection, *, before: datetime, limit: int) -> int:
+    """Delete attachments that are older than that and that no campaign has used since; how many went."""
+    rows = (await tx.execute(_UNUSED, {"before": before, "limit": limit})).all()
+    if rows:
+        # Locked now: a campaign that took one meanwhile is seen by this second look, and a new one waits.
+        gone = [row for row in rows if await find_user(tx, row.id) is None]
+        await tx.execute(delete(Attachment).where(Attachment.id.in_([row.id for row in gone])))
+        await drop_contents(tx, {row.sha256 for row in gone})
+        return len(gone)
+    return 0
 
 
 async def lock_content(tx: AsyncConnection, digest: bytes) -> None:

@@ -86,6 +86,24 @@ def test_choice_by_health(routes: Sequence[Route], trials: tuple[UUID, ...], cho
 
 
 @pytest.mark.parametrize(
+    ("routes", "tried", "chosen"),
+    [
+        pytest.param([route(A), route(B, attachments=True)], (), B, id="only one that takes attachments"),
+        pytest.param([route(A), route(B)], (), None, id="none takes any: it is not sent without"),
+        pytest.param([route(A, attachments=True), route(B)], (A,), None, id="the only one was tried"),
+        pytest.param([route(A, attachments=True, slow=True), route(B)], (), A, id="a slow one, if it is the only one"),
+        pytest.param([route(A, attachments=True, withdrawn=True)], (), None, id="not one that is withdrawn"),
+    ],
+)
+def test_choice_with_attachments(routes: Sequence[Route], tried: tuple[UUID, ...], chosen: UUID | None) -> None:
+    assert choose(routes, sender_id=None, location_id=None, attachments=True, tried=tried) == chosen
+
+
+def test_one_that_takes_attachments_takes_plain_messages_too() -> None:
+    assert choose([route(A, attachments=True), route(B)], sender_id=None, location_id=None) == A
+
+
+@pytest.mark.parametrize(
     ("seconds", "left", "away_bulk", "away_urgent"),
     [(None, 0, False, False), (-5, 0, False, False), (10, 10, False, True), (60, 60, True, True)],
 )

@@ -75,6 +75,24 @@ def test_whatever_a_text_holds_no_header_has_a_second_line(text: str) -> None:
         assert call.headers[0] == ("X-Text", f"a {text} b")
 
 
+@pytest.mark.parametrize(
+    ("label", "over", "takes"),
+    [
+        ("a place in the payload", {"payload": "t=%TO%&m=%MESSAGE%&u=%MEDIA%"}, True),
+        ("a place in the address", {"url": "https://g.example/send?u=%MEDIA%"}, True),
+        ("no place", {}, False),
+        ("settings that cannot be read", {"url": "https://g.example/%NOBODY%?u=%MEDIA%"}, False),
+        (
+            "a script writes the payload",
+            {"payload": "t=%TO%&m=%MESSAGE%&u=%MEDIA%", "script": "return message.message"},
+            False,
+        ),
+    ],
+)
+def test_who_has_a_place_for_attachments_takes_them(label: str, over: dict[str, Any], takes: bool) -> None:
+    assert custom.of(account(**over)).CAPABILITIES.attachments is takes
+
+
 @pytest.mark.parametrize("pattern", ["(a*)*b", "(a|a)*b", "(a|aa)+$b", "^(([a-z])+.)+[A-Z]([a-z])+$", ".*.*.*.*=.*"])
 def test_no_pattern_runs_for_ever(pattern: str) -> None:
     """Python's own engine takes longer than the universe for the first of these."""

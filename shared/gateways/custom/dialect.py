@@ -9,6 +9,7 @@ from shared.adapter import Account, Answer, Balance, Call, Callback, Capabilitie
 from shared.domain.outcome import Outcome
 from shared.gateways.custom import balances, callbacks, reading, request
 from shared.gateways.custom.account import check_settings as check
+from shared.gateways.custom.placeholders import BadTemplate
 
 KIND: Final = "custom"
 CAPABILITIES: Final = Capabilities(receipts=True, client_reference=True, balance=True, alphanumeric_senders=True)
@@ -30,6 +31,7 @@ class Dialect:
             CAPABILITIES,
             receipts=bool(receipt),
             client_reference=bool(receipt) and ("own_id" in receipt or self._asks_for_receipts),
+            attachments=self._carries_media,
             balance="balance" in settings,
         )
 
@@ -51,9 +53,21 @@ class Dialect:
 
     @property
     def _asks_for_receipts(self) -> bool:
-        payload = self._outline.payload
-        templates = (self._outline.url, *((payload,) if payload else ()))
-        return any(slot.name == "CALLBACK_URL" for template in templates for slot in template.slots)
+        return "CALLBACK_URL" in self._names_in(with_payload=True)
+
+    @property
+    def _carries_media(self) -> bool:
+        """Whether the links of a message's attachments have a place. A script writes the payload itself."""
+        return "MEDIA" in self._names_in(with_payload="script" not in self.account.settings)
+
+    def _names_in(self, *, with_payload: bool) -> frozenset[str]:
+        """The open places of the call; none where the settings cannot be read, which the call itself will say."""
+        try:
+            outline = self._outline
+        except BadTemplate:
+            return frozenset()
+        templates = [outline.url, *([outline.payload] if outline.payload and with_payload else [])]
+        return frozenset(slot.name for template in templates for slot in template.slots)
 
     def check_settings(self, settings: Mapping[str, Any], secrets: Mapping[str, str]) -> Mapping[str, Any]:
         return check(settings, secrets)

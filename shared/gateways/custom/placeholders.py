@@ -40,6 +40,7 @@ _WORDS_AFTER: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
         "TO": (0, 2),
         "FROM": (0, 1),
         "MESSAGE": (0, 0),
+        "MEDIA": (0, 0),
         "LOCATION": (0, 0),
         "ID": (0, 0),
         "ID_NUMBER": (0, 0),
@@ -213,6 +214,8 @@ def _escaped(value: str, slot: Slot, context: Context) -> str:
 
 
 def _bare(value: str, slot: Slot) -> str:
+    if slot.name == "MEDIA":
+        return json.dumps(value.split(",") if value else [])
     if slot.name not in _NUMBERS and _NUMBER not in slot.words:
         return json.dumps(value)
     if not _WHOLE_NUMBER.fullmatch(value):

@@ -100,6 +100,8 @@ _VALUES: Final[Mapping[str, _Value]] = MappingProxyType(
         "TO": lambda account, sms, words: number_of(account, sms.msisdn, words),
         "FROM": lambda account, sms, words: number_of(account, sender_of(account, sms), words),
         "MESSAGE": lambda _account, sms, _words: sms.text,
+        # The names in links are percent-encoded, so no comma is part of one.
+        "MEDIA": lambda _account, sms, _words: ",".join(sms.media_urls),
         "LOCATION": lambda account, sms, _words: location_of(account, sms),
         "ID": lambda _account, sms, _words: str(sms.id),
         "ID_NUMBER": lambda _account, sms, _words: str(id_number_of(sms)),

@@ -31,7 +31,7 @@ __all__ = [
 
 KIND: Final = "twilio"
 CAPABILITIES: Final = Capabilities(
-    receipts=True, client_reference=True, lookup=True, balance=True, alphanumeric_senders=True
+    receipts=True, client_reference=True, lookup=True, attachments=True, balance=True, alphanumeric_senders=True
 )
 # Anything in plain text would be sent to the handset as a reply.
 INBOUND_REPLY: Final = ("text/xml", b"<Response/>")

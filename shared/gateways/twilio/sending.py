@@ -16,6 +16,8 @@ def build_send(account: Account, batch: Sequence[Sms]) -> Call:
     settings = account.settings
     url, headers = _messages(*identity(account))
     body = f"To={_quoted(sms.msisdn)}&Body={_quoted(sms.text)}"
+    for media_url in sms.media_urls:
+        body += f"&MediaUrl={_quoted_again(media_url)}"
     if sender := sms.sender_id or settings.get("from"):
         body += f"&From={_quoted_again(sender)}"
     else:

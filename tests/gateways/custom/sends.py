@@ -25,6 +25,9 @@ URL = "https://gateway.example/send"
 TEXT = "Hello%20%26%205%E2%82%AC%3F"
 
 
+MEDIA = ("https://sms.test/1?e=1", "https://sms.test/2")
+
+
 def _json(label: str, payload: str, body: Any, batch: list[Sms] = BATCH, **more: Any) -> Sends:
     call = Call("POST", URL, (AUTH, JSON), body if isinstance(body, bytes) else json.dumps(body).encode())
     return Sends(label, batch, call, rich(payload=payload, **more))
@@ -143,6 +146,24 @@ SENDS = [
         f'{{"id": "{HELLO.id}", "n": 1, "a": 2, "cb": "{CALLBACK_URL}", "at": "2025-10-11T19:31:47Z",'
         ' "t": "+447700900123", "m": "Hello & 5\\u20ac?"}'.encode(),
         [HELLO],
+    ),
+    _form(
+        "what goes with it",
+        "to=%TO%&m=%MESSAGE%&media=%MEDIA%",
+        f"to=%2B447700900123&m={TEXT}&media=https%3A%2F%2Fsms.test%2F1%3Fe%3D1%2Chttps%3A%2F%2Fsms.test%2F2",
+        [replace(HELLO, media_urls=MEDIA)],
+    ),
+    _form("nothing goes with it", "to=%TO%&m=%MESSAGE%&media=%MEDIA%", f"to=%2B447700900123&m={TEXT}&media="),
+    _json(
+        "what goes with it, as a list and as a text",
+        '{"media": %MEDIA%, "all": "%MEDIA%", "t": "%TO%", "m": "%MESSAGE%"}',
+        {"media": list(MEDIA), "all": ",".join(MEDIA), "t": "+447700900123", "m": HELLO.text},
+        [replace(HELLO, media_urls=MEDIA)],
+    ),
+    _json(
+        "an empty list where nothing goes with it",
+        '{"media": %MEDIA%, "t": "%TO%", "m": "%MESSAGE%"}',
+        {"media": [], "t": "+447700900123", "m": HELLO.text},
     ),
     _form(
         "an address in an address",

@@ -53,6 +53,14 @@ SENDS = [
         _call(f"{TO_AND_BODY}&From=Cafe+Ada{CALLBACK}", headers=KEY_HEADERS),
         BY_KEY,
     ),
+    Sends(
+        "what goes with it, in its order",
+        [replace(HELLO, media_urls=("https://sms.test/a/1?e=1&s=2", "https://sms.test/a/2"))],
+        _call(
+            f"{TO_AND_BODY}&MediaUrl=https%3A%2F%2Fsms.test%2Fa%2F1%3Fe%3D1%26s%3D2"
+            f"&MediaUrl=https%3A%2F%2Fsms.test%2Fa%2F2{FROM}{CALLBACK}"
+        ),
+    ),
     Sends("expires", [replace(HELLO, expires_in=300)], _call(f"{TO_AND_BODY}{FROM}{CALLBACK}&ValidityPeriod=300")),
     Sends(
         "expires after all that Twilio can wait",

@@ -1,0 +1,65 @@
+"""Whether a campaign's attachments can go with it: that they are there, and that a gateway takes them."""
+
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api.campaigns.queries import AnyRow
+from api.resources import Resources
+from shared.domain.attachment import AttachmentGone, Media, NoGatewayForAttachments
+from shared.gateways import ADAPTERS, adapter_for
+from shared.queries.attachments import find_media
+from shared.queries.gateways import ConfiguredGateway, list_configured
+
+NOT_CARRIED: Final = (AttachmentGone, NoGatewayForAttachments)
+_MOST_TOLD: Final = 5
+
+
+async def check_media(
+    tx: AsyncConnection, campaign: AnyRow, steps: Sequence[AnyRow], res: Resources, *, hold: bool = True
+) -> None:
+    """Raise where a message could not be sent with all that goes with it; without it, it never is.
+
+    What is there is held until the transaction ends, unless that only reads.
+    """
+    wanted: dict[UUID, Media] = {one.id: one for step in steps for one in map(Media.read, step.attachments)}
+    if not wanted:
+        return
+    known = await find_media(tx, wanted.keys(), hold=hold)
+    gone = [each for each in wanted.values() if each.id not in known]
+    if gone:
+        raise AttachmentGone(
+            f"{_named(gone)} of this campaign was deleted; upload it again, and name the new attachment in the message."
+        )
+    enabled = await list_configured(tx, sealer=res.sealer, public_url=res.public_url, enabled_only=True)
+    able = [one for one in enabled if _takes_attachments(one)]
+    if not able:
+        raise NoGatewayForAttachments(
+            f"The messages carry {_named(list(wanted.values()))}, and {_told(enabled)}; enable one whose "
+            "capabilities.attachments is true, or leave the attachments out."
+        )
+    if campaign.sender_id is not None and not any(campaign.sender_id in one.sender_ids for one in able):
+        raise NoGatewayForAttachments(
+            f"The messages carry {_named(list(wanted.values()))}, and no gateway that takes attachments has the sender "
+            f"{campaign.sender_id!r}; choose another sender, or leave the attachments out."
+        )
+
+
+def _takes_attachments(one: ConfiguredGateway) -> bool:
+    if one.account is None or one.kind not in ADAPTERS:
+        return False
+    return adapter_for(one.kind, one.account).CAPABILITIES.attachments
+
+
+def _named(media: Sequence[Media]) -> str:
+    names = ", ".join(repr(each.name) for each in media[:_MOST_TOLD])
+    return names if len(media) <= _MOST_TOLD else f"{names} and {len(media) - _MOST_TOLD} more"
+
+
+def _told(enabled: Sequence[ConfiguredGateway]) -> str:
+    if not enabled:
+        return "no gateway is enabled"
+    names = ", ".join(repr(one.name) for one in enabled[:_MOST_TOLD])
+    return f"no enabled gateway takes attachments ({names}{', ...' if len(enabled) > _MOST_TOLD else ''})"
