@@ -36,7 +36,7 @@ DESCRIPTION: Final = """\
 TAGS: Final = (
     ("contacts", "Stored people: a number, a name, fields of your own."),
     ("contact fields", "Fields of your own, with a type: text, number, date, boolean or choice."),
-    ("imports", "CSV files on their way into contacts; a bad row never stops the file."),
+    ("imports", "CSV files on their way into contacts or opt-outs; a bad row never stops the file."),
     ("target groups", "Whom to reach: a list by hand, or conditions."),
     (
         "templates",

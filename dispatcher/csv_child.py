@@ -36,11 +36,13 @@ class CsvChild:
         self,
         layout: Mapping[str, Any],
         *,
+        kind: str,
         default_region: str | None,
         definitions: Collection[Definition],
         after_row: int,
     ) -> None:
         order = {
+            "kind": kind,
             "layout": layout,
             "default_region": default_region,
             "definitions": [asdict(definition) for definition in definitions],

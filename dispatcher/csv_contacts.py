@@ -44,6 +44,18 @@ def unwrapped(cell: str) -> str:
     return value[1:] if _GUARDED.match(value) else value
 
 
+def fitted(cells: Sequence[str], columns: int) -> Sequence[str]:
+    """The cells of a row that has as many as there are columns: those it lacks are empty."""
+    if len(cells) == columns:
+        return cells
+    if any(cell.strip() for cell in cells[columns:]):
+        raise RejectedRow(
+            f"The row has {len(cells)} cells, but the first row names {columns} columns; "
+            "put a value that holds the delimiter in quotes."
+        )
+    return [*cells, *[""] * (columns - len(cells))]
+
+
 class ContactReader:
     """Reads the rows of one file."""
 
@@ -73,7 +85,7 @@ class ContactReader:
         """The contact of a row: empty cells are left out, and so are cells that a short row lacks."""
         if row.problem:
             raise RejectedRow(row.problem)
-        cells = self._checked(row.cells)
+        cells = fitted(row.cells, self._columns)
         contact: Contact = {}
         for index, header, name, read in self._known:
             value = unwrapped(cells[index])
@@ -83,16 +95,6 @@ class ContactReader:
                 raise RejectedRow(refusal.detail, column=header) from None
         contact["fields"] = self._read_fields(cells)
         return contact
-
-    def _checked(self, cells: Sequence[str]) -> Sequence[str]:
-        if len(cells) == self._columns:
-            return cells
-        if any(cell.strip() for cell in cells[self._columns :]):
-            raise RejectedRow(
-                f"The row has {len(cells)} cells, but the first row names {self._columns} columns; "
-                "put a value that holds the delimiter in quotes."
-            )
-        return [*cells, *[""] * (self._columns - len(cells))]
 
     def _read_fields(self, cells: Sequence[str]) -> dict[str, Scalar]:
         fields: dict[str, Scalar] = {}
@@ -124,7 +126,8 @@ def _text_reader(name: str) -> Callable[[str], str | None]:
 class Batch:
     """What the next transaction writes. A number that comes twice is one contact, on which the later row wins."""
 
-    def __init__(self) -> None:
+    def __init__(self, reader: ContactReader) -> None:
+        self._reader = reader
         self._contacts: dict[str, Contact] = {}
         self._rejections: list[dict[str, Any]] = []
         self._imported = 0
@@ -140,11 +143,11 @@ class Batch:
     def is_empty(self) -> bool:
         return not self._last_row
 
-    def add(self, row: Row, reader: ContactReader) -> None:
+    def add(self, row: Row) -> None:
         self._last_row = row.number
         self._characters += sum(map(len, row.cells))
         try:
-            contact = reader.read(row)
+            contact = self._reader.read(row)
         except RejectedRow as rejected:
             self._rejections.append({"row": row.number, "column": rejected.column, "reason": rejected.reason})
             return

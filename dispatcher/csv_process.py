@@ -7,13 +7,14 @@ database nor network. It gives way to other processes, and dies with its parent.
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Final, Protocol
 
 from dispatcher.csv_columns import Layout, find_delimiter, find_layout, separator_line
 from dispatcher.csv_contacts import Batch, ContactReader
+from dispatcher.csv_opt_outs import OptOutBatch
 from dispatcher.csv_reader import CsvReader, Row
 from dispatcher.csv_text import HEAD_BYTES, EncodingSurvey, TextReader, UnreadableFile, encoding_by_mark
 from shared.children.frames import Frame, read_frame, write_frame
@@ -24,6 +25,9 @@ from shared.domain.contact_field import Definition
 SURVEY, READ, CHUNK, END = b"S", b"R", b"C", b"E"
 # From the child; it sends nothing unasked, and after each chunk says that it wants the next one.
 WANTED, BATCH, SURVEYED, DONE, REFUSED = b"W", b"B", b"Y", b"D", b"X"
+
+# What a file may hold; anything else is contacts.
+OPT_OUTS: Final = "opt_outs"
 
 
 class Work(Protocol):
@@ -83,19 +87,39 @@ class Survey:
             self.rows += sum(not is_blank(row) for row in self.reader.feed(text))
 
 
+class BatchOfRows(Protocol):
+    """What one transaction will write."""
+
+    @property
+    def is_full(self) -> bool: ...
+    @property
+    def is_empty(self) -> bool: ...
+    def add(self, row: Row) -> None: ...
+    def as_json(self) -> bytes: ...
+
+
+def _batches_of(given: Mapping[str, Any], layout: Layout) -> Callable[[], BatchOfRows]:
+    """Where the next batch comes from, for what the file holds."""
+    region = given["default_region"]
+    if given["kind"] == OPT_OUTS:
+        return lambda: OptOutBatch(layout, default_region=region)
+    definitions = {each["key"]: Definition.of(**each) for each in given["definitions"]}
+    reader = ContactReader(layout, default_region=region, definitions=definitions)
+    return lambda: Batch(reader)
+
+
 class Reading:
-    """The second reading: batches of contacts from the row after `after_row` on."""
+    """The second reading: batches of contacts, or of opt-outs, from the row after `after_row` on."""
 
     def __init__(self, order: bytes) -> None:
         given = json.loads(order)
         layout = Layout.from_json(given["layout"])
         self._text = TextReader(layout.encoding)
         self._reader = CsvReader(layout.delimiter)
-        definitions = {each["key"]: Definition.of(**each) for each in given["definitions"]}
-        self._contacts = ContactReader(layout, default_region=given["default_region"], definitions=definitions)
+        self._new_batch = _batches_of(given, layout)
         self._after_row = max(given["after_row"], layout.header_row)
         self._before_rows: str | None = "" if layout.separator_line else None
-        self._batch = Batch()
+        self._batch = self._new_batch()
 
     def feed(self, data: bytes) -> Iterator[Frame]:
         text = self._text.feed(data)
@@ -115,10 +139,10 @@ class Reading:
         for row in rows:
             if row.number <= self._after_row or is_blank(row):
                 continue
-            self._batch.add(row, self._contacts)
+            self._batch.add(row)
             if self._batch.is_full:
                 yield BATCH, self._batch.as_json()
-                self._batch = Batch()
+                self._batch = self._new_batch()
 
 
 def serve(source: BinaryIO, sink: BinaryIO) -> None:

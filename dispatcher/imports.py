@@ -1,6 +1,6 @@
-"""Beside the path: uploaded CSV files become contacts.
+"""Beside the path: uploaded CSV files become contacts, or opt-outs.
 
-Before: the api stored a file in pieces. After: its rows are contacts, or rejections with a reason.
+Before: the api stored a file in pieces. After: its rows are contacts or opt-outs, or rejections with a reason.
 
 A file is read twice: once to learn how it is to be read and that it can be, once to store its rows, a batch a
 transaction. A killed dispatcher's import is taken up after the last batch that was committed. The reading itself
@@ -16,13 +16,16 @@ from typing import Final, Protocol
 
 from dispatcher import failpoints
 from dispatcher.csv_child import CsvChild, ReaderDied, csv_child
-from dispatcher.csv_process import BATCH, DONE, SURVEYED, WANTED
+from dispatcher.csv_opt_outs import as_opt_outs
+from dispatcher.csv_process import BATCH, DONE, OPT_OUTS, SURVEYED, WANTED
 from dispatcher.csv_text import UnreadableFile
 from dispatcher.queries import imports
 from dispatcher.queries.imports import HeldImport, LostLease, UnstorableBatch, WritableBatch
 from shared.children.frames import Frame
 from shared.db import Transaction
 from shared.queries.contact_fields import find_fields, list_defined_keys
+from shared.queries.opt_outs import NewOptOut
+from shared.sealing import hash_msisdn
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +45,8 @@ class Worker(Protocol):
     def stopping(self) -> asyncio.Event: ...
     @property
     def transaction(self) -> Transaction: ...
+    @property
+    def pepper(self) -> bytes: ...
     def now(self) -> datetime: ...
 
 
@@ -104,6 +109,7 @@ async def _read(worker: Worker, held: HeldImport, child: CsvChild) -> bool:
         known = await find_fields(tx, imports.field_keys(held.layout))
     await child.read(
         held.layout,
+        kind=held.kind,
         default_region=held.default_region,
         definitions=known.definitions.values(),
         after_row=held.cursor_row,
@@ -138,18 +144,31 @@ async def _answers(worker: Worker, held: HeldImport, child: CsvChild) -> AsyncIt
 
 async def _record_survey(worker: Worker, held: HeldImport, payload: bytes) -> None:
     survey = json.loads(payload)
+    layout = as_opt_outs(survey["layout"]) if held.kind == OPT_OUTS else survey["layout"]
     async with worker.transaction() as tx:
-        await imports.record_survey(tx, held, layout=survey["layout"], rows=survey["rows"], now=worker.now())
+        await imports.record_survey(tx, held, layout=layout, rows=survey["rows"], now=worker.now())
 
 
 async def _write(worker: Worker, held: HeldImport, payload: bytes) -> None:
-    outline, contacts, rejections = payload.split(b"\n", 2)
-    batch = WritableBatch(**json.loads(outline), contacts=contacts.decode(), rejections=rejections.decode())
+    outline, rows, rejections = payload.split(b"\n", 2)
+    batch = WritableBatch(**json.loads(outline), rejections=rejections.decode())
     async with worker.transaction() as tx:
-        await imports.write_batch(tx, held, batch, now=worker.now())
+        if held.kind == OPT_OUTS:
+            await imports.write_opt_outs(tx, held, batch, _opt_outs_of(worker, rows), now=worker.now())
+        else:
+            await imports.write_contacts(tx, held, batch, rows.decode(), now=worker.now())
         failpoints.hit("before_import_commit")
     failpoints.hit("after_import_commit")
     held.cursor_row = batch.last_row
+
+
+def _opt_outs_of(worker: Worker, rows: bytes) -> list[NewOptOut]:
+    return [
+        NewOptOut(
+            msisdn, hash_msisdn(worker.pepper, msisdn), "import", sender_ids=None if sender is None else (sender,)
+        )
+        for msisdn, sender in json.loads(rows)
+    ]
 
 
 async def _fail(worker: Worker, held: HeldImport, reason: str) -> bool:

@@ -11,6 +11,7 @@ UPLOAD: Final[dict[str, Any]] = {
 }
 IMPORT: Final[dict[str, Any]] = {
     "id": world.IMPORT,
+    "kind": "contacts",
     "status": "completed",
     "file_name": "guests.csv",
     "size_bytes": 82,
@@ -50,3 +51,9 @@ REJECTED: Final = (
     "row,column,reason\r\n"
     '4,phone,"msisdn holds letters; write every digit of one number and leave out names and extensions."\r\n'
 )
+OPT_OUTS_QUEUED: Final[dict[str, Any]] = QUEUED | {
+    "kind": "opt_outs",
+    "file_name": "opt-outs.csv",
+    "size_bytes": 149,
+    "target_group_id": None,
+}

@@ -12,7 +12,7 @@ from api.exports import PAGE, CsvResponse, Line, StyleAsked, csv_answer
 from api.idempotency import IdempotentRoute
 from api.imports import examples, queries
 from api.imports.schemas import ImportOut
-from api.imports.upload import UploadRoute
+from api.imports.upload import UploadRoute, check_file, read_region, store_file
 from api.limits import IMPORT_LIMIT
 from api.paging import PageOut, page_of
 from api.places import id_of
@@ -20,11 +20,7 @@ from api.problems import problems
 from api.regions import usual_region
 from api.resources import Resources
 from shared.db import reading
-from shared.domain.msisdn import parse_region
 from shared.errors import Invalid
-from shared.ids import uuid7
-
-CHUNK_BYTES = 256 * 1024
 
 router = APIRouter(tags=["imports"], route_class=IdempotentRoute)
 uploads = APIRouter(route_class=UploadRoute)
@@ -69,27 +65,15 @@ async def import_contacts(  # noqa: PLR0913, PLR0917 - what a route asks for, by
     `telephone`, `number` and the like; of two columns for one thing the first counts, the other becomes a field
     (`name_2`). Missing cells at the end of a row are empty ones. Opt-outs are left alone.
     """
-    if not file.size:
-        raise Invalid("The file is empty; its first row must name the columns.", pointer="/file")
+    check_file(file)
     await _check_group(tx, target_group_id)
-    import_id = uuid7(now)
-    await queries.insert_import(
-        tx,
-        {
-            "id": import_id,
-            "status": "queued",
-            "file_name": _name_of(file),
-            "size_bytes": file.size,
-            "target_group_id": target_group_id,
-            "default_region": _region(default_region or await usual_region(tx, res.default_region)),
-            "created_by": caller.id,
-            "created_at": now,
-        },
-    )
-    position = 0
-    while data := await file.read(CHUNK_BYTES):
-        await queries.insert_chunk(tx, import_id, position=position, data=data)
-        position += 1
+    values = {
+        "kind": "contacts",
+        "target_group_id": target_group_id,
+        "default_region": read_region(default_region or await usual_region(tx, res.default_region)),
+        "created_by": caller.id,
+    }
+    import_id = await store_file(tx, file, values, now=now)
     group = None if target_group_id is None else str(target_group_id)
     await deeds.write("import.created", ("import", import_id), {"size_bytes": file.size, "target_group_id": group})
     bell.ring("bulk")
@@ -150,16 +134,3 @@ async def _check_group(tx: Tx, group_id: UUID | None) -> None:
         raise Invalid(
             "The target group finds its members by conditions; name a static one.", pointer="/target_group_id"
         )
-
-
-def _region(code: str | None) -> str | None:
-    try:
-        return parse_region(code) if code else None
-    except Invalid as refusal:
-        raise refusal.at("/default_region") from None
-
-
-def _name_of(file: UploadFile) -> str | None:
-    """The file's name as its owner knows it, without the path that some browsers send."""
-    name = (file.filename or "").replace("\\", "/").rsplit("/", 1)[-1]
-    return "".join(filter(str.isprintable, name))[:200] or None

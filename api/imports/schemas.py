@@ -14,7 +14,9 @@ from api.schemas import Out
 class ColumnOut(Out):
     header: str = Field(description="The column's name in the file.")
     goes_to: str = Field(
-        description="What it means: `msisdn`, `name`, ... or `fields.<key>`.", examples=["fields.city"]
+        description="What it means: `msisdn`, `name`, ... or `fields.<key>`; of opt-outs `msisdn`, `sender_id` or "
+        "`ignored`.",
+        examples=["fields.city"],
     )
 
 
@@ -31,6 +33,7 @@ class ImportOut(Out):
     model_config = shown(examples.IMPORT)
 
     id: UUID
+    kind: Literal["contacts", "opt_outs"] = Field(description="What the rows of the file become.")
     status: Literal["queued", "running", "completed", "failed"]
     file_name: str | None
     size_bytes: int

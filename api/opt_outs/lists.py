@@ -1,16 +1,21 @@
 """Opt-outs by the list: those of another system taken in, all of ours given out."""
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Final
+from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, File, Form, UploadFile
 
 from api import example_world as world
-from api.deps import CanManage, CanRead, Deeds, Now, Res, Tx
-from api.examples import answered
+from api.deps import Bell, CanManage, CanRead, Deeds, Now, Res, Tx
+from api.examples import answered, asked_as
 from api.exports import PAGE, CsvResponse, Line, StyleAsked, csv_answer
 from api.idempotency import IdempotentRoute
+from api.imports import examples
+from api.imports.queries import get_import
+from api.imports.schemas import ImportOut
+from api.imports.upload import UploadRoute, check_file, read_region, store_file
+from api.limits import IMPORT_LIMIT
 from api.messages.export import shown_value
 from api.opt_outs import queries
 from api.opt_outs.schemas import OptOutsIn, OptOutsOut, RejectedOut
@@ -25,6 +30,7 @@ from shared.queries.opt_outs import NewOptOut, insert_opt_outs
 from shared.sealing import hash_msisdn
 
 router = APIRouter(prefix="/opt-outs", tags=["opt-outs"], route_class=IdempotentRoute)
+uploads = APIRouter(route_class=UploadRoute)
 
 COLUMNS: Final = ("msisdn", "sender_id", "source", "gateway_id", "at")
 EXPORTED: Final = (
@@ -56,6 +62,49 @@ async def import_opt_outs(
     told = {"added": added, "rejected": len(rejected), "sender_ids": wanted.sender_ids}
     await deeds.write("opt_outs.imported", ("opt_outs", None), told)
     return OptOutsOut(added=added, already=len(said) - added, rejected=rejected)
+
+
+@uploads.post(
+    "/import.csv",
+    status_code=202,
+    max_body_size=IMPORT_LIMIT,
+    form_limits={"max_files": 1, "max_fields": 2},
+    openapi_extra=asked_as({"file": EXPORTED, "default_region": "US"}, media_type="multipart/form-data"),
+    responses={**problems(413, 422), **answered(examples.OPT_OUTS_QUEUED, status=202)},
+)
+async def upload_opt_outs(  # noqa: PLR0913, PLR0917 - what a route asks for, by name
+    file: Annotated[
+        UploadFile,
+        File(
+            description="CSV of up to 200 MB in any usual encoding and delimiter. Its first row names the columns: "
+            "`msisdn` (or `phone`), and `sender_id`, empty for a no to everybody's messages; others are ignored."
+        ),
+    ],
+    tx: Tx,
+    caller: CanManage,
+    now: Now,
+    res: Res,
+    bell: Bell,
+    deeds: Deeds,
+    default_region: Annotated[
+        str | None, Form(description="ISO country (ZA) of numbers without a country code.")
+    ] = None,
+) -> ImportOut:
+    """Keep the no of everybody in a CSV file, such as `export.csv` in either style.
+
+    They are stored behind this answer: `GET /v1/imports/{id}` tells how far it is, and `errors.csv` there has the rows
+    that could not be read, with their reasons; they stop none of the others.
+    """
+    check_file(file)
+    region = read_region(default_region or await usual_region(tx, res.default_region))
+    values = {"kind": "opt_outs", "default_region": region, "created_by": caller.id}
+    import_id = await store_file(tx, file, values, now=now)
+    await deeds.write("import.created", ("import", import_id), {"size_bytes": file.size, "kind": "opt_outs"})
+    bell.ring("bulk")
+    return ImportOut.model_validate(await get_import(tx, import_id))
+
+
+router.include_router(uploads)
 
 
 @router.get("/export.csv", response_class=CsvResponse, responses=answered(EXPORTED, media_type="text/csv"))

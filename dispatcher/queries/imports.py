@@ -4,7 +4,7 @@
 writes nothing. The cursor moves in the transaction that writes the rows, so a row counts once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.models import Import, ImportChunk, TargetGroup
 from shared.queries.contact_fields import note_keys
+from shared.queries.opt_outs import NewOptOut, insert_opt_outs
 
 LEASE: Final = timedelta(seconds=60)
 
@@ -37,6 +38,7 @@ class HeldImport:
     """An import in our hands, for as long as `lease_until` is what the row says."""
 
     id: UUID
+    kind: str
     lease_until: datetime
     target_group_id: UUID | None
     default_region: str | None
@@ -46,12 +48,11 @@ class HeldImport:
 
 @dataclass(frozen=True, slots=True)
 class WritableBatch:
-    """What one transaction writes; contacts and rejections are JSON, which Postgres takes apart."""
+    """What one transaction writes, beside the rows that are good; rejections are JSON, which Postgres takes apart."""
 
     last_row: int
     imported: int
     rejected: int
-    contacts: str
     rejections: str
 
 
@@ -71,6 +72,7 @@ async def claim_import(tx: AsyncConnection, *, now: datetime) -> HeldImport | No
         .values(status="running", lease_until=now + LEASE, started_at=func.coalesce(Import.started_at, now))
         .returning(
             Import.id,
+            Import.kind,
             Import.lease_until,
             Import.target_group_id,
             Import.default_region,
@@ -104,10 +106,34 @@ def field_keys(layout: Mapping[str, Any]) -> list[str]:
     return [place.removeprefix("fields.") for place in goes_to if place.startswith("fields.")]
 
 
-async def write_batch(tx: AsyncConnection, held: HeldImport, batch: WritableBatch, *, now: datetime) -> None:
-    """Contacts, memberships, rejections, counts and cursor: all of a batch, or nothing."""
+async def write_contacts(
+    tx: AsyncConnection, held: HeldImport, batch: WritableBatch, contacts: str, *, now: datetime
+) -> None:
+    """Contacts (JSON), memberships, rejections, counts and cursor: all of a batch, or nothing."""
     # before the import's own row, as whoever deletes the group locks them in this order, too
     group_id = await _hold_target_group(tx, held.target_group_id)
+
+    async def write() -> None:
+        if batch.imported:
+            await tx.execute(_STORE_CONTACTS, {"rows": contacts, "now": now, "group_id": group_id})
+
+    await _write(tx, held, batch, write, now=now)
+
+
+async def write_opt_outs(
+    tx: AsyncConnection, held: HeldImport, batch: WritableBatch, opt_outs: Sequence[NewOptOut], *, now: datetime
+) -> None:
+    """Opt-outs, rejections, counts and cursor: all of a batch, or nothing."""
+
+    async def write() -> None:
+        await insert_opt_outs(tx, opt_outs, now=now)
+
+    await _write(tx, held, batch, write, now=now)
+
+
+async def _write(
+    tx: AsyncConnection, held: HeldImport, batch: WritableBatch, write: Callable[[], Awaitable[None]], *, now: datetime
+) -> None:
     lease_until = held.lease_until
     await _keep(
         tx,
@@ -118,9 +144,7 @@ async def write_batch(tx: AsyncConnection, held: HeldImport, batch: WritableBatc
         rows_rejected=Import.rows_rejected + batch.rejected,
     )
     try:
-        if batch.imported:
-            values = {"rows": batch.contacts, "now": now, "group_id": group_id}
-            await tx.execute(_STORE_CONTACTS, values)
+        await write()
         if batch.rejected:
             await tx.execute(_STORE_REJECTIONS, {"rows": batch.rejections, "import_id": held.id})
     except DBAPIError as error:

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.imports.routes import CHUNK_BYTES
+from api.imports.upload import CHUNK_BYTES
 from api.limits import IMPORT_LIMIT
 from deploy.local.servers import Valkey
 from dispatcher.imports import run_imports

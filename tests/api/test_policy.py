@@ -117,9 +117,7 @@ async def test_a_change_is_written_down_with_its_difference(
         pytest.param({"keywords": {"stop": {"sv": [""]}}}, "/keywords/stop/sv/0", id="an empty word"),
         pytest.param({"keywords": {"halt": {"sv": ["x"]}}}, "/keywords/halt", id="a family that is nobody's"),
         pytest.param({"keywords": {"help": {"sv": ["Stop"]}}}, "/keywords/help/sv/0", id="a word that means stop"),
-        pytest.param(
-            {"keywords": {"stop": {"a": [f"a{n}" for n in range(2)]}}}, "/keywords/stop/a", id="no language"
-        ),
+        pytest.param({"keywords": {"stop": {"a": [f"a{n}" for n in range(2)]}}}, "/keywords/stop/a", id="no language"),
         pytest.param(
             {"keywords": {"stop": {"sv": [f"a{n}" for n in range(400)], "sw": [f"b{n}" for n in range(101)]}}},
             "/keywords",

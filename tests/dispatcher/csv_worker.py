@@ -16,9 +16,10 @@ from shared.db import begin, build_engine
 class ImportWorker:
     """What the stage needs; the clock can be set forward."""
 
-    def __init__(self, engine: AsyncEngine, *, pause: float = 0.0) -> None:
+    def __init__(self, engine: AsyncEngine, *, pepper: bytes = bytes(32), pause: float = 0.0) -> None:
         """`pause` is in seconds before each transaction, for whoever should come late."""
         self.engine = engine
+        self.pepper = pepper
         self.stopping = asyncio.Event()
         self.at: datetime | None = None
         self._pause = pause
