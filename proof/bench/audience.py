@@ -16,6 +16,8 @@ LOOKS: Final = 5
 SAMPLE_SECONDS: Final = 1.0
 SOME, MANY = 5, 50  # cities, of a hundred
 
+PAGES: Final = ("report", "timeline", "breakdown", "messages", "recipients")
+
 # On one snapshot: what the tallies say, and what the rows say.
 _RECOUNT = """
     SELECT coalesce(t.status, m.status), coalesce(t.messages, 0), coalesce(m.messages, 0)
@@ -114,10 +116,18 @@ def _send(world: World, campaign: str) -> dict[str, Any]:
             time.sleep(SAMPLE_SECONDS)
     if report["counts"]["submitted"] != report["recipients"]:
         raise Stuck(f"the campaign ended as {report['counts']}")
+    asked = {what: _milliseconds(world, f"/v1/campaigns/{campaign}/{what}") for what in PAGES}
     return {
         "seconds_to_the_first_message": round(frozen or 0.0, 1),
         "sent": report["recipients"],
         "seconds_in_all": round(time.monotonic() - begun, 1),
         "recounts_that_agreed": looks,
         "dispatcher_rss_mb": round(dispatcher.rss / 1e6, 1),
+        "pages_of_the_campaign_ms": asked,
     }
+
+
+def _milliseconds(world: World, path: str) -> float:
+    begun = time.perf_counter()
+    world.api.patient(120.0).get(path)
+    return round((time.perf_counter() - begun) * 1000, 1)

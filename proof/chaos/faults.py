@@ -15,6 +15,8 @@ from proof.world import Shape, World
 NAME: Final = "gateway faults"
 MESSAGES: Final = 6_000
 PORTION: Final = 0.015
+# A gateway that says when to come back is left alone so long, by everybody: any oftener and little else would be seen.
+SELDOM: Final = 0.002
 SETTLE_SECONDS: Final = 240.0
 
 # Not among them: an answer with another message's sid, after which a look-up finds nothing that is free.
@@ -28,7 +30,7 @@ FAULTS: Final[tuple[dict[str, Any], ...]] = (
     {"kind": "reset", "accept": False},
     {"kind": "close"},
     {"kind": "close", "accept": False},
-    {"kind": "throttle", "retry_after": 1},
+    {"kind": "throttle", "retry_after": 1, "probability": SELDOM},
     {"kind": "garbage"},
     {"kind": "malformed_json"},
     {"kind": "html"},
@@ -57,7 +59,7 @@ def run(plan: Plan) -> Finding:
     finding = Finding(NAME, "fault", figures={"kinds of fault": len(FAULTS) + 1})
     with World(SHAPE, keep=plan.keep) as world:
         promises = Promises()
-        world.simulator.set_dials(faults=[{**fault, "probability": PORTION} for fault in FAULTS])
+        world.simulator.set_dials(faults=[{"probability": PORTION, **fault} for fault in FAULTS])
         campaign = promises.start_campaign(world.api, "campaign", msisdns=fictional(plan.size(MESSAGES)))
         time.sleep(2.0)
         for _ in range(plan.times(3)):
