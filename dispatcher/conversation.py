@@ -11,6 +11,7 @@ from time import monotonic
 from typing import Any, Final
 
 from dispatcher import failpoints
+from dispatcher.transport import Cause
 from dispatcher.worker import Worker
 from shared.adapter import SCRIPT_FAILED, Account, Answer, Call, Scripted, Sms, UnfitScript
 from shared.domain.outcome import Lost, Outcome
@@ -19,7 +20,7 @@ from shared.scripts.failures import Reason, ScriptFailed
 
 log = logging.getLogger(__name__)
 
-LEASE_MARGIN: Final = "lease_margin"
+LEASE_MARGIN: Final = Cause.LEASE_MARGIN
 LOGIN_ENDED: Final = "login_ended"
 
 # A script that has no `read` says so each time it is asked; it is asked once.
@@ -72,7 +73,7 @@ async def converse(worker: Worker, account: Account, batch: Sequence[Sms], *, st
     # The login or the script may have taken long.
     if monotonic() > start_by:
         return Said.of_all(batch, Lost(may_have_arrived=False, cause=LEASE_MARGIN), ready)
-    said = await _pass_the_door(worker, ready, batch, call, read=adapter.read_send)
+    said = await _pass_the_door(worker, ready, batch, call, start_by=start_by, read=adapter.read_send)
     if said.answer is not None and scripted is not None and script is not None:
         return await _read_by_script(worker, scripted, script, batch[0], said)
     return said
@@ -84,6 +85,7 @@ async def _pass_the_door(
     batch: Sequence[Sms],
     call: Call,
     *,
+    start_by: float,
     read: Callable[[Sequence[Sms], Answer], Sequence[Outcome]],
 ) -> Said:
     begun = monotonic()
@@ -92,7 +94,7 @@ async def _pass_the_door(
         if call.url == sandbox.URL:
             heard: Answer | Lost = sandbox.answer(call)
         else:
-            heard = await worker.transport.perform(call, deadline=worker.limits.deadline)
+            heard = await worker.transport.perform(call, deadline=worker.limits.deadline, start_by=start_by)
         worker.gauges.hand_over(worker.book.name_of(account.gateway_id)).observe(monotonic() - begun)
         if isinstance(heard, Lost):
             return Said.of_all(batch, heard, account, call)

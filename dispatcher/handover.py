@@ -30,10 +30,13 @@ _LONGEST: Final = 255
 _LARGEST_SMALL: Final = 32_767
 
 
-def parcels(worker: Worker, intents: Sequence[tuple[Claimed, Account]]) -> list[tuple[Account, list[Claimed]]]:
+Parcel = tuple[Account, list[Claimed]]
+
+
+def parcels(worker: Worker, intents: Sequence[tuple[Claimed, Account]]) -> list[Parcel]:
     """What goes together: batches for gateways that take them, and every other message by itself."""
-    alone: list[tuple[Account, list[Claimed]]] = []
-    together: defaultdict[Hashable, tuple[Account, list[Claimed]]] = defaultdict(_unfilled)
+    alone: list[Parcel] = []
+    together: defaultdict[Hashable, Parcel] = defaultdict(_unfilled)
     for claimed, account in intents:
         largest = worker.book.adapter_of(account).CAPABILITIES.largest_batch
         if largest == 1:
@@ -149,6 +152,7 @@ def _settled(worker: Worker, claimed: Claimed, outcome: Outcome, said: Said) -> 
         http_status=http_status,
         rest=rest,
         lookup_in=worker.limits.lookup_waits[0] if in_doubt else None,
+        version=said.account.version,
         # Kept only where somebody will want to look: an accepted message has nothing to explain.
         exchange=_exchange(said, said.call) if said.call else None,
         **_words_of(outcome, secrets_of(said.account), password=code),

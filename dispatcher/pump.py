@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher import failpoints
 from dispatcher.choice import Choice, choose, room
 from dispatcher.codes import with_codes
-from dispatcher.handover import hand_over, parcels
+from dispatcher.handover import Parcel, hand_over, parcels
 from dispatcher.meter import Meter
 from dispatcher.queries import claims
 from dispatcher.queries.claims import Claimed
@@ -126,12 +126,14 @@ class Pump:
                 ready, unfilled = await with_codes(worker, tx, awake, lane=self.lane)
                 choice = choose(worker, self.lane, ready)
                 choice.homeless += unfilled
+                # By the same book: it may be read anew before this is committed, and a gateway be gone from it.
+                batches = parcels(worker, choice.intents)
                 await self._intend(tx, choice, resting, taken.moves)
         except BaseException:
             choice.undo(worker, self.lane)
             raise
         self._pace_claims(slots, choice, seconds=monotonic() - begun)
-        self._launch(choice, begun=begun)
+        self._launch(choice, batches, begun=begun)
         return taken.rows
 
     async def _claim_second_tries(self) -> None:
@@ -143,15 +145,15 @@ class Pump:
         choice = Choice()
         try:
             async with self.worker.transaction() as tx:
-                choice = await claim_second_tries(self.worker, tx, slots=self.slots - self.in_flight)
+                choice, batches = await claim_second_tries(self.worker, tx, slots=self.slots - self.in_flight)
                 if choice.intents:
                     failpoints.hit("before_claim_commit")
         except BaseException:
             choice.undo(self.worker, self.lane)
             raise
-        self._launch(choice, begun=begun)
+        self._launch(choice, batches, begun=begun)
 
-    def _launch(self, choice: Choice, *, begun: float) -> None:
+    def _launch(self, choice: Choice, batches: Sequence[Parcel], *, begun: float) -> None:
         """Let go what was claimed by a statement that began then."""
         if not choice.intents:
             return
@@ -163,7 +165,7 @@ class Pump:
             # Whoever was paused since, or waited for a slow database, claims again.
             begun + limits.fresh,
         )
-        for account, batch in parcels(self.worker, choice.intents):
+        for account, batch in batches:
             self._start(batch, account, start_by=start_by, meter=choice.meters.get(account.gateway_id))
 
     def _is_shut(self) -> bool:

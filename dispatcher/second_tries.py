@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.choice import Choice, choose
 from dispatcher.codes import WithCode, read_codes
+from dispatcher.handover import Parcel, parcels
 from dispatcher.queries import codes as queries
 from dispatcher.queries.claims import insert_intents
 from dispatcher.queries.tellings import Told, tell_of
@@ -22,7 +23,7 @@ LOOK_SECONDS: Final = 1.0
 LIMIT: Final = 200
 
 
-async def claim_second_tries(worker: Worker, tx: AsyncConnection, *, slots: int) -> Choice:
+async def claim_second_tries(worker: Worker, tx: AsyncConnection, *, slots: int) -> tuple[Choice, list[Parcel]]:
     """Take up to `slots` passwords in doubt for which there is a gateway, with room, that has not had them.
 
     The others stay as they are, and are looked at again.
@@ -34,11 +35,12 @@ async def claim_second_tries(worker: Worker, tx: AsyncConnection, *, slots: int)
     await tell_of(tx, [Told(id_, Status.SUBMITTED) for id_ in accepted], wanted=worker.wanted)
     open_ = [one.claimed for one in doubted if not one.is_accepted]
     if not open_ or not slots:
-        return Choice()
+        return Choice(), []
     codes = await read_codes(worker, tx, [one.id for one in open_])
     ready = [WithCode.of(one, codes[one.id], is_second=True) for one in open_ if one.id in codes]
     choice = choose(worker, "urgent", ready[:slots])
     try:
+        batches = parcels(worker, choice.intents)
         taken = [one for one, _ in choice.intents]
         limits = worker.limits
         await queries.claim_again(tx, [one.id for one in taken], lease=limits.lease, dispatcher=worker.name)
@@ -46,4 +48,4 @@ async def claim_second_tries(worker: Worker, tx: AsyncConnection, *, slots: int)
     except BaseException:
         choice.undo(worker, "urgent")
         raise
-    return choice
+    return choice, batches

@@ -112,8 +112,8 @@ class Settler:
         worker = self._worker
         settled = [one for _, one in batch]
         refused_accounts = {
-            one.gateway_id: one.code
-            for claimed, one in batch
+            one.gateway_id: one
+            for claimed, one in sorted(batch, key=_by_version)
             # A test asks how a gateway would answer; what it was given may be no fault of the account's.
             if one.fault == Fault.ACCOUNT and claimed.kind != Kind.TEST
         }
@@ -131,8 +131,9 @@ class Settler:
             for one in settled:
                 if one.news:
                     await insert_news(tx, one.gateway_id, one.news, source="sandbox")
-            for gateway_id, code in sorted(refused_accounts.items()):
-                await withdraw_gateway(tx, gateway_id, reason=code or "refused", by=worker.name)
+            for gateway_id, one in sorted(refused_accounts.items()):
+                reason = one.code or "refused"
+                await withdraw_gateway(tx, gateway_id, reason=reason, by=worker.name, version=one.version)
             for gateway_id, seconds in sorted(_rests(settled).items()):
                 await let_rest(tx, gateway_id, seconds=seconds)
             await write_tallies(tx, moves, writer=worker.writer * 8 + 2 + (self._lane == "urgent"))
@@ -144,6 +145,12 @@ class Settler:
             worker.ring(self._lane)  # another gateway may take it now
         if refused_accounts:
             worker.book.forget()
+
+
+def _by_version(one: tuple[Claimed, Settled]) -> float:
+    """The answer to the latest configuration of a gateway comes last, and counts."""
+    version = one[1].version
+    return version.timestamp() if version is not None else 0.0
 
 
 def _rests(settled: Sequence[Settled]) -> dict[UUID, float]:

@@ -7,12 +7,14 @@ everything. It knows no gateway and decides nothing.
 
 import asyncio
 import logging
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import Literal
+from time import monotonic
+from typing import Literal, NamedTuple
 
 import httpx
 
@@ -55,6 +57,7 @@ class Cause(StrEnum):
     REFUSED_CONNECTION = "refused_connection"
     UNREACHABLE = "unreachable"
     CONNECT_TIMEOUT = "connect_timeout"
+    LEASE_MARGIN = "lease_margin"  # the name, or a free connection, took so long that nothing may leave any more
     TLS_FAILURE = "tls_failure"
     # From here on bytes may have left.
     READ_TIMEOUT = "read_timeout"  # the deadline
@@ -116,6 +119,14 @@ class _Destination:
     literal: Address | None
 
 
+class _Times(NamedTuple):
+    """When a call has to be over, by the loop's clock, and begun; and how many seconds it had."""
+
+    until: float
+    start_by: float
+    deadline: float
+
+
 class Transport:
     """The door itself: one for a process, closed when it ends.
 
@@ -143,10 +154,13 @@ class Transport:
         self._deadlines = Deadlines()
         self._lines = Lines(Rules(factory, limits, tuple(allowed_networks), resolver))
 
-    async def perform(self, call: Call, *, deadline: float, verify_tls: bool = True) -> Answer | Lost:
+    async def perform(
+        self, call: Call, *, deadline: float, verify_tls: bool = True, start_by: float = math.inf
+    ) -> Answer | Lost:
         """The answer within `deadline` seconds, or Lost. Raises nothing but CancelledError.
 
-        The certificate is checked unless the door or this call says otherwise.
+        After `start_by` (monotonic seconds) nothing is given to a connection any more. The certificate is checked
+        unless the door or this call says otherwise.
         """
         loop = asyncio.get_running_loop()
         now = loop.time()
@@ -156,17 +170,18 @@ class Transport:
             request = _request(call, destination)
         except (ValueError, TypeError, httpx.InvalidURL):
             return Lost(may_have_arrived=False, cause=Cause.BAD_REQUEST)
+        times = _Times(until, start_by, deadline)
         if self._engine is not None:
-            return await self._send(request, self._engine, until=until)
+            return await self._send(request, self._engine, times)
         line = await self._line(destination, verify_tls=verify_tls and call.verify_tls)
         line.used_at = now
         ways = line.fresh_ways(now) or await line.ways(until=until)
         if isinstance(ways, NoAddress):
             return Lost(may_have_arrived=False, cause=ways)
-        if not await _take_slot(line, until=until):
+        if not await line.slots.take(until=until):
             return Lost(may_have_arrived=False, cause=Cause.POOL_TIMEOUT)
         try:
-            return await self._reach(request, line, ways, until=until, deadline=deadline)
+            return await self._reach(request, line, ways, times)
         finally:
             line.slots.release()
 
@@ -182,9 +197,7 @@ class Transport:
         line = self._lines.known(host)
         return line or await self._lines.line(host, literal=destination.literal)
 
-    async def _reach(
-        self, request: httpx.Request, line: Line, ways: Sequence[Way], *, until: float, deadline: float
-    ) -> Answer | Lost:
+    async def _reach(self, request: httpx.Request, line: Line, ways: Sequence[Way], times: _Times) -> Answer | Lost:
         """Send by the first way that leads anywhere; only a failed connection tries the next one.
 
         No new try begins in the deadline's second half: cut short, it could not be told from one
@@ -198,21 +211,23 @@ class Transport:
                 _log_unforeseen(error)
                 return Lost(may_have_arrived=False, cause=Cause.UNFORESEEN)
             try:
-                outcome = await self._send(request, engine, until=until)
+                outcome = await self._send(request, engine, times)
             finally:
                 await way.leave()
             if isinstance(outcome, Answer) or outcome.cause not in _CONNECT_CAUSES:
                 break
             line.demote(way)
-            if until - asyncio.get_running_loop().time() < deadline / 2:
+            if times.until - asyncio.get_running_loop().time() < times.deadline / 2:
                 break
         return outcome
 
-    async def _send(self, request: httpx.Request, engine: httpx.AsyncBaseTransport, *, until: float) -> Answer | Lost:
+    async def _send(self, request: httpx.Request, engine: httpx.AsyncBaseTransport, times: _Times) -> Answer | Lost:
         loop = asyncio.get_running_loop()
-        if loop.time() >= until:
+        if monotonic() > times.start_by:
+            return Lost(may_have_arrived=False, cause=Cause.LEASE_MARGIN)
+        if loop.time() >= times.until:
             return Lost(may_have_arrived=False, cause=Cause.POOL_TIMEOUT)
-        watch = self._deadlines.start(loop, until)
+        watch = self._deadlines.start(loop, times.until)
         try:
             response = await engine.handle_async_request(request)
             if isinstance(response.stream, ReadBody):  # our engines read it, within the cap
@@ -243,17 +258,6 @@ class Transport:
         if len(body) > self._limits.body_cap:
             raise BodyTooLarge("body over the cap")
         return body
-
-
-async def _take_slot(line: Line, *, until: float) -> bool:
-    """Whether a connection became free in time; given back with `line.slots.release()`."""
-    if not line.slots.locked():
-        return await line.slots.acquire()
-    try:
-        async with asyncio.timeout_at(until):
-            return await line.slots.acquire()
-    except TimeoutError:
-        return False
 
 
 def _lost_by(error: Exception) -> Lost:

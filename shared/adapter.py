@@ -47,6 +47,7 @@ class Account:
     secrets: Mapping[str, str] = field(repr=False)
     status_url: str = ""
     inbound_url: str = ""
+    version: datetime | None = None  # when its owner changed it last: an answer may be to a call of before
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ here and in `dispatcher/queries/receipts.py`, so that they cannot wait for each 
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -38,6 +39,7 @@ class Settled(NamedTuple):
     lookup_in: float | None = None
     exchange: dict[str, Any] | None = None
     news: tuple[Receipt, ...] = ()  # of a gateway that calls nobody back
+    version: datetime | None = None  # of the gateway's configuration, where the answer is about that
 
 
 _ANSWERABLE = ", ".join(f"'{status}'" for status in sorted(ANSWERABLE))

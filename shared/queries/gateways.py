@@ -124,7 +124,12 @@ def _account(row: Any, *, sealer: Sealer, public_url: str) -> Account | None:
         return None
     urls = callback_urls(public_url, gateway_id=row.id, token=row.callback_token)
     return Account(
-        gateway_id=row.id, settings=row.settings, secrets=secrets, status_url=urls.status, inbound_url=urls.inbound
+        gateway_id=row.id,
+        settings=row.settings,
+        secrets=secrets,
+        status_url=urls.status,
+        inbound_url=urls.inbound,
+        version=row.updated_at,
     )
 
 

@@ -13,9 +13,10 @@ from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.messages.queries import forbid_return
-from dispatcher.choice import Choice
+from dispatcher.choice import Choice, choose
 from dispatcher.due import due
 from dispatcher.finish import empty_stopped, finish
+from dispatcher.handover import parcels
 from dispatcher.pump import Pump
 from dispatcher.queries import claims, settlements
 from dispatcher.queries.settlements import Settled
@@ -511,6 +512,52 @@ async def test_refused_account_withdraws_the_gateway_and_the_message_waits(
         await tx.execute(update(Gateway).values(health="ok"))
     await pump_all(worker, "urgent")
     assert (await message_of(worker.engine, message_id)).status is Status.SUBMITTED
+
+
+async def test_refusal_of_an_old_secret_does_not_withdraw_a_mended_gateway(
+    worker: HandWorker, router: respx.MockRouter, first: UUID, clock: Clock
+) -> None:
+    """Its owner gave it a new one while the call was on the line."""
+
+    async def mend(_request: httpx.Request) -> httpx.Response:
+        async with begin(worker.engine) as tx:
+            await tx.execute(update(Gateway).values(updated_at=Gateway.updated_at + timedelta(seconds=1)))
+        return refused(ACCOUNT, status=401)
+
+    route = at(router, answer=mend)
+    message_id = await queue_one(worker)
+    await pump_once(worker, "urgent")
+    async with begin(worker.engine) as tx:
+        assert (await tx.execute(select(Gateway.health))).scalar_one() == "ok"
+    row = await message_of(worker.engine, message_id)
+    assert (row.status, row.attempt, route.call_count) == (Status.QUEUED, 1, 1)
+    at(router)
+    await pump_all(worker, "urgent")
+    assert (await message_of(worker.engine, message_id)).status is Status.SUBMITTED
+
+
+async def test_gateway_that_is_gone_when_the_claim_is_committed(
+    worker: HandWorker, router: respx.MockRouter, first: UUID
+) -> None:
+    """Its messages go back into the queue at once, and no lease has to run out for them."""
+    at(router)
+    message_id = await queue_one(worker)
+    pump = Pump(worker, "urgent")
+    settling = asyncio.create_task(pump._settler.run())
+    async with worker.transaction() as tx:
+        await worker.book.read(tx)
+        taken = await claims.claim(tx, lane="urgent", slots=1, lease=30, dispatcher=worker.name)
+        choice = choose(worker, "urgent", taken.claimed)
+        batches = parcels(worker, choice.intents)
+        await pump._intend(tx, choice, [], taken.moves)
+    worker.book.take([], now=worker.now())
+    pump._launch(choice, batches, begun=time.monotonic())
+    await pump._drain()
+    await pump._settler.close()
+    await settling
+    row = await message_of(worker.engine, message_id)
+    assert (row.status, row.lease_until, pump.in_flight) == (Status.QUEUED, None, 0)
+    assert not router.calls
 
 
 async def test_refused_account_hands_its_messages_to_the_second_gateway(

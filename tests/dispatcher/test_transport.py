@@ -20,7 +20,7 @@ from dispatcher.engine import (
     Unreachable,
     UnsendableRequest,
 )
-from dispatcher.lines import resolve
+from dispatcher.lines import Slots, resolve
 from dispatcher.transport import Cause, EngineName, Transport
 from shared.adapter import Answer, Call
 from shared.domain.outcome import Lost
@@ -285,6 +285,61 @@ async def test_waiting_for_a_free_connection_left_nothing(build: Callable[..., T
     assert outcomes.count(Lost(may_have_arrived=False, cause=Cause.POOL_TIMEOUT)) == 3
     assert outcomes.count(Lost(may_have_arrived=True, cause=Cause.READ_TIMEOUT)) == 2
     assert len(server.requests) == 2
+
+
+async def test_after_its_last_moment_nothing_leaves(build: Callable[..., Transport]) -> None:
+    """Neither at once, nor when the wait for a free connection took so long."""
+    late = Lost(may_have_arrived=False, cause=Cause.LEASE_MARGIN)
+    engine = Engine(lambda: httpx.Response(200))
+    assert await Transport(engine).perform(post(), deadline=5, start_by=time.monotonic() - 0.001) == late
+    assert engine.asked == 0
+
+    async def dawdle(exchange: Exchange) -> None:
+        await asyncio.sleep(0.5)
+        await exchange.say(OK)
+
+    async with HostileServer(dawdle) as server:
+        door = build(limits=Limits(max_connections=1))
+        soon = time.monotonic() + 0.25
+        outcomes = await asyncio.gather(*(door.perform(post(server.url), deadline=5, start_by=soon) for _ in range(3)))
+    assert isinstance(outcomes[0], Answer)
+    assert outcomes[1:] == [late, late]
+    assert len(server.requests) == 1
+
+
+async def test_after_a_slow_name_nothing_leaves() -> None:
+    async def slow_name(_host: str, _port: int) -> list[str]:
+        await asyncio.sleep(0.3)
+        return ["127.0.0.1"]
+
+    async with HostileServer(hang) as server:
+        door = Transport(allowed_networks=[ip_network("127.0.0.0/8")], resolver=slow_name)
+        url = server.url.replace("127.0.0.1", "gateway.example")
+        outcome = await door.perform(post(url), deadline=5, start_by=time.monotonic() + 0.1)
+        await door.aclose()
+    assert outcome == Lost(may_have_arrived=False, cause=Cause.LEASE_MARGIN)
+    assert server.requests == []
+
+
+async def test_slots_are_given_in_turn_and_none_is_lost() -> None:
+    slots = Slots(2)
+    served: list[int] = []
+
+    async def call(number: int) -> None:
+        if await slots.take(until=asyncio.get_running_loop().time() + (0.05 if number % 7 == 3 else 30)):
+            served.append(number)
+            await asyncio.sleep(0.01)
+            slots.release()
+
+    calls = [asyncio.create_task(call(number)) for number in range(60)]
+    await asyncio.sleep(0.025)
+    for call_ in calls[20:30]:
+        call_.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+    assert served == sorted(served)
+    assert not set(served).intersection(range(20, 30))
+    loop = asyncio.get_running_loop()
+    assert [await slots.take(until=loop.time() + 0.01) for _ in range(3)] == [True, True, False]
 
 
 FORBIDDEN = [
