@@ -95,13 +95,12 @@ async def change_gateway(  # noqa: PLR0913, PLR0917 - a route asks for what it n
     gateway_id: GatewayId, body: GatewayPatch, tx: Tx, caller: CanAdmin, now: Now, res: Res, request_id: RequestId
 ) -> GatewayOut:
     """Change what is given. A withdrawn gateway stays so until it is enabled."""
+    await check_script(res.scripts, body.settings)  # before anything is held: it may take its time
     await queries.lock_order(tx)
     row = await queries.lock_gateway(tx, gateway_id)
     if body.name:
         await queries.check_name_free(tx, body.name, besides=gateway_id)
     changes = changed_row(row, body, sealer=res.sealer, now=now)
-    if "script" in body.settings:
-        await check_script(res.scripts, changes["settings"])
     gateway = await queries.update_gateway(tx, gateway_id, changes)
     await _tell_recovery(tx, row, gateway, by=caller.id, now=now)
     was = row.settings.get("script")

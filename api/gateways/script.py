@@ -13,8 +13,8 @@ _NOT_ITS_FAULT = frozenset({Reason.UNAVAILABLE, Reason.RESTING})
 async def check_script(scripts: Scripts, settings: Mapping[str, Any]) -> None:
     """Raise Invalid for a script that could not build a call; nothing is sent, and no function of it is called."""
     script = settings.get("script")
-    if script is None:
-        return
+    if not isinstance(script, str):
+        return  # the adapter says what is wrong with it
     try:
         await scripts.check(script)
     except ScriptFailed as failure:

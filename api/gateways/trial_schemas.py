@@ -25,6 +25,9 @@ class TrialIn(Body):
     sender_id: str | None = Field(
         default=None, description="One of this gateway's senders, by its value or its id; without it, its own."
     )
+    location_id: str | None = Field(
+        default=None, max_length=200, description="What `%LOCATION%`, or a script's `location`, is filled with."
+    )
 
 
 class SentOut(Out):

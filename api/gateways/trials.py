@@ -137,6 +137,7 @@ async def _insert(
             "msisdn": msisdn,
             "msisdn_hash": hash_msisdn(res.pepper, msisdn),
             "sender_id": await _sender(tx, given.sender_id, gateway, policy),
+            "location_id": given.location_id,
             "not_before": now,
             "expires_at": now + LIFE,
         },

@@ -154,6 +154,16 @@ async def test_it_is_really_sent_and_shown(
         assert words not in answer.text
 
 
+async def test_a_location_fills_its_place(client: httpx.AsyncClient, simulator: Simulator, trials: None) -> None:
+    payload = '{"to": "%TO%", "message": "%MESSAGE% (%LOCATION%)", "reference": "%ID%", "key": "%SECRET:key%"}'
+    gateway_id, _ = await configured(client, "custom", simulator, settings={"payload": payload})
+    body = {"msisdn": make_msisdn(40), "text": TEXT, "location_id": "harbour"}
+    told = (await client.post(f"/v1/gateways/{gateway_id}/test", json=body)).json()
+    assert (told["outcome"], f"{TEXT} (harbour)" in told["request"]["body"]) == ("accepted", True)
+    shown = (await client.get(f"/v1/messages/{told['message_id']}")).json()
+    assert shown["location_id"] == "harbour"
+
+
 @pytest.mark.parametrize("case", KINDS)
 @pytest.mark.parametrize(
     ("fault", "outcome"),
