@@ -14,8 +14,6 @@ import httptools
 
 from deploy.simulator.contract import Post
 
-MAX_ANSWER = 64 * 1024
-
 
 class Heard(NamedTuple):
     """What came back; status 0 is no answer, and `detail` says why."""
@@ -28,6 +26,7 @@ class Heard(NamedTuple):
 class _Job(NamedTuple):
     data: bytes
     done: Callable[[Heard], None]
+    largest: int
 
 
 class Client:
@@ -49,7 +48,7 @@ class Client:
         if origin is None:
             origin = self._origins[key] = _Origin(key, self._loop, limits=self._limits)
         target = rest[cut:]
-        origin.submit(_Job(origin.request(post, target), done))
+        origin.submit(_Job(origin.request(post, target), done, post.largest))
 
 
 class _Origin:
@@ -194,7 +193,7 @@ class _Line(asyncio.Protocol):
         self._status = self._parser.get_status_code()
 
     def on_body(self, body: bytes) -> None:
-        if len(self._body) < MAX_ANSWER:
+        if self._job is not None and len(self._body) < self._job.largest:
             self._body += body
 
     def on_message_complete(self) -> None:

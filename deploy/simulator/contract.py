@@ -86,6 +86,7 @@ class Post:
     content_type: bytes = FORM
     headers: Mapping[str, str] = field(default_factory=dict)
     method: str = "POST"  # a GET has no body
+    largest: int = 64 * 1024  # of the answer; what is beyond is not kept
 
 
 class Dialect(Protocol):

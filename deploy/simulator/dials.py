@@ -72,6 +72,7 @@ class Dials:
     callback_connections: int = _dial(32, whole(1, 1000))
     callback_queue: int = _dial(500_000, whole(0))
     callback_url: str = _dial("", url)
+    fetch_media: bool = _dial(default=False, check=flag)
     inbound_url: str = _dial("", url)
     status_url: str = _dial("", url)
     webhook_style: str = _dial("v2", choice("v1", "v2", "v3"))

@@ -36,6 +36,12 @@ def read_form(raw: bytes) -> dict[str, str]:
     return _fields(raw.decode("utf-8", "replace"))
 
 
+def read_all(raw: bytes, name: str) -> tuple[str, ...]:
+    """Every value of one field, in order."""
+    pairs = (pair.partition("=") for pair in raw.decode("utf-8", "replace").split("&"))
+    return tuple(decoded(value) for each, _, value in pairs if each == name)
+
+
 def read_query(url: str) -> dict[str, str]:
     """The query parameters of a URL."""
     return _fields(url.partition("#")[0].partition("?")[2])

@@ -5,6 +5,7 @@ iteration (with latency: for a millisecond), the ledger is written once, then th
 """
 
 import asyncio
+import hashlib
 import random
 import secrets
 import time
@@ -15,9 +16,9 @@ from typing import NamedTuple
 from deploy.simulator import ledger as book
 from deploy.simulator import misbehaviour
 from deploy.simulator.certificate import bad_certificate
-from deploy.simulator.client import Client
+from deploy.simulator.client import Client, Heard
 from deploy.simulator.connection import Connection, encoded
-from deploy.simulator.contract import Ask, Dialect, Reply, Request, Submission, World
+from deploy.simulator.contract import Ask, Dialect, Post, Reply, Request, Submission, World
 from deploy.simulator.dials import Dials
 from deploy.simulator.faults import FaultRule, Faults
 from deploy.simulator.ledger import Ledger
@@ -27,6 +28,7 @@ from deploy.simulator.receipts import Receipts
 from deploy.simulator.stats import Stats
 
 ANSWER_FIRST = 0.005
+LARGEST_MEDIA = 16 << 20
 
 _Act = tuple[Callable[[bytes], None], bytes]
 
@@ -181,6 +183,24 @@ class Gateway:
             text=send.text,
             dialect=message.dialect,
             fault=fault,
+            media=send.media,
+        )
+        if send.media and self.world.dials.fetch_media:
+            for url in send.media:
+                post = Post(url, b"", method="GET", largest=LARGEST_MEDIA)
+                self.client.post(post, partial(self._fetched, message, url))
+
+    def _fetched(self, message: Message, url: str, heard: Heard) -> None:
+        """What came of a message's media: the bytes by their hash, or why there are none."""
+        self.ledger.note(
+            book.MEDIA,
+            at=time.time(),
+            sid=message.sid,
+            m=message.send.m,
+            url=url,
+            result=str(heard.status),
+            reason=heard.detail or None,
+            body_sha256=hashlib.sha256(heard.body).hexdigest(),
         )
 
     def _turn_away(self, send: Send, reason: str, *, at: float) -> None:

@@ -20,6 +20,7 @@ ACCEPTED = "accepted"
 REFUSED = "refused"
 CALLBACK = "callback"
 INBOUND = "inbound"
+MEDIA = "media"
 STARTED = "started"
 STOPPED = "stopped"
 
@@ -42,6 +43,8 @@ class Entry:
     status: str | None = None
     result: str | None = None
     reason: str | None = None
+    media: list[str] | None = None
+    url: str | None = None
 
     @property
     def at(self) -> datetime:
@@ -75,11 +78,14 @@ class Ledger:
         text: str,
         dialect: str,
         fault: str | None,
+        media: tuple[str, ...] = (),
     ) -> None:
         """`names` are (sid, to, from, m, a). The caller flushes before it answers."""
         sid, to, sender, m, a = names
         digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
         body = f',"body":{quoted(text)}' if self._bodies else ""
+        if media:
+            body += f',"media":{json.dumps(media)}'
         self._add(
             f'{{"kind":"accepted","time":{at:.6f},"sid":{quoted(sid)},"to":{quoted(to)},'
             f'"from":{quoted(sender)},"body_sha256":"{digest}"{body},"m":{_json(m)},'

@@ -37,6 +37,7 @@ class Send(NamedTuple):
     a: str | None = None
     batch: int = 0
     segments: int = 0
+    media: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

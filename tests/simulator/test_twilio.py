@@ -8,7 +8,8 @@ from urllib.parse import urlencode
 import pytest
 
 from deploy.simulator.launch import Simulator, SimulatorError
-from tests.simulator.caller import FORM, FROM, TO, Caller, basic, filled
+from deploy.simulator.ledger import MEDIA, accepted, read_ledger
+from tests.simulator.caller import FORM, FROM, TO, Answer, Caller, basic, filled
 from tests.simulator.receiver import Receiver
 
 SERVICE = "MG" + "0" * 32
@@ -240,3 +241,41 @@ def _sids(caller: Caller, query: dict[str, str]) -> list[str]:
     answer = caller.get(f"{caller.account}/Messages.json?{urlencode(query)}")
     assert answer.status == 200
     return [message["sid"] for message in answer.json["messages"]]
+
+
+def send_media(caller: Caller, media: list[str]) -> Answer:
+    form = urlencode({**filled({}), "MediaUrl": media}, doseq=True)
+    headers = {"Authorization": caller.authorization, "Content-Type": FORM}
+    return caller.request("POST", f"{caller.account}/Messages.json", form, headers=headers)
+
+
+def test_what_goes_with_a_message_is_in_the_ledger(simulator: Simulator, caller: Caller) -> None:
+    media = [f"https://files.example.com/{number}?a=1&b=2" for number in range(10)]
+    answer = send_media(caller, media)
+    assert (answer.status, answer.json["num_media"]) == (201, "10")
+    caller.send()
+    assert [entry.media for entry in accepted(read_ledger(simulator.ledger_path))] == [media, None]
+
+
+@pytest.mark.parametrize(
+    ("media", "code"),
+    [
+        pytest.param(["https://files.example.com/1"] * 11, 21623, id="too many"),
+        pytest.param(["no address"], 21620, id="no address"),
+    ],
+)
+def test_media_that_are_refused(steady: Simulator, media: list[str], code: int) -> None:
+    answer = send_media(Caller(steady), media)
+    assert (answer.status, answer.json["code"]) == (400, code)
+
+
+def test_media_are_fetched_if_the_dial_says_so(simulator: Simulator, caller: Caller) -> None:
+    simulator.set_dials(fetch_media=True)
+    gone = "http://127.0.0.1:9/nobody"  # nobody listens at the port of discard
+    send_media(caller, [gone])
+    give_up = time.monotonic() + 30
+    while not (found := [entry for entry in read_ledger(simulator.ledger_path) if entry.kind == MEDIA]):
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
+    assert (found[0].url, found[0].result) == (gone, "0")
+    assert "could not connect" in (found[0].reason or "")

@@ -15,12 +15,13 @@ from urllib.parse import urlsplit
 from deploy.simulator.contract import Ask, Post, Reply, Request, Submission, World
 from deploy.simulator.dialects import twilio_words as words
 from deploy.simulator.dialects.twilio_list import page
-from deploy.simulator.forms import read_form, read_query, write_form
+from deploy.simulator.forms import read_all, read_form, read_query, write_form
 from deploy.simulator.messages import Account, Arrival, Message, Send
 from deploy.simulator.signature import twilio_signature
 
 NAME = "twilio"
 PREFIX = b"2010-04-01"
+MOST_MEDIA = 10
 
 _MSISDN: Final = re.compile(r"\+?[1-9]\d{6,14}")
 _SENDER: Final = re.compile(r"\+?\d{3,15}|(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}")
@@ -38,7 +39,7 @@ def read(world: World, request: Request, *, now: float) -> Submission | Ask:
         return Ask("auth", refused(401, 20003))
     if path == root + b"Messages.json":
         if request.method == b"POST":
-            return _read_send(world, read_form(request.body))
+            return _read_send(world, request.body)
         return _get(request, "lookup") or Ask("lookup", page(world, request, now=now))
     if path == root + b"Balance.json":
         return _get(request, "balance") or Ask("balance", _balance(world))
@@ -155,13 +156,15 @@ def _one(world: World, request: Request, *, now: float) -> Reply:
     return Reply(200, words.message_json(world.account.sid, message, now=now))
 
 
-def _read_send(world: World, form: Mapping[str, str]) -> Submission | Ask:
+def _read_send(world: World, body: bytes) -> Submission | Ask:
+    form = read_form(body)
     send = Send(
         to=form.get("To", ""),
         sender=form.get("From", ""),
         text=form.get("Body", ""),
         service=form.get("MessagingServiceSid", ""),
         callback_url=form.get("StatusCallback", ""),
+        media=read_all(body, "MediaUrl") if "MediaUrl" in form else (),
     )
     code = _fault_of(send, form) or _refusal_of(world, send)
     if code is not None:
@@ -201,12 +204,20 @@ def _content_fault(send: Send, form: Mapping[str, str]) -> int | None:
         return 21602
     if len(send.text) > 1600:
         return 21617
+    if send.media and (code := _media_fault(send.media)):
+        return code
     if send.callback_url and not _is_callable(send.callback_url):
         return 21609
     validity = form.get("ValidityPeriod")
     if validity and not (validity.isdecimal() and 1 <= int(validity) <= 36000):
         return 30045
     return None
+
+
+def _media_fault(media: Sequence[str]) -> int | None:
+    if len(media) > MOST_MEDIA:
+        return 21623
+    return None if all(map(_is_callable, media)) else 21620
 
 
 def _is_callable(url: str) -> bool:

@@ -34,6 +34,8 @@ ERRORS: Final[Mapping[int, str]] = MappingProxyType(
         21612: "The 'To' phone number is not currently reachable via SMS",
         21614: "'To' number is not a valid mobile number",
         21617: "The concatenated message body exceeds the 1600 character limit",
+        21620: "Invalid media URL(s)",
+        21623: "Number of media files exceeds allowed limit",
         21701: "The Messaging Service does not exist",
         30045: "The ValidityPeriod is out of range",
     }
@@ -82,7 +84,7 @@ def message_json(account: str, message: Message, *, now: float) -> bytes:
         f'"direction": "outbound-api", "error_code": {code or "null"}, "error_message": null, '
         f'"from": {quoted(sender) if sender else "null"}, '
         f'"messaging_service_sid": {quoted(send.service) if send.service else "null"}, '
-        f'"num_media": "0", "num_segments": "{segments(send.text)}", "price": null, '
+        f'"num_media": "{len(send.media)}", "num_segments": "{segments(send.text)}", "price": null, '
         f'"price_unit": "USD", "sid": "{sid}", "status": "{status}", '
         f'"subresource_uris": {{"media": "{root}/Media.json"}}, "to": {quoted(send.to)}, '
         f'"uri": "{root}.json"}}'
