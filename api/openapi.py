@@ -14,6 +14,7 @@ from api.problems import IdempotencyKeyBusy, IdempotencyKeyReused, Problem, prob
 from api.rate_limits import RateLimitReached
 from api.schema_names import rename_schemas
 from api.security import AddressNotAllowed, KeyExpired, KeyRevoked, MalformedKey, MissingScope
+from api.shared_answers import share_answers
 
 TITLE: Final = "Lapwing"
 SUMMARY: Final = "An open SMS service: campaigns, one-time passwords, personal and voucher messages."
@@ -112,7 +113,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         schemas.pop(unused, None)
     renamed = rename_schemas(document)
     add_meanings(renamed["components"]["schemas"])
-    return renamed
+    return share_answers(renamed)
 
 
 def _add_shared_problems(path: str, operation: dict[str, Any]) -> None:

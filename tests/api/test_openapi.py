@@ -18,6 +18,7 @@ from api.idempotency import IdempotentRoute
 from api.meanings import MEANINGS
 from api.openapi import TAGS
 from api.problems import MEDIA_TYPE, document_of, known_kinds, status_of
+from api.shared_answers import EXAMPLES, RESPONSES, share_answers
 from shared.errors import Conflict
 
 JSON = "application/json"
@@ -29,9 +30,26 @@ METHODS = ("get", "put", "post", "patch", "delete")
 ONLY_ASKS = ("/preview", "/estimate", "/render", "/measure", "/classify", "/verify", "/balance", "/dry-run")
 
 
+def whole(node: Any, components: dict[str, Any]) -> Any:
+    """What is shared, put back into its places: answers and examples, not schemas."""
+    match node:
+        case {"$ref": str(ref)} if ref.startswith((RESPONSES, EXAMPLES)):
+            _, _, kind, name = ref.split("/")
+            return whole(components[kind][name], components)
+        case dict():
+            return {key: whole(value, components) for key, value in node.items()}
+        case list():
+            return [whole(value, components) for value in node]
+        case _:
+            return node
+
+
 @pytest.fixture
 def document(app: FastAPI) -> dict[str, Any]:
-    return app.openapi()
+    """As a client has it that follows its references."""
+    told = app.openapi()
+    paths: dict[str, Any] = whole(told["paths"], told["components"])
+    return told | {"paths": paths}
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -52,6 +70,55 @@ async def test_it_is_served(anonymous: AsyncClient) -> None:
     assert told["openapi"].startswith("3.1")
     assert told["info"]["title"] == "Lapwing"
     assert "loses nothing" in told["info"]["description"]
+
+
+def test_what_is_the_same_everywhere_stands_there_once(app: FastAPI, document: dict[str, Any]) -> None:
+    """The document is less than half of what it would be, and holds no problem's example twice."""
+    told = app.openapi()
+    assert 2 * len(json.dumps(told)) < len(json.dumps(document))
+    text = json.dumps(told["paths"])
+    refs = set(re.findall(r'"(#/components/(?:responses|examples)/[^"]+)"', text + json.dumps(told["components"])))
+    components = {
+        f"#/components/{kind}/{name}" for kind in ("responses", "examples") for name in told["components"][kind]
+    }
+    assert refs == components, "each reference leads somewhere, and nothing stands there for nobody"
+    assert all(re.fullmatch(r"[a-zA-Z0-9._-]+", ref.rpartition("/")[2]) for ref in refs)
+    for path, method, operation in operations(told):
+        for status, answer in operation["responses"].items():
+            for shape in answer.get("content", {}).values():
+                for slug, example in shape.get("examples", {}).items() if MEDIA_TYPE in answer["content"] else ():
+                    assert example == {"$ref": f"{EXAMPLES}{slug}"}, (method, path, status)
+
+
+def test_the_usual_refusal_has_the_plain_name(app: FastAPI) -> None:
+    shared = app.openapi()["components"]["responses"]
+    shown = {name: set(answer["content"][MEDIA_TYPE]["examples"]) for name, answer in shared.items()}
+    assert shown["Problem404"] == {"not-found"}
+    assert shown["Problem401"] == {"unauthenticated", "malformed-key", "key-expired", "key-revoked"}
+    assert shown["Problem404-otp-not-pending"] == {"otp-not-pending"}
+    assert shown["Problem422-idempotency-key-reused"] == {"invalid", "idempotency-key-reused"}
+
+
+def answer_of(*slugs: str) -> dict[str, Any]:
+    examples = {slug: {"summary": slug, "value": {}} for slug in slugs}
+    return {"description": slugs[0], "content": {MEDIA_TYPE: {"schema": {}, "examples": examples}}}
+
+
+def test_what_is_said_once_or_differently_stays_where_it_is() -> None:
+    """A name is never taken twice, an example that differs is no reference, and other answers are left alone."""
+    other = answer_of("gone")
+    other["content"][MEDIA_TYPE]["examples"]["gone"]["summary"] = "Other words."
+    answers = [answer_of("gone"), answer_of("gone"), answer_of("gone", "lost"), other]
+    fine = {"200": {"description": "Done."}}
+    paths = {f"/{place}": {"get": {"responses": {"404": one} | fine}} for place, one in enumerate(answers)}
+    told = share_answers({"paths": paths, "components": {}})
+    refs = [told["paths"][f"/{place}"]["get"]["responses"]["404"].get("$ref") for place in range(4)]
+    assert refs == [f"{RESPONSES}Problem404"] * 2 + [None, None]
+    assert told["paths"]["/2"]["get"]["responses"]["404"]["content"][MEDIA_TYPE]["examples"]["gone"] == {
+        "$ref": f"{EXAMPLES}gone"
+    }
+    assert other["content"][MEDIA_TYPE]["examples"]["gone"]["summary"] == "Other words."
+    assert told["paths"]["/0"]["get"]["responses"]["200"] == {"description": "Done."}
 
 
 def test_every_noun_is_there(document: dict[str, Any]) -> None:
