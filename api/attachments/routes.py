@@ -35,15 +35,15 @@ _REFUSED: Final = (
     law.AttachmentTooLarge,
     UnsupportedMediaType,
 )
-# The file as it is may also be the body.
+# The file as it is may also be the body. Its own type does as well, but not every generator of clients can read those.
 _PLAIN_BODIES: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
         "content": {
             "multipart/form-data": {"example": examples.UPLOAD},
-            **{
-                media_type: {"schema": {"type": "string", "format": "binary"}, "example": "(the file's bytes)"}
-                for media_type in (*law.TYPES, "application/octet-stream")
+            "application/octet-stream": {
+                "schema": {"type": "string", "format": "binary"},
+                "example": "(the file's bytes)",
             },
         },
     }
