@@ -33,7 +33,10 @@ NOT_BEGUN = frozenset({Status.DRAFT, Status.SCHEDULED})
 
 @router.patch(
     "/{campaign_id}/messages/{message_id}",
-    responses={**problems(404, law.MessageNotMovable, InvalidCampaign), **answered(examples.SCHEDULED)},
+    responses={
+        **problems(404, law.MessageNotMovable, rules.CampaignTimesLocked, InvalidCampaign),
+        **answered(examples.SCHEDULED),
+    },
 )
 async def move_message(  # noqa: PLR0913, PLR0917 - a route asks for what it needs
     campaign_id: UUID, message_id: UUID, wanted: StepTimesIn, tx: Tx, caller: CanManage, now: Now, bell: Bell
@@ -43,9 +46,11 @@ async def move_message(  # noqa: PLR0913, PLR0917 - a route asks for what it nee
     step = await queries.lock_step(tx, campaign_id, message_id)
     steps = await queries.list_steps(tx, campaign_id)
     law.check_movable(campaign.status, step.status)
+    policy = await get_policy(tx)
+    rules.check_movable(policy, begun=campaign.frozen_at is not None or campaign.status is Status.RUNNING)
     times = {name: getattr(step, name) for name in ("send_at", "send_by")} | wanted.model_dump(exclude_unset=True)
     planned = _planned(steps, {message_id: times}, places={message_id: ""})
-    content.refuse(check_times(planned, policy=await get_policy(tx), now=now))
+    content.refuse(check_times(planned, policy=policy, now=now))
     await queries.update_step(tx, message_id, times)
     changes: dict[str, Any] = {}
     if campaign.status in NOT_BEGUN:

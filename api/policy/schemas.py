@@ -31,6 +31,7 @@ EXAMPLE: Final[dict[str, Any]] = {
     "schedule_max_ahead_days": 7,
     "edit_when_scheduled": "schedule_only",
     "stop_when_running": True,
+    "move_when_running": True,
     "require_opt_in_acknowledgement": True,
     "require_consent": False,
     "max_chars": 480,
@@ -108,6 +109,9 @@ class Rules(Body):
         description="`schedule_only` locks words, recipients and sender of a scheduled campaign; times may be moved.",
     )
     stop_when_running: bool = Field(default=True, description="Whether an owner may stop a campaign that runs.")
+    move_when_running: bool = Field(
+        default=True, description="Whether a message that has not begun may be moved when its campaign has."
+    )
     require_opt_in_acknowledgement: bool = Field(
         default=True, description="A campaign starts only after somebody vouched for the recipients' consent."
     )
@@ -235,6 +239,7 @@ class PolicyOut(Out):
     schedule_max_ahead_days: int
     edit_when_scheduled: EditWhenScheduled
     stop_when_running: bool
+    move_when_running: bool
     require_opt_in_acknowledgement: bool
     require_consent: bool
     max_chars: int | None

@@ -53,6 +53,10 @@ class CampaignDetailsLocked(Conflict):
     """The policy locks what a scheduled campaign says and whom it reaches; its times may still be moved."""
 
 
+class CampaignTimesLocked(Conflict):
+    """The policy does not let the times of a campaign be moved once it has begun."""
+
+
 class CampaignNotStoppableByPolicy(Conflict):
     """The policy does not let a running campaign be stopped."""
 
@@ -88,6 +92,7 @@ class Policy:
     schedule_max_ahead_days: int = 365
     edit_when_scheduled: EditWhenScheduled = EditWhenScheduled.EVERYTHING
     stop_when_running: bool = True
+    move_when_running: bool = True
     require_opt_in_acknowledgement: bool = True
     require_consent: bool = False
     max_chars: int | None = None
@@ -238,6 +243,14 @@ def check_editable(policy: Policy, *, scheduled: bool) -> None:
         raise CampaignDetailsLocked(
             "The campaign is scheduled, and its details are locked; move the time of a message with "
             "PATCH /v1/campaigns/{id}/messages/{message_id}, or unschedule the campaign first."
+        )
+
+
+def check_movable(policy: Policy, *, begun: bool) -> None:
+    """Refuse to move a message of a campaign that has begun. Of a scheduled one, times are never locked."""
+    if begun and not policy.move_when_running:
+        raise CampaignTimesLocked(
+            "The campaign has begun, and its times are locked; an admin may set move_when_running under PUT /v1/policy."
         )
 
 

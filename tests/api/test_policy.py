@@ -18,6 +18,7 @@ DEFAULTS: dict[str, Any] = {
     "schedule_max_ahead_days": 365,
     "edit_when_scheduled": "everything",
     "stop_when_running": True,
+    "move_when_running": True,
     "require_opt_in_acknowledgement": True,
     "require_consent": False,
     "max_chars": None,

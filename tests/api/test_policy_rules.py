@@ -128,6 +128,60 @@ async def test_a_crm_locks_details_once_scheduled(client: AsyncClient, clock: Cl
     assert (await client.patch(path, json={"name": "Other"})).status_code == 200
 
 
+PRODUCTS = {
+    "powerlynx": {"edit_when_scheduled": "everything"},
+    "eztalks": {
+        "schedule_min_lead_minutes": 15,
+        "schedule_max_ahead_days": 7,
+        "stop_when_running": False,
+        "move_when_running": False,
+    },
+    "a crm that locks details": {"edit_when_scheduled": "schedule_only"},
+    "a crm of 480 characters": {"max_chars": 480, "quota_unit": "per_160"},
+}
+
+
+@pytest.mark.parametrize("product", PRODUCTS)
+async def test_every_product_moves_an_unsent_message_of_a_scheduled_campaign(
+    client: AsyncClient, clock: Clock, product: str
+) -> None:
+    """Its time and nothing else of it, by the product's own limits."""
+    await set_rules(client, **PRODUCTS[product])
+    campaign = await scheduled(client, clock.now + timedelta(hours=2))
+    path = f"/v1/campaigns/{campaign['id']}/messages/{campaign['messages'][0]['id']}"
+    later = clock.now + timedelta(hours=5)
+    answer = await client.patch(path, json={"send_at": later.isoformat()})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["messages"][0]["send_at"] == later.isoformat().replace("+00:00", "Z")
+    assert "no such field" in sentence(await client.patch(path, json={"text": "Other words."}), "/text")
+    narrow = product == "eztalks"
+    for minutes in (5, 8 * 24 * 60):
+        answer = await client.patch(path, json={"send_at": (clock.now + timedelta(minutes=minutes)).isoformat()})
+        assert answer.status_code == (422 if narrow else 200), answer.text
+
+
+@pytest.mark.parametrize("product", PRODUCTS)
+async def test_only_one_product_locks_the_times_of_what_runs(
+    client: AsyncClient, clock: Clock, engine: AsyncEngine, product: str
+) -> None:
+    await set_rules(client, **PRODUCTS[product])
+    first, second = (clock.now + timedelta(hours=hours) for hours in (2, 4))
+    steps = [{"text": "One.", "send_at": first.isoformat()}, {"text": "Two.", "send_at": second.isoformat()}]
+    campaign = await create(client, messages=steps)
+    await client.post(f"/v1/campaigns/{campaign['id']}/start")
+    path = f"/v1/campaigns/{campaign['id']}/messages/{campaign['messages'][1]['id']}"
+    moved = {"send_at": (clock.now + timedelta(hours=6)).isoformat()}
+    for status in (Status.RUNNING, Status.HELD):
+        async with begin(engine) as tx:
+            begun = update(Campaign).where(Campaign.id == UUID(campaign["id"]))
+            await tx.execute(begun.values(status=status, frozen_at=clock.now))
+        answer = await client.patch(path, json=moved)
+        if product == "eztalks":
+            assert "move_when_running" in refused(answer, 409, "campaign-times-locked")["detail"]
+        else:
+            assert answer.status_code == 200, answer.text
+
+
 @pytest.mark.parametrize(
     ("characters", "words"),
     [
