@@ -1,11 +1,7 @@
 """Messages from handsets: kept once, linked to whom and what they answer, obeyed when they say STOP or START."""
 
-import base64
-import hmac
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -20,39 +16,10 @@ from shared.ids import uuid7
 from shared.models import AuditEntry, Contact, InboundRow, Message, OptOut
 from shared.sealing import hash_msisdn
 from tests.factories import make_api_key
+from tests.handsets import ACCOUNT_SID, Handsets
 
 TOKEN = "0123456789abcdef0123456789abcdef"
-ACCOUNT_SID = "AC" + "0" * 32
 ANNA, BEN, OURS = "+12025550142", "+447700900123", "+12025550199"
-
-
-@dataclass(frozen=True)
-class Handsets:
-    """People who write to a number of ours at Twilio, which passes it on, signed."""
-
-    client: httpx.AsyncClient
-    url: str
-    gateway_id: str
-    sids: Any = field(default_factory=count)
-
-    async def write(self, msisdn: str, text: str, **over: str) -> httpx.Response:
-        fields = {
-            "AccountSid": ACCOUNT_SID,
-            "MessageSid": f"SM{next(self.sids):032x}",
-            "From": msisdn,
-            "To": OURS,
-            "Body": text,
-            "NumMedia": "0",
-        }
-        fields |= over
-        return await self.client.post(
-            self.url, data=fields, headers={"X-Twilio-Signature": _signature(self.url, fields)}
-        )
-
-
-def _signature(url: str, fields: Mapping[str, str]) -> str:
-    signed = url + "".join(name + fields[name] for name in sorted(fields))
-    return base64.b64encode(hmac.digest(TOKEN.encode(), signed.encode(), "sha1")).decode()
 
 
 @pytest.fixture
@@ -68,7 +35,7 @@ async def handsets(client: httpx.AsyncClient, anonymous: httpx.AsyncClient) -> H
     )
     assert answer.status_code == 201, answer.text
     gateway = answer.json()
-    return Handsets(anonymous, gateway["callback_urls"]["inbound"], gateway["id"])
+    return Handsets(anonymous, gateway["callback_urls"]["inbound"], gateway["id"], TOKEN, OURS)
 
 
 async def rows(engine: AsyncEngine, table: Any = InboundRow) -> Sequence[Any]:

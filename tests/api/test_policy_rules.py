@@ -128,7 +128,7 @@ async def test_a_crm_locks_details_once_scheduled(client: AsyncClient, clock: Cl
     assert (await client.patch(path, json={"name": "Other"})).status_code == 200
 
 
-PRODUCTS = {
+PRODUCTS: dict[str, dict[str, Any]] = {
     "powerlynx": {"edit_when_scheduled": "everything"},
     "eztalks": {
         "schedule_min_lead_minutes": 15,

@@ -31,11 +31,12 @@ from shared.domain.otp_conversion import Conversion
 from shared.domain.otp_limits import Limits
 from shared.queries.holds import hold_campaigns
 from shared.queries.notices import insert_notice
-from tests.api.test_inbound import Handsets, handsets
+from tests.api.test_inbound import handsets
 from tests.dispatcher.answers import ACCOUNT, MESSAGE, at, in_turn, refused
 from tests.dispatcher.hook_receiver import Receiver, carry, make_webhook
 from tests.dispatcher.test_passwords import texts_of
 from tests.factories import make_message, make_msisdn, make_opt_out, make_receipt
+from tests.handsets import Handsets
 from tests.stages import pump_all, pump_once, run_to_the_end
 from tests.worlds import HandClock, HandWorker
 
