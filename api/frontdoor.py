@@ -7,13 +7,12 @@ holds its token.
 import logging
 import re
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.handlers import respond, respond_to_the_unforeseen
@@ -27,17 +26,21 @@ UNMATCHED: Final = "unmatched"
 _HUNG_UP: Final = 499  # the client left before it was answered
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._-]{8,100}")
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
-_HEADERS: Final[Mapping[str, str]] = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "X-Frame-Options": "DENY",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cache-Control": "no-store",
-}
-# Asked every few seconds by machines: their lines would bury the others.
-_QUIET: Final = frozenset({"/livez", "/readyz", "/metrics"})
+# As they are sent: put together for every answer, and receipts come by the thousand a second.
+_HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cache-control", b"no-store"),
+)
+_HSTS: Final = (b"strict-transport-security", b"max-age=31536000")
+# Asked every few seconds by machines, or several times for every message: their lines would bury the others. What was
+# refused is told all the same.
+_QUIET: Final = frozenset({"/livez", "/readyz", "/metrics", "/callbacks/{gateway_id}/{token}/status"})
+_REFUSED: Final = 400
 
 
 class _Route(NamedTuple):
@@ -92,22 +95,22 @@ class Frontdoor:
             if not passage.replaced:
                 await send(message)
             return
-        headers = MutableHeaders(raw=list(message["headers"]))
-        if message["status"] == 413 and headers.get("content-type") != MEDIA_TYPE:
+        headers = list(message["headers"])
+        if message["status"] == 413 and (b"content-type", MEDIA_TYPE.encode()) not in headers:
             # The framework's body limit answers in plain words, below the reach of our handlers.
             passage.replaced = True
             await self._refuse_size(passage, scope, receive, send)
             return
         passage.status = message["status"]
-        for name, value in _HEADERS.items():
-            headers.setdefault(name, value)
+        own = {name for name, _ in headers}
+        headers += [one for one in _HEADERS if one[0] not in own]
         if scope["app"].state.resources.public_url.startswith("https://"):
-            headers["Strict-Transport-Security"] = "max-age=31536000"
-        headers["X-Request-Id"] = passage.request_id
+            headers.append(_HSTS)
+        headers.append((b"x-request-id", passage.request_id.encode()))
         allowance = scope["state"].get("allowance")
         if allowance is not None:
-            headers.update(allowance.headers)
-        await send({**message, "headers": headers.raw})
+            headers += [(name.lower().encode(), value.encode()) for name, value in allowance.headers.items()]
+        await send({**message, "headers": headers})
 
     async def _refuse_size(self, passage: _Passage, scope: Scope, receive: Receive, send: Send) -> None:
         fresh = _Passage(passage.request_id)
@@ -131,7 +134,7 @@ class Frontdoor:
         metrics.seconds.labels(route).observe(seconds)
         caller = scope["state"].get("caller")
         log.log(
-            logging.DEBUG if route in _QUIET else logging.INFO,
+            logging.DEBUG if route in _QUIET and status < _REFUSED else logging.INFO,
             "request",
             extra={
                 "method": method,

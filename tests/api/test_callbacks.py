@@ -395,3 +395,21 @@ def test_the_document_shows_them(app: FastAPI) -> None:
 
 def _calling(app: FastAPI) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://sms.example.com")
+
+
+async def test_only_what_was_refused_has_its_line(
+    client: httpx.AsyncClient, anonymous: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Several come for every message: their lines would bury all others."""
+    account = await configure(client)
+    caplog.set_level(logging.INFO, logger="lapwing.request")
+    caplog.clear()
+    url = account.status_url + "?m=" + str(uuid7()) + "&a=1"
+    assert (await post(anonymous, account, url, account.fields())).is_success
+    lines = [record for record in caplog.records if record.name == "lapwing.request"]
+    assert lines == []
+    answer = await post(anonymous, replace(account, token="f" * 32), url, account.fields())
+    assert answer.status_code in {401, 403}
+    assert [record.__dict__["status"] for record in caplog.records if record.name == "lapwing.request"] == [
+        answer.status_code
+    ]
