@@ -4,7 +4,8 @@ from typing import Any, Final
 
 from api import example_world as world
 
-UPLOAD: Final[dict[str, Any]] = {"file": "(the file's bytes)"}
+BYTES: Final = "(the file's bytes)"
+UPLOAD: Final[dict[str, Any]] = {"file": BYTES}
 ATTACHMENT: Final[dict[str, Any]] = {
     "id": world.ATTACHMENT,
     "name": "menu.pdf",

@@ -14,11 +14,11 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from api.attachments import queries
+from api.attachments.examples import BYTES
 from api.deps import Now, Res
 from api.problems import problems
 from api.resources import Resources
 from shared.db import reading
-from shared.domain.attachment import TYPES
 from shared.domain.attachment_link import STEP_SECONDS, AttachmentLinkExpired, AttachmentLinkForged, check, key_of
 from shared.errors import NotFound
 
@@ -28,8 +28,8 @@ _FOUND: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "The file.",
         "content": {
-            media_type: {"schema": {"type": "string", "format": "binary"}, "example": "(the file's bytes)"}
-            for media_type in TYPES
+            # Whichever of the types it is: the answer tells.
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}, "example": BYTES}
         },
     },
     304: {"description": "The file is still the one that `If-None-Match` names."},

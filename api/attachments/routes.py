@@ -41,10 +41,8 @@ _PLAIN_BODIES: Final[dict[str, Any]] = {
         "required": True,
         "content": {
             "multipart/form-data": {"example": examples.UPLOAD},
-            "application/octet-stream": {
-                "schema": {"type": "string", "format": "binary"},
-                "example": "(the file's bytes)",
-            },
+            # And each of the types themselves, which programs that make clients of the document do not know.
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}, "example": examples.BYTES},
         },
     }
 }
