@@ -6,22 +6,22 @@
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
-from shared.domain.pace import AHEAD_SECONDS, Pace, kept_for_urgent, slice_of
+from dispatcher.in_flight import CLAIM_AHEAD_SECONDS, InFlight, Needs
+from shared.domain.pace import AHEAD_SECONDS, Pace, slice_of
 
 # A slice that waits for its use for longer is given up: a burst of old slices would be faster than the pace.
 CREDIT_SECONDS: Final = 0.2
-# Claimed so far ahead of its time, and held until it comes: well within the time for which a claim is fresh.
-CLAIM_AHEAD_SECONDS: Final = 0.3
 # Nobody is sent away for longer than this: the pace may be another by then.
 LATER_SECONDS: Final = 30.0
 # What has no room for lack of free requests is worth another look after this.
 _PAUSE: Final = 0.1
-_LOOK: Final = 0.01  # while a request waits for one that ends
+# A claim costs two round trips: a lane that waits for requests hears of it once this part of them is free.
+_PART: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class Slice:
     requests: int
     live: int
     wait: float
+    hungry: bool = False  # whether other dispatchers have less than their share of the requests
 
 
 class Meter:
@@ -41,25 +42,28 @@ class Meter:
     credit. It leaves once it has that.
     """
 
-    def __init__(self, pace: Pace, *, largest_batch: int = 1) -> None:
+    def __init__(self, pace: Pace, *, largest_batch: int = 1, ring: Callable[[str], Any] = lambda _lane: None) -> None:
         self.pace = pace
-        self.largest_batch = largest_batch
+        self.in_flight = InFlight(pace.in_flight)
+        self.in_flight.largest_batch = largest_batch
         self.credit = 0.0
-        self.requests = 0
-        self.in_use = {"urgent": 0, "bulk": 0}
         self.live = 1
         self.wanted = asyncio.Event()
+        self.hurry = asyncio.Event()  # somebody waits for what we do not need
         self.waiting: set[str] = set()  # the lanes that shall hear of a new slice
         self._pending = {"urgent": 0, "bulk": 0}  # segments that have room, and no credit yet
         self._turn: dict[str, deque[tuple[int, asyncio.Future[None]]]] = {"urgent": deque(), "bulk": deque()}
-        self._taken = 0  # messages that have room and are in no request yet
+        self._hungry = False
+        self._ring = ring
         self._length = 1.0  # segments of a message, lately
         self._drawn_at = 0.0
         self._later = {"urgent": 0.0, "bulk": 0.0}
 
-    @property
-    def used(self) -> int:
-        return sum(self.in_use.values())
+    def change(self, pace: Pace) -> None:
+        """Keep another pace. Requests in flight go on being counted; what was granted before is not worth keeping."""
+        self.pace, self.credit = pace, min(self.credit, 0.0)
+        self.in_flight.limit = pace.in_flight
+        self.wanted.set()
 
     @property
     def slice(self) -> int:
@@ -67,26 +71,36 @@ class Meter:
 
     def room(self, lane: str) -> int | None:
         """How many messages of a lane are worth claiming now; None for no limit. Zero asks for more."""
-        rows = [rows for rows in (self._by_segments(lane), self._by_requests(lane)) if rows is not None]
-        room = min(rows) if rows else None
+        room = self._room(lane)
         if room == 0:
             self.ask(lane)
+        else:
+            self.in_flight.looking.add(lane)
         return room
+
+    def looked(self, lane: str) -> None:
+        """A lane has claimed what there was: the room it did not need is for others."""
+        self.in_flight.looking.discard(lane)
+        self._hand_back()
+
+    def _room(self, lane: str) -> int | None:
+        rows = [rows for rows in (self._by_segments(lane), self.in_flight.room(lane)) if rows is not None]
+        return min(rows) if rows else None
 
     def take(self, lane: str, segments: int) -> bool:
         """Use room for one message, if there is any."""
-        if self._by_segments(lane) == 0 or self._by_requests(lane) == 0:
+        if self._by_segments(lane) == 0 or self.in_flight.room(lane) == 0:
             self.ask(lane)
             return False
         self._length += 0.05 * (segments - self._length)
         self._pending[lane] += segments
-        self._taken += 1
+        self.in_flight.taken[lane] += 1
         return True
 
     def forget(self, lane: str, segments: int) -> None:
         """A message that took room is not handed over after all."""
         self._pending[lane] -= segments
-        self._taken -= 1
+        self.in_flight.taken[lane] -= 1
 
     def later(self, lane: str, segments: int) -> float:
         """Seconds after which it is worth looking for room again: each that waits has its turn after the one before."""
@@ -104,18 +118,20 @@ class Meter:
     @contextlib.asynccontextmanager
     async def request(self, lane: str, lengths: Sequence[int], *, start_by: float) -> AsyncIterator[bool]:
         """Have one request in flight, of messages that took room, of so many segments. False where it came too late."""
-        self._taken -= len(lengths)
-        free = await self._get_credit(lane, sum(lengths), start_by) and await self._get_free(lane, start_by)
-        self.in_use[lane] += free
+        self.in_flight.taken[lane] -= len(lengths)
+        free = await self._get_credit(lane, sum(lengths), start_by) and await self._begin(lane, start_by)
+        begun = monotonic()
         try:
             yield free
         finally:
-            self.in_use[lane] -= free
+            if free:
+                self._end(lane, monotonic() - begun)
 
     def draw(self, granted: Slice) -> None:
         """Take a slice, and give it to those whose turn it is."""
         self.live = max(1, granted.live)
-        self.requests = granted.requests
+        fewer = granted.requests < self.in_flight.allowed
+        self.in_flight.allowed, self._hungry = granted.requests, granted.hungry
         if granted.segments:
             self.credit += granted.segments
             self._drawn_at = monotonic()
@@ -126,6 +142,14 @@ class Meter:
                 if not served.done():
                     self.credit -= segments
                     served.set_result(None)
+        self.in_flight.let_begin()
+        self._tell(1)
+        if fewer and granted.hungry:
+            self.hurry.set()
+
+    def needs(self) -> Needs:
+        """Requests to ask for, and what is kept of them."""
+        return self.in_flight.needs(more=bool(self.waiting))
 
     def wants(self) -> int:
         """Segments to ask for: a slice, and what was taken ahead."""
@@ -136,13 +160,20 @@ class Meter:
 
     @property
     def is_busy(self) -> bool:
-        """Whether somebody waits for more."""
-        return bool(self.waiting or self._turn["urgent"] or self._turn["bulk"])
+        """Whether somebody waits for more, or there is something to give back."""
+        in_flight = self.in_flight
+        waits = self.waiting or any(self._turn.values()) or in_flight.waits()
+        return bool(waits) or in_flight.allowed > in_flight.used
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing to ask for, and nothing held that has to be renewed."""
+        return not (self.wanted.is_set() or self.in_flight.allowed or self.in_flight.used)
 
     @property
     def hurries(self) -> bool:
         """Whether somebody who waits is urgent."""
-        return "urgent" in self.waiting or bool(self._turn["urgent"])
+        return "urgent" in self.waiting or bool(self._turn["urgent"]) or self.in_flight.waits("urgent")
 
     def _share(self) -> float:
         return (self.pace.segments_per_second or 0.0) / self.live
@@ -161,15 +192,6 @@ class Meter:
         left = self.credit + int(self._share() * CLAIM_AHEAD_SECONDS) - self._pending["urgent"]
         left += self._debt() if lane == "urgent" else -self._pending["bulk"]
         return max(1, round(left / self._length)) if left > 0 else 0
-
-    def _by_requests(self, lane: str) -> int | None:
-        if self.pace.in_flight is None:
-            return None
-        return max(0, self._spare(lane) * self.largest_batch - self._taken)
-
-    def _spare(self, lane: str) -> int:
-        kept = 0 if lane == "urgent" else max(0, kept_for_urgent(self.requests) - self.in_use["urgent"])
-        return self.requests - kept - self.used
 
     def _give_up_the_old(self) -> None:
         if self.credit > 0 and monotonic() - self._drawn_at > CREDIT_SECONDS:
@@ -192,12 +214,30 @@ class Meter:
         finally:
             self._pending[lane] -= segments
 
-    async def _get_free(self, lane: str, start_by: float) -> bool:
-        """Until a request may begin. Rarely waits: what was claimed had room, but may fall into more requests."""
-        if self.pace.in_flight is None or self._spare(lane) > 0:
-            return True
-        while monotonic() < start_by:
-            await asyncio.sleep(_LOOK)
-            if self._spare(lane) > 0:
-                return True
-        return False
+    async def _begin(self, lane: str, start_by: float) -> bool:
+        if self.pace.in_flight is not None:
+            self.wanted.set()
+        return await self.in_flight.begin(lane, start_by)
+
+    def _end(self, lane: str, seconds: float) -> None:
+        in_flight = self.in_flight
+        owed = in_flight.used > in_flight.allowed
+        in_flight.end(lane, seconds)
+        if self.pace.in_flight is not None:
+            self._tell(max(1, in_flight.allowed * in_flight.largest_batch // _PART))
+            self.wanted.set()
+            self._hand_back(owed=owed)
+
+    def _hand_back(self, *, owed: bool = False) -> None:
+        """At once, where others wait for it."""
+        if self._hungry and (owed or self.in_flight.busy < self.in_flight.allowed):
+            self.wanted.set()
+            self.hurry.set()
+
+    def _tell(self, least: int) -> None:
+        """Wake the lanes that wait for room, where there is so much of it."""
+        for lane in tuple(self.waiting):
+            room = self._room(lane)
+            if room is None or room >= least:
+                self.waiting.discard(lane)
+                self._ring(lane)

@@ -1,14 +1,15 @@
 -- One gateway's pace, for all dispatchers at once: grants segments at its rate, and shares out its requests in flight.
 -- The law is `Bucket` in shared/domain/pace.py. Times are microseconds of Redis' clock.
--- KEYS: due, alive, held, hungry
+-- KEYS: due, alive, held, hungry, asked, since
 -- ARGV: dispatcher; rate (0: no limit), segments wanted, how far ahead of their time;
---       requests in flight in all (0: no limit), wanted, used; burst, life; and for proofs the time
+--       requests in flight in all (0: no limit), wanted, and what it may use until it hears the answer; burst, life,
+--       turn; and for proofs the time
 local clock = redis.call('TIME')
-local now = tonumber(ARGV[10]) or (clock[1] * 1000000 + clock[2])
+local now = tonumber(ARGV[11]) or (clock[1] * 1000000 + clock[2])
 local name = ARGV[1]
 local rate, segments, ahead = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local limit, requests, used = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local burst, life = tonumber(ARGV[8]), tonumber(ARGV[9])
+local limit, requests, kept = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local burst, life, turn = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 local keep = math.ceil(life / 1000) * 4
 
 -- Whoever has not asked for so long is gone, and what it held is free.
@@ -16,6 +17,8 @@ for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now)) do
   redis.call('HDEL', KEYS[3], gone)
   redis.call('ZREM', KEYS[2], gone)
   redis.call('ZREM', KEYS[4], gone)
+  redis.call('HDEL', KEYS[5], gone)
+  redis.call('HDEL', KEYS[6], gone)
 end
 redis.call('ZADD', KEYS[2], now + life, name)
 redis.call('PEXPIRE', KEYS[2], keep)
@@ -32,29 +35,75 @@ if rate > 0 then
   redis.call('SET', KEYS[1], string.format('%.0f', due), 'PX', keep + math.ceil(wait / 1000))
 end
 
-local held = 0
+local held, hungry = 0, 0
 if limit > 0 then
   local others, all = 0, redis.call('HGETALL', KEYS[3])
   for at = 1, #all, 2 do
     if all[at] ~= name then others = others + tonumber(all[at + 1]) end
   end
-  held = math.max(0, math.min(requests, limit - others))
-  -- While others are hungry each keeps to its share; where that is less than one, who has waited longest has one.
-  local longest = redis.call('ZRANGE', KEYS[4], 0, 0)[1]
-  if redis.call('ZCARD', KEYS[4]) > (redis.call('ZSCORE', KEYS[4], name) and 1 or 0) then
-    local share = math.floor(limit / live)
-    if share < 1 and longest == name then share = 1 end
-    held = math.min(held, share)
+  local free = limit - others
+
+  -- Whoever asks for less than an equal share gets that, and the others share what it leaves.
+  redis.call('HSET', KEYS[5], name, requests)
+  redis.call('PEXPIRE', KEYS[5], keep)
+  local asked, wants = redis.call('HGETALL', KEYS[5]), {}
+  for at = 2, #asked, 2 do table.insert(wants, tonumber(asked[at])) end
+  table.sort(wants)
+  local left, level, over = limit, limit, 0
+  for at, want in ipairs(wants) do
+    local share = math.floor(left / (#wants - at + 1))
+    if want > share then
+      level, over = share, left - share * (#wants - at + 1)
+      break
+    end
+    left = left - want
   end
-  held = math.max(held, used)
-  -- Who gets less than it wants says so, since when.
-  if held < requests then
-    redis.call('ZADD', KEYS[4], 'NX', now, name)
-    redis.call('PEXPIRE', KEYS[4], keep)
+  local share = math.min(requests, level)
+  if level > 0 and requests > level then
+    -- What does not go evenly into shares is for those whose names come first.
+    local before = 0
+    for at = 1, #asked, 2 do
+      if tonumber(asked[at + 1]) > level and asked[at] < name then before = before + 1 end
+    end
+    if before < over then share = share + 1 end
+  elseif level == 0 and requests > 0 then
+    -- Fewer requests than dispatchers go round: one each, for a turn, and then to whoever has waited longest.
+    share = 1
+    if tonumber(redis.call('HGET', KEYS[3], name) or '0') > 0 then
+      -- Score 1 is one for whom somebody ends its turn, whose own request may be under way yet.
+      local first = redis.call('ZRANGEBYSCORE', KEYS[4], '(1', '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+      local since = math.min(tonumber(redis.call('HGET', KEYS[6], name) or now), tonumber(first[2] or now))
+      if redis.call('ZSCORE', KEYS[4], name) then
+        if redis.call('ZCOUNT', KEYS[4], 1, 1) > 0 then free = 0 end
+      elseif first[1] and since <= now - turn then
+        redis.call('ZADD', KEYS[4], 1, first[1])
+        free = 0
+      end
+    elseif (redis.call('ZRANK', KEYS[4], name) or redis.call('ZCARD', KEYS[4])) >= free then
+      free = 0
+    end
+  end
+  held = math.max(0, math.min(share, free))
+  if level == 0 and held > 0 then
+    redis.call('HSETNX', KEYS[6], name, string.format('%.0f', now))
+    redis.call('PEXPIRE', KEYS[6], keep)
   else
-    redis.call('ZREM', KEYS[4], name)
+    redis.call('HDEL', KEYS[6], name)
   end
-  redis.call('HSET', KEYS[3], name, held)
+
+  -- Who has less than its share says so, since when; whoever is urgent comes as if it had waited for a turn.
+  if held >= share then
+    redis.call('ZREM', KEYS[4], name)
+  elseif ahead > 0 then
+    redis.call('ZADD', KEYS[4], 'LT', string.format('%.0f', now - turn), name)
+  else
+    redis.call('ZADD', KEYS[4], 'NX', string.format('%.0f', now), name)
+  end
+  redis.call('PEXPIRE', KEYS[4], keep)
+  hungry = redis.call('ZCARD', KEYS[4]) - (held < share and 1 or 0)
+
+  -- It may have begun some more before it hears of this: they count until it has said that it has not.
+  redis.call('HSET', KEYS[3], name, math.max(held, kept))
   redis.call('PEXPIRE', KEYS[3], keep)
 end
-return {granted, held, live, math.ceil(wait)}
+return {granted, held, live, math.ceil(wait), hungry}

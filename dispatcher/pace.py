@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from dispatcher.ending import end
+from dispatcher.in_flight import Needs
 from dispatcher.meter import Meter, Slice
 from shared.domain.pace import AHEAD_SECONDS, BURST_SECONDS, Bucket, Pace
 from shared.doorbell import redis_of
@@ -27,7 +28,9 @@ log = logging.getLogger(__name__)
 REDIS_SECONDS: Final = 0.25
 RETRY_SECONDS: Final = 1.0
 _LEAST_PAUSE: Final = 0.005
-_PAUSE: Final = 0.1  # between questions for requests in flight: what comes free here is known without asking
+_PAUSE: Final = 0.05  # between questions for requests in flight: what comes free here is known without asking
+# Where there are fewer requests than dispatchers, each keeps one for so long.
+TURN_SECONDS: Final = 0.25
 _IDLE_SECONDS: Final = 1.0
 _SCRIPT: Final = Path(__file__).with_name("pace.lua").read_text()
 
@@ -51,13 +54,17 @@ class Paces:
         """The meter of a paced gateway, kept for as long as its pace is the same."""
         meter = self._meters.get(gateway_id)
         if meter is None:
-            meter = self._meters[gateway_id] = Meter(pace, largest_batch=largest_batch)
+            meter = self._meters[gateway_id] = Meter(pace, largest_batch=largest_batch, ring=self._ring)
             self._keepers[gateway_id] = asyncio.create_task(self._keep(gateway_id, meter))
         elif meter.pace != pace:
-            # Requests in flight go on being counted; what was granted at another pace is not worth keeping.
-            meter.pace, meter.credit = pace, min(meter.credit, 0.0)
-        meter.largest_batch = largest_batch
+            meter.change(pace)
+        meter.in_flight.largest_batch = largest_batch
         return meter
+
+    def looked(self, lane: str) -> None:
+        """A lane has taken what it found of the room it asked for."""
+        for meter in self._meters.values():
+            meter.looked(lane)
 
     async def keep_only(self, gateway_ids: Collection[UUID]) -> None:
         """Forget the gateways that are not paced any more."""
@@ -74,58 +81,56 @@ class Paces:
     async def _keep(self, gateway_id: UUID, meter: Meter) -> None:
         """Fill one meter whenever somebody wants more, and tell of what it holds while it is used."""
         while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(min(_IDLE_SECONDS, self._life / 3)):
-                    await meter.wanted.wait()
-            if not (meter.wanted.is_set() or meter.requests):
+            await _await(meter.wanted, min(_IDLE_SECONDS, self._life / 3))
+            if meter.is_idle:
                 continue
             meter.wanted.clear()
-            lanes = set(meter.waiting)
+            meter.hurry.clear()
+            urgent, needs = meter.hurries, meter.needs()
             try:
-                granted = await self._draw(gateway_id, meter, urgent=meter.hurries, wants=bool(lanes))
+                granted = await self._draw(gateway_id, meter, urgent=urgent, needs=needs)
             except Exception:
                 log.exception("a slice was not drawn", extra={"gateway_id": str(gateway_id)})
-                granted = Slice(0, meter.requests, meter.live, RETRY_SECONDS)
+                granted = Slice(0, meter.in_flight.allowed, meter.live, RETRY_SECONDS)
             meter.draw(granted)
-            for lane in lanes:
-                if meter.room(lane) != 0:
-                    meter.waiting.discard(lane)
-                    self._ring(lane)
-            await asyncio.sleep(max(_LEAST_PAUSE if meter.pace.segments_per_second else _PAUSE, min(granted.wait, 1.0)))
+            await asyncio.sleep(_LEAST_PAUSE)
+            # Asking for segments before their time is of no use; what others wait for goes back without delay.
+            pause = min(granted.wait, 1.0) if meter.wants() else _PAUSE
+            await _await(meter.hurry, pause if meter.pace.in_flight is None else min(pause, _PAUSE))
             if meter.is_busy:
                 meter.wanted.set()
 
-    async def _draw(self, gateway_id: UUID, meter: Meter, *, urgent: bool, wants: bool) -> Slice:
+    async def _draw(self, gateway_id: UUID, meter: Meter, *, urgent: bool, needs: Needs) -> Slice:
         if self._script is not None and monotonic() >= self._away_until:
             try:
                 async with asyncio.timeout(REDIS_SECONDS):
-                    return await self._from_redis(gateway_id, meter, urgent=urgent, wants=wants)
+                    return await self._from_redis(gateway_id, meter, urgent=urgent, needs=needs)
             except (RedisError, OSError, TimeoutError) as error:
                 self._away_until = monotonic() + RETRY_SECONDS
                 log.warning("pace without Redis", extra={"cause": type(error).__name__})
         return self._by_share(gateway_id, meter, urgent=urgent)
 
-    async def _from_redis(self, gateway_id: UUID, meter: Meter, *, urgent: bool, wants: bool) -> Slice:
+    async def _from_redis(self, gateway_id: UUID, meter: Meter, *, urgent: bool, needs: Needs) -> Slice:
         assert self._script is not None
         pace, key = meter.pace, f"lapwing:pace:{{{gateway_id}}}"
-        most = pace.in_flight or 0
         told: Sequence[int] = await self._script(
-            keys=[f"{key}:due", f"{key}:alive", f"{key}:held", f"{key}:hungry"],
+            keys=[f"{key}:{part}" for part in ("due", "alive", "held", "hungry", "asked", "since")],
             args=[
                 self._name,
                 pace.segments_per_second or 0,
                 meter.wants(),
                 _micro(AHEAD_SECONDS) if urgent else 0,
-                most,
-                most if wants else meter.used,
-                meter.used,
+                pace.in_flight or 0,
+                needs.requests,
+                needs.kept,
                 _micro(BURST_SECONDS),
                 _micro(self._life),
+                _micro(TURN_SECONDS),
             ],
         )
-        segments, requests, live, wait = told
+        segments, requests, live, wait, hungry = told
         self._alone.pop(gateway_id, None)
-        return Slice(segments, requests, live, wait / 1_000_000)
+        return Slice(segments, requests, live, wait / 1_000_000, hungry > 0)
 
     def _by_share(self, gateway_id: UUID, meter: Meter, *, urgent: bool) -> Slice:
         live = max(self.dispatchers, meter.live)
@@ -137,6 +142,12 @@ class Paces:
         now = monotonic()
         segments = bucket.take(meter.wants(), now=now, ahead=AHEAD_SECONDS if urgent else 0.0)
         return Slice(segments, share.in_flight or 0, live, bucket.wait(now=now))
+
+
+async def _await(event: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 def _micro(seconds: float) -> int:

@@ -92,6 +92,8 @@ class Pump:
                 log.exception("claim failed", extra={"lane": self.lane})
             await self.worker.sleep(self.worker.stopping, OUTAGE_SECONDS)
             return
+        finally:
+            self.worker.paces.looked(self.lane)
         if not self._waited and taken and (taken == wanted or not self.in_flight):
             return
         # A campaign may have left some of its share to others, or a gateway's pace all of them: what comes free next

@@ -1,6 +1,7 @@
 """Pace: all dispatchers together keep a gateway's limits, with Redis and without, and nothing is lost by it."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from time import monotonic
@@ -18,8 +19,10 @@ from sqlalchemy import select, update
 from deploy.local.servers import Valkey
 from dispatcher.choice import choose, room
 from dispatcher.due import due
-from dispatcher.meter import CLAIM_AHEAD_SECONDS, CREDIT_SECONDS, Meter, Slice
-from dispatcher.pace import _SCRIPT, Paces
+from dispatcher.ending import end
+from dispatcher.in_flight import CLAIM_AHEAD_SECONDS
+from dispatcher.meter import CREDIT_SECONDS, Meter, Slice
+from dispatcher.pace import _SCRIPT, TURN_SECONDS, Paces
 from dispatcher.pump import Pump
 from dispatcher.worker import keep_book, leave
 from shared.db import begin
@@ -34,6 +37,7 @@ from tests.worlds import HandWorker
 NUMBERS = [make_msisdn(number) for number in range(12)]
 MICRO = 1_000_000
 LIFE = 15 * MICRO
+TURN = round(TURN_SECONDS * MICRO)
 NOWHERE = "redis://127.0.0.1:1/0"
 
 
@@ -48,11 +52,11 @@ class Account:
     def ask(
         self, name: str = "one", *, rate: float = 0, segments: int = 0, ahead: int = 0, now: int, **requests: int
     ) -> Slice:
-        keys = [f"{self.key}:{part}" for part in ("due", "alive", "held", "hungry")]
+        keys = [f"{self.key}:{part}" for part in ("due", "alive", "held", "hungry", "asked", "since")]
         most, wanted, used = (requests.get(part, 0) for part in ("most", "wanted", "used"))
         burst = round(BURST_SECONDS * MICRO)
-        told: Any = self.script(keys, [name, rate, segments, ahead, most, wanted, used, burst, LIFE, now])
-        return Slice(told[0], told[1], told[2], told[3] / MICRO)
+        told: Any = self.script(keys, [name, rate, segments, ahead, most, wanted, used, burst, LIFE, TURN, now])
+        return Slice(told[0], told[1], told[2], told[3] / MICRO, told[4] > 0)
 
 
 @pytest.fixture
@@ -98,37 +102,83 @@ def test_two_dispatchers_together_keep_the_pace(account: Account) -> None:
 
 
 def test_requests_are_shared_out(account: Account) -> None:
+    """`used` is what may be in flight until the answer is heard, and counts until then."""
     now = 1_700_000_000 * MICRO
 
-    def ask(name: str, wanted: int, used: int = 0, after: int = 0) -> int:
-        return account.ask(name, most=10, wanted=wanted, used=used, now=now + after).requests
+    def ask(name: str, wanted: int, used: int = 0, after: int = 0) -> tuple[int, bool]:
+        told = account.ask(name, most=10, wanted=wanted, used=used, now=now + after)
+        return told.requests, told.hungry
 
-    assert ask("one", 10) == 10
-    assert ask("two", 10) == 0  # and says that it is hungry
-    assert ask("one", 10, used=8) == 8  # keeps what is on its way, and begins nothing
-    assert ask("two", 10) == 2
-    assert ask("one", 10, used=3) == 5  # its half
-    assert ask("two", 10, used=2) == 5
-    assert ask("two", 0, used=0) == 0  # idle
+    assert ask("one", 10) == (10, False)
+    assert ask("two", 10) == (0, False)  # and says that it is hungry
+    assert ask("one", 10, used=10) == (5, True)  # its half: it begins nothing before it is below that
+    assert ask("two", 10) == (0, False)  # nobody knows yet whether `one` has heard
+    assert ask("one", 10, used=8) == (5, True)
+    assert ask("two", 10) == (2, False)
+    assert ask("one", 10, used=5) == (5, True)
+    assert ask("two", 10, used=2) == (5, False)
+    assert ask("two", 3, used=3) == (3, False)
+    assert ask("one", 10, used=5) == (7, False)  # what the other one leaves
+    assert ask("two", 0, used=0) == (0, False)  # idle
+    assert ask("one", 10, used=7) == (10, False)
+    assert ask("two", 1) == (0, False)
+    assert ask("one", 10, used=10) == (9, True)  # for one that only looks it gives up one
     assert account.ask("two", most=10, now=now + LIFE - 1).live == 2
-    assert ask("three", 10, after=2 * LIFE) == 10  # the others are gone, and what they held is free
+    assert ask("three", 10, after=2 * LIFE) == (10, False)  # the others are gone, and what they held is free
+
+
+def test_what_does_not_go_evenly_is_used(account: Account) -> None:
+    now = 1_700_000_000 * MICRO
+    used = dict.fromkeys(("one", "three", "two"), 0)
+    for _ in range(3):
+        for name in used:
+            used[name] = account.ask(name, most=8, wanted=8, used=used[name], now=now).requests
+    assert used == {"one": 3, "three": 3, "two": 2}
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    most=st.integers(1, 12),
+    turns=st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 12), st.floats(0, 1)), max_size=60),
+)
+def test_never_more_than_the_limit_together(valkey: Valkey, most: int, turns: list[tuple[str, int, float]]) -> None:
+    """Whoever asks for whatever: each uses some of what it was told, and never more, and hears the answer late."""
+    account, now = Account(valkey), 1_700_000_000 * MICRO
+    allowed, used = dict.fromkeys("abcd", 0), dict.fromkeys("abcd", 0)
+    for name, wanted, part in turns:
+        now += 50_000
+        # It begins what it may while it asks, and afterwards some of it ends.
+        told = account.ask(name, most=most, wanted=wanted, used=max(used[name], allowed[name]), now=now)
+        used[name] = max(used[name], allowed[name])
+        assert sum(used.values()) <= most
+        allowed[name] = told.requests
+        used[name] = max(used[name], allowed[name])
+        assert sum(used.values()) <= most
+        used[name] = round(used[name] * part)
+    account.redis.close()
 
 
 def test_fewer_requests_than_dispatchers_go_round(account: Account) -> None:
-    """One request for two: each has it in turn, and nobody waits for ever."""
+    """Two requests for three, always wanted: each has a turn, and nobody waits for ever."""
     now = 1_700_000_000 * MICRO
-    names = ("one", "two")
+    names = ("one", "two", "three")
     served, used = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
-    for turn in range(60):
+    for turn in range(120):
         for name in names:
-            held = account.ask(name, most=1, wanted=1, used=used[name], now=now + turn * 100_000).requests
-            assert sum(used.values()) <= 1
-            if used[name]:
-                used[name] = 0  # it ended
-            elif held:
-                used[name], served[name] = 1, served[name] + 1
-    assert served["one"] > 10
-    assert served["two"] > 10
+            told = account.ask(name, most=2, wanted=2, used=used[name], now=now + turn * 50_000).requests
+            used[name] = told  # what was in flight has ended, and the next one begins if it may
+            served[name] += told
+            assert sum(used.values()) <= 2
+    assert min(served.values()) >= 50
+    assert sum(served.values()) >= 170  # of 240
+
+
+def test_urgent_does_not_wait_for_a_turn(account: Account) -> None:
+    now = 1_700_000_000 * MICRO
+    assert account.ask("one", most=1, wanted=1, now=now).requests == 1
+    assert account.ask("two", most=1, wanted=1, ahead=50_000, now=now).requests == 0
+    assert account.ask("one", most=1, wanted=1, now=now).requests == 0
+    assert account.ask("two", most=1, wanted=1, ahead=50_000, now=now).requests == 1
 
 
 async def test_in_flight_is_given_back_by_who_died(account: Account) -> None:
@@ -241,8 +291,8 @@ async def test_requests_in_flight_are_bounded_and_some_kept_for_urgent() -> None
         assert meter.room("urgent") == 2
         async with meter.request("bulk", [], start_by=monotonic()) as three:
             assert not three  # there was none free in time
-    assert meter.used == 0
-    assert meter.room("bulk") == 4
+    assert meter.in_flight.used == 0
+    assert meter.room("bulk") == 4 + 3 * 2  # they are short: as much is claimed before those in flight have ended
 
 
 async def test_request_waits_for_one_that_ends() -> None:
@@ -265,8 +315,8 @@ async def test_without_redis_each_keeps_to_its_share(url: str | None) -> None:
         gateway_id = uuid4()
         meter = paces.meter(gateway_id, Pace(1000.0, 8), largest_batch=1)
         meter.ask("bulk")
-        await until(lambda: meter.requests)
-        assert meter.requests == 2
+        await until(lambda: meter.in_flight.allowed)
+        assert meter.in_flight.allowed == 2
         assert paces._alone[gateway_id].rate == 250
     finally:
         await paces.aclose()
@@ -279,21 +329,88 @@ async def test_redis_that_dies_and_comes_back(tmp_path: Path) -> None:
     try:
         meter = paces.meter(uuid4(), Pace(None, 8), largest_batch=1)
         paces.dispatchers = 2
-        meter.ask("bulk")
-        await until(lambda: meter.requests == 8)
-        valkey.kill()
-        meter.ask("bulk")
-        await until(lambda: meter.requests == 4)
-        valkey.start()
-
-        def asks_and_has_all() -> bool:
-            meter.ask("bulk")
-            return meter.requests == 8
-
-        await until(asks_and_has_all)
+        async with busy(meter, 8):
+            await until(lambda: meter.in_flight.allowed == 8)
+            valkey.kill()
+            await until(lambda: meter.in_flight.allowed == 4)
+            valkey.start()
+            await until(lambda: meter.in_flight.allowed == 8)
     finally:
         await paces.aclose()
         valkey.stop()
+
+
+@contextlib.asynccontextmanager
+async def busy(meter: Meter, most: int, seen: list[int] | None = None) -> AsyncIterator[None]:
+    """Have as many requests as there is room for in flight, up to so many, one after the other."""
+
+    async def keep_one() -> None:
+        while True:
+            if meter.room("urgent") == 0 or not meter.take("urgent", 1):
+                await asyncio.sleep(0.005)
+                continue
+            meter.looked("urgent")
+            async with meter.request("urgent", [1], start_by=monotonic() + 30) as free:
+                assert free
+                if seen is not None:
+                    seen.append(meter.in_flight.used)
+                await asyncio.sleep(0.01)
+
+    tasks = [asyncio.create_task(keep_one()) for _ in range(most)]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            await end(task)
+
+
+@pytest.fixture
+async def others(valkey: Valkey) -> AsyncIterator[Paces]:
+    others = Paces(valkey.url, name="two", life=15, ring=lambda lane: None)
+    yield others
+    await others.aclose()
+
+
+async def test_share_follows_what_there_is_to_do(paces: Paces, others: Paces) -> None:
+    """One alone has all of it; two share it, never more together; and one that has little leaves the rest."""
+    gateway_id, together = uuid4(), list[int]()
+    one, two = (each.meter(gateway_id, Pace(None, 8), largest_batch=1) for each in (paces, others))
+
+    async def watch() -> None:
+        while True:
+            together.append(one.in_flight.used + two.in_flight.used)
+            await asyncio.sleep(0)
+
+    watching = asyncio.create_task(watch())
+    async with busy(one, 20):
+        await until(lambda: one.in_flight.used == 8)
+        async with busy(two, 20):
+            await until(lambda: one.in_flight.used == two.in_flight.used == 4)
+        await until(lambda: one.in_flight.used == 8)
+        async with busy(two, 1):
+            await until(lambda: two.in_flight.used == 1 and one.in_flight.used >= 6)
+        await until(lambda: one.in_flight.used == 8)
+    await until(lambda: one.in_flight.allowed == two.in_flight.allowed == 0)
+    assert not watching.done()
+    await end(watching)
+    assert max(together) == 8
+
+
+async def test_one_that_only_looks_takes_no_share(paces: Paces, others: Paces) -> None:
+    """It holds one request while it looks, and gives it back as soon as it has found nothing."""
+    gateway_id = uuid4()
+    one, two = (each.meter(gateway_id, Pace(None, 8), largest_batch=1) for each in (paces, others))
+    async with busy(one, 20):
+        await until(lambda: one.in_flight.used == 8)
+        for _ in range(3):
+            assert two.room("bulk") == 0
+            await until(lambda: two.in_flight.allowed)
+            assert two.room("bulk") == 1
+            assert two.in_flight.allowed == 1
+            await asyncio.sleep(0.2)
+            assert two.in_flight.allowed == 1  # it is still looking
+            two.looked("bulk")
+            await until(lambda: one.in_flight.used == 8 and not two.in_flight.allowed)
 
 
 async def test_another_pace_is_another_account_of_the_same_requests(paces: Paces) -> None:
@@ -411,7 +528,7 @@ async def test_claim_that_fails_gives_its_room_back(
         patch.setattr("dispatcher.failpoints.hit", fail)
         with pytest.raises(RuntimeError):
             await pump_once(worker)
-    assert meter._taken == 0
+    assert meter.in_flight.taken["bulk"] == 0
     assert await pump_all(worker) == 2
 
 
