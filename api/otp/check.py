@@ -64,15 +64,14 @@ async def _count_unknown(desk: Desk, otp_id: UUID, typed: TypedIn) -> int:
 
 
 async def _why_not(desk: Desk, counted: queries.AnyRow, typed: TypedIn) -> str:
-    """Why the code need not be looked at; empty if it has to be."""
+    """Why the code need not be looked at; empty if it has to be. The profile is looked up whatever it is."""
+    profile = await profiles.find_profile(desk.tx, counted.profile_id) if typed.profile is not None else None
     if not counted.is_open:
         return "not pending"
     if typed.session is not None and session_hash(desk.res.pepper, typed.session) != counted.session_hash:
         return "another session"
-    if typed.profile is not None:
-        profile = await profiles.find_profile(desk.tx, counted.profile_id)
-        if profile is None or profile.name != typed.profile:
-            return "another profile"
+    if typed.profile is not None and (profile is None or profile.name != typed.profile):
+        return "another profile"
     return ""
 
 

@@ -2,13 +2,15 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import event, func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.otp import queries
@@ -262,6 +264,40 @@ async def test_what_is_not_there_keeps_its_count(client: httpx.AsyncClient, reso
     async with begin(resources.engine) as tx:
         rows = (await tx.execute(text("SELECT count(*), sum(failures) FROM otp_subjects"))).one()
     assert tuple(rows) == (1, 8)
+
+
+@contextmanager
+def statements_of(engine: AsyncEngine) -> Iterator[list[str]]:
+    """What is asked of the database, by its first words."""
+    asked: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        asked.append(" ".join(statement.split()[:3]).replace(" AS", ""))
+
+    event.listen(engine.sync_engine, "before_cursor_execute", note)
+    try:
+        yield asked
+    finally:
+        event.remove(engine.sync_engine, "before_cursor_execute", note)
+
+
+@pytest.mark.parametrize("named", [{}, {"profile": "default"}], ids=["plain", "with its profile"])
+async def test_the_same_is_asked_of_the_database_whatever_is_wrong(
+    client: httpx.AsyncClient, resources: Resources, engine: AsyncEngine, named: dict[str, str]
+) -> None:
+    """Who watches the clock sees as many trips, and of the same kind, for an id that is none."""
+    wrong, used, expired = [(await start(client, session=name))["id"] for name in ("a", "b", "c")]
+    async with begin(engine) as tx:
+        await tx.execute(text("UPDATE otps SET used_at = created_at WHERE id = :id"), {"id": used})
+        await tx.execute(text("UPDATE otps SET expires_at = created_at WHERE id = :id"), {"id": expired})
+    asked = {}
+    for what, otp_id in {"wrong": wrong, "unknown": str(uuid4()), "used": used, "expired": expired}.items():
+        await verify(client, otp_id, WRONG, **named)  # the second time, so that rows are there
+        with statements_of(engine) as statements:
+            await verify(client, otp_id, WRONG, **named)
+        asked[what] = statements
+    assert len(asked["wrong"]) >= 4
+    assert asked == dict.fromkeys(asked, asked["wrong"])
 
 
 async def test_another_key_s_challenge_counts_down_as_if_it_were_not_there(
