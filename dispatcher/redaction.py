@@ -16,9 +16,8 @@ from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
 from shared.adapter import Account, Answer, Call
 
 # Header values that say something about the exchange and nothing about us.
-_PLAIN_HEADERS: Final = frozenset(
-    {"content-type", "content-length", "retry-after", "date", "server", "location-class", "twilio-request-id"}
-)
+_PLAIN_HEADERS: Final = frozenset({"content-type", "content-length", "retry-after", "date", "server", "location-class"})
+_REQUEST_ID: Final = "request-id"  # x-request-id, and the vendors' own: what their support asks for
 _FORM: Final = "application/x-www-form-urlencoded"
 _LONG_DIGITS: Final = re.compile(r"\+?\d[\d ().-]{5,}\d")
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
@@ -56,9 +55,7 @@ def redact_exchange(
     if answer is not None:
         exchange["answer"] = {
             "status": answer.status,
-            "headers": {
-                name: _clean(value, hidden) for name, value in answer.headers.items() if name.lower() in _PLAIN_HEADERS
-            },
+            "headers": {name: _clean(value, hidden) for name, value in answer.headers.items() if _is_plain(name)},
             # Cleaned before it is cut: half a number or half a text would not be known again.
             "body": _clean(_text_of(answer.body), hidden),
         }
@@ -185,7 +182,11 @@ def _forms(words: str) -> Iterator[str]:
 
 
 def _header(name: str, value: str) -> str:
-    return mask(value) if name.lower() in _PLAIN_HEADERS else HIDDEN
+    return mask(value) if _is_plain(name) else HIDDEN
+
+
+def _is_plain(name: str) -> bool:
+    return name.lower() in _PLAIN_HEADERS or name.lower().endswith(_REQUEST_ID)
 
 
 def _place_of(url: str) -> str:

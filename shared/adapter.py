@@ -232,6 +232,7 @@ class Adapter(Protocol):
     def read_inbound(self, account: Account, callback: Callback) -> Sequence[Inbound]: ...
 
 
+@runtime_checkable
 class Metered(Protocol):
     """A gateway that can be asked for its credit."""
 
@@ -240,6 +241,7 @@ class Metered(Protocol):
     def read_balance(self, answer: Answer) -> Balance: ...
 
 
+@runtime_checkable
 class Searchable(Protocol):
     """A gateway that can be asked what became of a message."""
 
@@ -248,6 +250,7 @@ class Searchable(Protocol):
     def read_lookup(self, wanted: Wanted, answer: Answer) -> LookedUp: ...
 
 
+@runtime_checkable
 class Batched(Protocol):
     """A gateway whose requests say for all their messages what an Sms says for itself."""
 
@@ -260,6 +263,7 @@ class Batched(Protocol):
 ACCESS_TOKEN: Final = "access_token"  # noqa: S105 - a name, no secret
 
 
+@runtime_checkable
 class LoginFirst(Protocol):
     """A gateway that may want a login first: its other calls then carry the token under ACCESS_TOKEN in `secrets`."""
 
@@ -288,18 +292,21 @@ class ConfiguredAdapter(Adapter, Metered, Replying, Protocol):
     """An adapter that one account's settings made."""
 
 
+@runtime_checkable
 class Configured(Protocol):
     """A kind whose dialect is its owner's: what an answer means stands in the account's settings."""
 
     def of(self, account: Account) -> ConfiguredAdapter: ...
 
 
+@runtime_checkable
 class Warned(Protocol):
     """A kind whose settings can be allowed and still unwise."""
 
     def warnings(self, settings: Mapping[str, Any]) -> Sequence[str]: ...
 
 
+@runtime_checkable
 class Scripted(Protocol):
     """A kind whose owner may write the call as a script. The script runs elsewhere; here is what it gets and may say.
 

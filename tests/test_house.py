@@ -5,6 +5,7 @@ Each rule is shown a piece of code that breaks it, so that none of them passes b
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -44,6 +45,10 @@ NOT_A_NOUN: Final = {
     "services",
     "misc",
 }
+
+VENDORS: Final = sorted(ADAPTERS.keys() - {"custom", "sandbox"})
+LIST: Final = "shared/gateways/__init__.py"
+EXAMPLES: Final = ("examples", "example_world")  # of the OpenAPI document: they show what an owner would have
 
 # An excuse gives its reason: `noqa: S101 - why`, `type: ignore[x]  # why`, `house: rule - why`.
 ESCAPE: Final = re.compile(r"#\s*(noqa|type: ignore|pragma|house|fmt: (?:skip|off))\b")
@@ -150,6 +155,38 @@ def sql_in_queries(module: Module) -> Iterator[Offence]:
                 yield node.lineno, f"imports {', '.join(sorted(statements))}; SQL lives in queries"
 
 
+def kinds_stand_alone(module: Module) -> Iterator[Offence]:
+    """A vendor's name stands in its adapter and once in the list; what differs between kinds is asked of the contract.
+
+    `custom` and `sandbox` are no vendor's: presets belong to the one, and the other calls nobody.
+    """
+    path = Path(module.path)
+    if path.stem in EXAMPLES:
+        return
+    own = path.parts[2].removesuffix(".py") if path.parts[:2] == ("shared", "gateways") else ""
+    docs = {id(node.value) for node in ast.walk(module.tree) if isinstance(node, ast.Expr)}
+    found = [(line, name) for node in ast.walk(module.tree) if id(node) not in docs for line, name in _names_in(node)]
+    listed = Counter(name for _, name in found if module.path == LIST)
+    for line, name in found:
+        if name != own and listed[name] != 1:
+            yield line, f"names {name}; ask shared/adapter.py's contract instead"
+
+
+def _names_in(node: ast.AST) -> Iterator[tuple[int, str]]:
+    match node:
+        case ast.Constant(value=str(words)) | ast.Name(id=words) | ast.Attribute(attr=words):
+            pass
+        case ast.ImportFrom(module=str(source), names=names):
+            words = " ".join([source, *(name.name for name in names)])
+        case ast.Import(names=names):
+            words = " ".join(name.name for name in names)
+        case _:
+            return
+    for kind in VENDORS:
+        if re.search(rf"(?<![a-z]){kind}(?![a-z])", words):
+            yield node.lineno, kind
+
+
 def explained_escapes(module: Module) -> Iterator[Offence]:
     for number, line in enumerate(module.text.splitlines(), start=1):
         if ESCAPE.search(line) and not EXPLAINED.search(line) and not _in_quotes(line):
@@ -173,6 +210,7 @@ RULES: Final[dict[str, tuple[Rule, tuple[str, ...], str]]] = {
         "async def f(worker):\n    async with worker.transaction():\n        await worker.transport.perform()\n",
     ),
     "sql-in-queries": (sql_in_queries, SERVICE, "from sqlalchemy import select\n"),
+    "kinds-stand-alone": (kinds_stand_alone, SERVICE, 'KINDS_WITH_LOGIN = {"smsportal"}\n'),
     "explained-escapes": (explained_escapes, EVERYTHING, "x = y  # noqa\n"),
 }
 
@@ -222,6 +260,13 @@ def test_every_escape_is_of_a_rule_and_needed() -> None:
             assert found[1] in RULES, f"{where}: there is no rule {found[1]}"
             rule, _, _ = RULES[found[1]]
             assert number in {line for line, _ in rule(module)}, f"{where}: nothing is excused here"
+
+
+def test_a_kind_is_one_line_of_the_list() -> None:
+    assert not list(kinds_stand_alone(Module.of('A = ("twilio",)\n', LIST)))
+    assert len(list(kinds_stand_alone(Module.of('A = ("twilio",)\nB = ("twilio",)\n', LIST)))) == 2
+    assert list(kinds_stand_alone(Module.of("from shared.gateways import twilio\n", "shared/gateways/smsportal/x.py")))
+    assert not list(kinds_stand_alone(Module.of('KIND = "twilio"\n', "shared/gateways/twilio/x.py")))
 
 
 def kinds_of_error(kind: type[ServiceError] = ServiceError) -> Iterator[type[ServiceError]]:

@@ -1,30 +1,46 @@
-"""The list of gateways. mypy holds each module to the protocols it is listed under."""
+"""The list of gateways: one line for each kind, and what a module offers says the rest.
+
+mypy holds each module to the protocols of `shared/adapter.py` where its table names them, `tests/gateways/<kind>`.
+"""
 
 from collections.abc import Mapping
+from importlib import import_module
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from shared.adapter import Account, Adapter, Batched, Configured, LoginFirst, Metered, Scripted, Searchable, Warned
-from shared.gateways import custom, sandbox, smsportal, twilio
 
-ADAPTERS: Final[Mapping[str, Adapter]] = MappingProxyType(
-    {custom.KIND: custom, sandbox.KIND: sandbox, smsportal.KIND: smsportal, twilio.KIND: twilio}
-)
+_LISTED: Final = ("custom", "sandbox", "smsportal", "twilio")
+_MODULES: Final[Mapping[str, Any]] = {name: import_module(f"{__name__}.{name}") for name in _LISTED}
+
+ADAPTERS: Final[Mapping[str, Adapter]] = MappingProxyType({module.KIND: module for module in _MODULES.values()})
 
 # Those that can be asked for their credit, and for a message of unknown fate.
 METERED: Final[Mapping[str, Metered]] = MappingProxyType(
-    {custom.KIND: custom, smsportal.KIND: smsportal, twilio.KIND: twilio}
+    {kind: module for kind, module in _MODULES.items() if isinstance(module, Metered)}
 )
-SEARCHABLE: Final[Mapping[str, Searchable]] = MappingProxyType({twilio.KIND: twilio})
+SEARCHABLE: Final[Mapping[str, Searchable]] = MappingProxyType(
+    {kind: module for kind, module in _MODULES.items() if isinstance(module, Searchable)}
+)
 
 # Those whose batches must be alike in something, and those that may want a login before anything else.
-BATCHED: Final[Mapping[str, Batched]] = MappingProxyType({smsportal.KIND: smsportal})
-LOGINS: Final[Mapping[str, LoginFirst]] = MappingProxyType({smsportal.KIND: smsportal})
+BATCHED: Final[Mapping[str, Batched]] = MappingProxyType(
+    {kind: module for kind, module in _MODULES.items() if isinstance(module, Batched)}
+)
+LOGINS: Final[Mapping[str, LoginFirst]] = MappingProxyType(
+    {kind: module for kind, module in _MODULES.items() if isinstance(module, LoginFirst)}
+)
 
 # Those whose owners say what answers mean, whose settings may be unwise, and whose owners may write scripts.
-CONFIGURED: Final[Mapping[str, Configured]] = MappingProxyType({custom.KIND: custom})
-WARNED: Final[Mapping[str, Warned]] = MappingProxyType({custom.KIND: custom})
-SCRIPTED: Final[Mapping[str, Scripted]] = MappingProxyType({custom.KIND: custom})
+CONFIGURED: Final[Mapping[str, Configured]] = MappingProxyType(
+    {kind: module for kind, module in _MODULES.items() if isinstance(module, Configured)}
+)
+WARNED: Final[Mapping[str, Warned]] = MappingProxyType(
+    {kind: module for kind, module in _MODULES.items() if isinstance(module, Warned)}
+)
+SCRIPTED: Final[Mapping[str, Scripted]] = MappingProxyType(
+    {kind: module for kind, module in _MODULES.items() if isinstance(module, Scripted)}
+)
 
 
 def adapter_for(kind: str, account: Account) -> Adapter:

@@ -4,9 +4,13 @@ import json
 from dataclasses import replace
 from uuid import UUID
 
-from shared.adapter import Account, Answer, Call, Callback, Sms
+from shared.adapter import Account, Adapter, Answer, Call, Callback, Sms
 from shared.domain.outcome import Accepted, Fault, Lost, Refused
+from shared.gateways import sandbox
 from tests.gateways.cases import Inbounds, Reads, Receives, Sends, Settings, Stranger
+
+# What it is held to, by mypy here.
+ADAPTER: Adapter = sandbox
 
 ACCOUNT = Account(UUID(int=8), {}, {})
 HELLO = Sms(UUID(int=1), 1, msisdn="+12025550140", text="Hello", segments=2)

@@ -1,6 +1,7 @@
 """One runner for every gateway: an adapter without a table fails here, by name."""
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
@@ -17,11 +18,34 @@ from hypothesis import strategies as st
 from shared.adapter import Account, Adapter, Answer, Callback, ForgedCallback, UnreadableAnswer, UnreadableCallback
 from shared.domain.outcome import Accepted, Outcome, Refused
 from shared.errors import Invalid
-from shared.gateways import ADAPTERS, BATCHED, LOGINS, METERED, SEARCHABLE, adapter_for, metered_for, sandbox
+from shared.gateways import (
+    ADAPTERS,
+    BATCHED,
+    CONFIGURED,
+    LOGINS,
+    METERED,
+    SCRIPTED,
+    SEARCHABLE,
+    WARNED,
+    adapter_for,
+    metered_for,
+    sandbox,
+)
 from tests.gateways import smsportal as smsportal_table
 from tests.gateways import twilio as twilio_table
 from tests.gateways.cases import Balances, Inbounds, Logins, Lookups, Reads, Receives, Sends, Settings, Stranger
 
+# By the name under which a table says, to mypy, that its module is one.
+PROTOCOLS: dict[str, Mapping[str, Any]] = {
+    "ADAPTER": ADAPTERS,
+    "METERED": METERED,
+    "SEARCHABLE": SEARCHABLE,
+    "BATCHED": BATCHED,
+    "LOGIN_FIRST": LOGINS,
+    "CONFIGURED": CONFIGURED,
+    "WARNED": WARNED,
+    "SCRIPTED": SCRIPTED,
+}
 TABLES: dict[str, ModuleType] = {kind: import_module(f"tests.gateways.{kind}") for kind in ADAPTERS}
 
 
@@ -41,6 +65,8 @@ def rows(name: str) -> list[ParameterSet]:
 def test_the_table_is_complete(kind: str) -> None:
     table, adapter = TABLES[kind], ADAPTERS[kind]
     assert kind == adapter.KIND
+    for name, listed in PROTOCOLS.items():
+        assert getattr(table, name, None) is listed.get(kind), f"{name} of its table"
     assert table.SENDS
     assert table.READS
     assert table.SETTINGS

@@ -1,5 +1,7 @@
 """The custom gateway's table: what settings are taken, what is said by them, and what is understood."""
 
+from shared.adapter import Adapter, Configured, Metered, Scripted, Warned
+from shared.gateways import custom
 from tests.gateways.custom.account import ACCOUNT, BATCH
 from tests.gateways.custom.callbacks import INBOUNDS, RECEIVES, STRANGERS
 from tests.gateways.custom.questions import BALANCES
@@ -7,4 +9,26 @@ from tests.gateways.custom.reads import READS
 from tests.gateways.custom.sends import SENDS
 from tests.gateways.custom.settings import SETTINGS_CASES as SETTINGS
 
-__all__ = ["ACCOUNT", "BALANCES", "BATCH", "INBOUNDS", "READS", "RECEIVES", "SENDS", "SETTINGS", "STRANGERS"]
+__all__ = [
+    "ACCOUNT",
+    "ADAPTER",
+    "BALANCES",
+    "BATCH",
+    "CONFIGURED",
+    "INBOUNDS",
+    "METERED",
+    "READS",
+    "RECEIVES",
+    "SCRIPTED",
+    "SENDS",
+    "SETTINGS",
+    "STRANGERS",
+    "WARNED",
+]
+
+# What it is held to, by mypy here.
+ADAPTER: Adapter = custom
+METERED: Metered = custom
+CONFIGURED: Configured = custom
+WARNED: Warned = custom
+SCRIPTED: Scripted = custom

@@ -1,5 +1,7 @@
 """SMSPortal's table: what we say to it, and how we read what it says."""
 
+from shared.adapter import Adapter, Batched, LoginFirst, Metered
+from shared.gateways import smsportal
 from tests.gateways.smsportal.account import ACCOUNT, BATCH, KEYS, LOGGED_IN, SAME, URL
 from tests.gateways.smsportal.callbacks import FORGERIES, INBOUNDS, RECEIVES, STRANGERS
 from tests.gateways.smsportal.questions import BALANCES, ENDED, LOGINS
@@ -8,14 +10,18 @@ from tests.gateways.smsportal.sends import SENDS, SETTINGS
 
 __all__ = [
     "ACCOUNT",
+    "ADAPTER",
     "BALANCES",
     "BATCH",
+    "BATCHED",
     "ENDED",
     "FORGERIES",
     "INBOUNDS",
     "KEYS",
     "LOGGED_IN",
     "LOGINS",
+    "LOGIN_FIRST",
+    "METERED",
     "READS",
     "RECEIVES",
     "SAME",
@@ -24,3 +30,9 @@ __all__ = [
     "STRANGERS",
     "URL",
 ]
+
+# What it is held to, by mypy here.
+ADAPTER: Adapter = smsportal
+METERED: Metered = smsportal
+BATCHED: Batched = smsportal
+LOGIN_FIRST: LoginFirst = smsportal
