@@ -1,5 +1,6 @@
 """What goes with a campaign, from the upload to the gateway: named, checked, routed, and never left behind."""
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -36,6 +37,7 @@ PLAIN = {
     "content_type": "application/json",
     "success_text": "ok",
 }
+SCRIPT = "function build(sms) return {json = {to = sms.to, text = sms.message, media = sms.media}} end"
 
 
 @pytest.fixture
@@ -400,3 +402,32 @@ async def test_what_nobody_uses_is_kept_no_longer_than_messages(
     await by_hand.advance(seconds=1)
     await keep_house(worker)
     assert (await client.get(f"/v1/attachments/{photo}")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param({"payload": '{"to": "%TO%", "text": "%MESSAGE%", "media": %MEDIA%}'}, id="a placeholder"),
+        pytest.param({"script": SCRIPT, "attachments": True}, id="a script"),
+    ],
+)
+async def test_a_gateway_of_its_owners_making_takes_them(
+    client: AsyncClient,
+    anonymous: AsyncClient,
+    worker: HandWorker,
+    router: respx.MockRouter,
+    photo: str,
+    menu: str,
+    settings: dict[str, Any],
+) -> None:
+    """As its owner sets it up, over HTTP, and from there all the way."""
+    body = {"name": "Own", "kind": "custom", "settings": {**PLAIN, **settings}, "secrets": {}}
+    made = await client.post("/v1/gateways", json=body)
+    assert made.status_code == 201, made.text
+    assert made.json()["capabilities"]["attachments"] is True
+    route = router.post(PLAIN["url"]).respond(200, text="ok")
+    await do(client, await create(client, photo, menu, msisdns=NUMBERS[:1]), "start")
+    await run_to_the_end(worker)
+    sent = json.loads(route.calls.last.request.content)
+    assert (sent["to"], sent["text"]) == (NUMBERS[0], "Look.")
+    assert [(await anonymous.get(link)).content for link in sent["media"]] == [JPEG, PDF]

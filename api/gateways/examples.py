@@ -59,7 +59,7 @@ GATEWAY: Final[dict[str, Any]] = {
         "receipts": True,
         "client_reference": True,
         "lookup": True,
-        "attachments": False,
+        "attachments": True,
         "balance": True,
         "alphanumeric_senders": True,
     },

@@ -1,5 +1,6 @@
 """Attachments over HTTP: what is taken in and what is refused, kept once, fetched by a link that cannot be altered."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -289,3 +290,39 @@ async def test_a_gateway_that_keeps_it_is_told_that_it_is_the_same(client: Async
     head = await anonymous.head(link)
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-length"] == str(len(JPEG))
+
+
+async def test_the_same_bytes_come_and_go_at_once(client: AsyncClient, engine: AsyncEngine) -> None:
+    """Whoever keeps a content and whoever lets go of it wait for each other: none is lost, none is left over."""
+
+    async def come_and_go(number: int) -> str | None:
+        made = (await upload(client, name=f"{number}.jpg")).json()
+        if number % 2:
+            return str(made["id"])
+        assert (await client.delete(f"{UPLOAD}/{made['id']}")).status_code == 204
+        return None
+
+    for _ in range(3):
+        kept = await asyncio.gather(*(come_and_go(number) for number in range(8)))
+        assert (await count(engine, AttachmentContent), await count(engine, AttachmentChunk)) == (1, 1)
+        gone = await asyncio.gather(*(client.delete(f"{UPLOAD}/{each}") for each in kept if each))
+        assert {answer.status_code for answer in gone} == {204}
+        assert (await count(engine, AttachmentContent), await count(engine, AttachmentChunk)) == (0, 0)
+
+
+async def test_a_file_that_is_taken_and_deleted_at_once(client: AsyncClient, engine: AsyncEngine) -> None:
+    """Either the campaign has it and it stays, or it is gone and the campaign is told so."""
+    seen = set()
+    for turn in range(6):
+        attachment_id = (await upload(client)).json()["id"]
+        step = {"text": "Look.", "attachment_ids": [attachment_id]}
+        body = {"name": f"Campaign {turn}", "msisdns": ["+12025550142"], "messages": [step]}
+        asked = [client.post("/v1/campaigns", json=body), client.delete(f"{UPLOAD}/{attachment_id}")]
+        first, second = asked if turn % 2 else asked[::-1]
+        answers = await asyncio.gather(first, second)
+        made, deleted = answers if turn % 2 else answers[::-1]
+        assert (made.status_code, deleted.status_code) in {(201, 409), (422, 204)}
+        seen.add(made.status_code)
+        there = (await client.get(f"{UPLOAD}/{attachment_id}")).status_code == 200
+        assert there is (made.status_code == 201)
+    assert seen

@@ -81,6 +81,12 @@ def test_whatever_a_text_holds_no_header_has_a_second_line(text: str) -> None:
         ("a place in the payload", {"payload": "t=%TO%&m=%MESSAGE%&u=%MEDIA%"}, True),
         ("a place in the address", {"url": "https://g.example/send?u=%MEDIA%"}, True),
         ("no place", {}, False),
+        ("a script that sends them", {"attachments": True, "script": "function build(sms) return {} end"}, True),
+        (
+            "a script that says it does not",
+            {"attachments": False, "script": "function build(sms) return {} end"},
+            False,
+        ),
         ("settings that cannot be read", {"url": "https://g.example/%NOBODY%?u=%MEDIA%"}, False),
         (
             "a script writes the payload",

@@ -54,6 +54,11 @@ def test_what_the_script_sees() -> None:
     assert "script" not in seen["settings"]
     assert seen["callback_url"] == CALLBACK_URL
     assert (seen["encoding"], seen["segments"], seen["attempt"], seen["validity"]) == ("text", 1, 2, 172_800)
+    assert seen["media"] == []
+    assert custom.script_input(SCRIPTED_ACCOUNT, replace(HELLO, media_urls=("https://a", "https://b")))["media"] == [
+        "https://a",
+        "https://b",
+    ]
     assert KEY not in repr(seen)
     json.dumps(seen)  # nothing but plain values
 

@@ -58,6 +58,8 @@ def _check_call(fields: Fields) -> Iterator[Template]:
         "script", remedy=f"must be a Lua script of at most {LONGEST_TEXT} characters", longest=LONGEST_TEXT
     )
     fields.flag("verify_tls")
+    if fields.flag("attachments") and script is None and not fields.errors:
+        fields.refuse("attachments", "is for a script that sends sms.media; without one, write %MEDIA%.")
     templates = [
         *_url(fields),
         *_payload(fields, "payload", fields.kept.get("content_type") or FORM),

@@ -58,7 +58,10 @@ class Dialect:
     @property
     def _carries_media(self) -> bool:
         """Whether the links of a message's attachments have a place. A script writes the payload itself."""
-        return "MEDIA" in self._names_in(with_payload="script" not in self.account.settings)
+        settings = self.account.settings
+        if "script" not in settings:
+            return "MEDIA" in self._names_in(with_payload=True)
+        return bool(settings.get("attachments")) or "MEDIA" in self._names_in(with_payload=False)
 
     def _names_in(self, *, with_payload: bool) -> frozenset[str]:
         """The open places of the call; none where the settings cannot be read, which the call itself will say."""

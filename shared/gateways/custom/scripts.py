@@ -27,6 +27,7 @@ def script_input(account: Account, sms: Sms) -> Mapping[str, Any]:
     return {
         "to": number_of(account, sms.msisdn),
         "message": sms.text,
+        "media": list(sms.media_urls),
         "from": number_of(account, sender_of(account, sms)),
         "location": location_of(account, sms),
         "id": str(sms.id),

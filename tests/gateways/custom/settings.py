@@ -154,6 +154,7 @@ REFUSED = [
     _plain("a header with more to it", "headers/0/colour", headers=[{"name": "X", "value": "y", "colour": "red"}]),
     _plain("headers as an object", "headers", headers={"X": "y"}),
     _plain("too many headers", "headers", headers=[{"name": "X", "value": "y"}] * 21),
+    _plain("attachments without a script or a place", "attachments", attachments=True),
     _plain("a flag that is a word", "verify_tls", verify_tls="no"),
     _plain("a script that is none", "script", script=5),
     # Values.
