@@ -13,7 +13,7 @@ from uuid import UUID
 from shared.domain.breaker import PATIENCE_SECONDS, PROBES, SLOW_SHARE_OF_DEADLINE, Health, Mark, Window, mark_of
 from shared.domain.message import Kind
 from shared.domain.outcome import Outcome
-from shared.domain.routing import Route, rest_after
+from shared.domain.routing import THROTTLE_MADE_UP_BY, THROTTLE_MEMORY_SECONDS, Route, rest_after
 
 # Best first: one request is one mark, however many messages it held.
 _WEIGHT: Final = (Mark.GOOD, Mark.FAILED, Mark.REFUSED, Mark.SILENT)
@@ -33,6 +33,34 @@ class Probe:
 
 
 @dataclass(slots=True)
+class Later:
+    """How often in a row a gateway said "later", until when it rests, and how many it took since."""
+
+    count: int = 0
+    until: float = 0.0
+    taken: int = 0
+
+    def say(self, outcome: Outcome, *, begun: float, now: float) -> float:
+        """It says so in an answer to a request that began then; the seconds of rest that it wants.
+
+        However many of those that were under way say so, it is one rest.
+        """
+        if begun >= self.until:
+            self.count = 1 if begun > self.until + THROTTLE_MEMORY_SECONDS else self.count + 1
+            self.taken = 0
+        rest = rest_after(outcome, in_a_row=self.count)
+        self.until = max(self.until, now + rest)
+        return rest
+
+    def take(self, *, now: float) -> None:
+        """It took a message."""
+        if now > self.until:
+            self.taken += 1
+            if self.taken == THROTTLE_MADE_UP_BY:
+                self.count, self.taken = self.count - 1, 0
+
+
+@dataclass(slots=True)
 class Healths:
     """Marks, verdicts that wait to be written, and probes of one process."""
 
@@ -41,11 +69,14 @@ class Healths:
     windows: dict[UUID, Window] = field(default_factory=dict)
     verdicts: dict[UUID, tuple[Health, str]] = field(default_factory=dict)
     probes: dict[UUID, Probe] = field(default_factory=dict)
-    rests: dict[UUID, tuple[int, float]] = field(default_factory=dict)  # how many in a row, and until when
+    rests: dict[UUID, Later] = field(default_factory=dict)
+    begun: dict[UUID, float] = field(default_factory=dict)  # when the request began that was last heard of
 
     def hear(self, gateway_id: UUID, outcomes: Sequence[Outcome], *, seconds: float) -> None:
         """One request came to this, after so many seconds."""
         mark = min(map(mark_of, outcomes), key=_WEIGHT.index)
+        if mark is not Mark.GOOD or len(outcomes) > 1:
+            self.begun[gateway_id] = monotonic() - seconds
         probe = self.probes.get(gateway_id)
         if probe is not None and probe.under_way:
             self._hear_probe(probe, mark)
@@ -53,8 +84,8 @@ class Healths:
         window = self.windows.get(gateway_id)
         if window is None:
             window = self.windows[gateway_id] = Window()
-        if mark is Mark.GOOD and gateway_id in self.rests and monotonic() > self.rests[gateway_id][1]:
-            del self.rests[gateway_id]
+        if mark is Mark.GOOD and gateway_id in self.rests:
+            self._taken(gateway_id)
         slow = mark is Mark.GOOD and seconds > self.deadline * SLOW_SHARE_OF_DEADLINE
         window.hear(mark, slow=slow, now=monotonic())
         verdict = window.verdict() if mark is not Mark.GOOD or slow else None
@@ -75,14 +106,16 @@ class Healths:
             self.ring("urgent")
 
     def hear_later(self, gateway_id: UUID, outcome: Outcome) -> float:
-        """Seconds of rest that the gateway wants, by this answer of it; however many say so at once, it is one rest."""
+        """Seconds of rest that the gateway wants, by this answer of it."""
         now = monotonic()
-        count, until = self.rests.get(gateway_id, (0, 0.0))
-        if now >= until:
-            count += 1
-        rest = rest_after(outcome, in_a_row=count)
-        self.rests[gateway_id] = count, max(until, now + rest)
-        return rest
+        begun = self.begun.get(gateway_id, now)
+        return self.rests.setdefault(gateway_id, Later()).say(outcome, begun=begun, now=now)
+
+    def _taken(self, gateway_id: UUID) -> None:
+        later = self.rests[gateway_id]
+        later.take(now=monotonic())
+        if later.count <= 0:
+            del self.rests[gateway_id]
 
     def open_probes(self, routes: Iterable[Route], *, name: str) -> frozenset[UUID]:
         """The gateways that may be given one message now, to see how they are."""

@@ -116,7 +116,7 @@ class _Chooser:
         route = next(route for route in self.near if route.gateway_id == gateway_id)
         rest = routing.rests(route, now=self.now)
         if rest:
-            self.choice.waiting.append((one, rest + uniform(0, 1)))  # noqa: S311 - jitter
+            self._put_off(one, [route])
             return False
         if route.pace is not None:
             meter = _meter(self.worker, route)
@@ -133,17 +133,25 @@ class _Chooser:
     def _leave(self, one: Claimed) -> None:
         """Nobody takes it now. One that only rests is waited for."""
         attachments = self.worker.media.goes_with(one.campaign_message_id)
-        rests = [
-            routing.rests(route, now=self.now)
+        resting = [
+            route
             for route in self.routes
             if route not in self.near
             and route.gateway_id not in (one.refused or ())
             and routing.serves(route, sender_id=one.sender_id, location_id=one.location_id, attachments=attachments)
         ]
-        if rests:
-            self.choice.waiting.append((one, min(rests) + uniform(0, 1)))  # noqa: S311 - jitter
+        if resting:
+            self._put_off(one, resting)
         else:
             self.choice.homeless.append(one)
+
+    def _put_off(self, one: Claimed, resting: Sequence[Route]) -> None:
+        """It waits for the first of these gateways whose rest is over."""
+        rest = min(routing.rests(route, now=self.now) for route in resting)
+        self.choice.waiting.append((one, rest + uniform(0, 1)))  # noqa: S311 - jitter
+        for route in resting:
+            if route.resting_until is not None:
+                self.worker.put_off.note(route.gateway_id, one.id, until=route.resting_until, now=self.now)
 
 
 def _meter(worker: Worker, route: Route) -> Meter:

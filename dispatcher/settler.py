@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from time import monotonic
 from uuid import UUID
 
@@ -100,6 +101,14 @@ class Settler:
             else:
                 return
 
+    def _note_put_off(self, settled: Sequence[Settled]) -> None:
+        """What waits for the rest that its own answer asked for."""
+        now = self._worker.now()
+        for one in settled:
+            if one.rest and one.delay:
+                until = now + timedelta(seconds=one.rest)
+                self._worker.put_off.note(one.gateway_id, one.id, until=until, now=now)
+
     async def _write_halves(self, batch: Sequence[tuple[Claimed, Settled]]) -> None:
         if len(batch) == 1:
             log.error("an answer given up to the lease", extra={"message_id": str(batch[0][0].id)})
@@ -139,6 +148,7 @@ class Settler:
             await write_tallies(tx, moves, writer=worker.writer * 8 + 2 + (self._lane == "urgent"))
             failpoints.hit("before_settle_commit")
         failpoints.hit("after_settle_commit")
+        self._note_put_off(settled)
         if any(one.news for one in settled):
             worker.ring("receipts")
         if any(one.status is Status.QUEUED and not one.delay for one in settled):

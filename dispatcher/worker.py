@@ -21,6 +21,8 @@ from dispatcher.logins import Logins
 from dispatcher.mail_server import MailServer
 from dispatcher.media import MediaBook
 from dispatcher.pace import Paces
+from dispatcher.put_off import PutOff
+from dispatcher.queries.claims import bring_forward
 from dispatcher.queries.health import be_gone, be_seen
 from dispatcher.rules import Rules
 from dispatcher.streaks import Streaks
@@ -89,6 +91,7 @@ class Worker:
     subscriptions: Subscriptions = field(default_factory=Subscriptions)
     witness: Witness | None = None
     streaks: Streaks = field(default_factory=Streaks)
+    put_off: PutOff = field(default_factory=PutOff)
     gauges: Gauges = field(init=False)
     logins: Logins = field(init=False)
     redis_url: str | None = field(default=None, repr=False)  # None: paces are kept without it
@@ -158,6 +161,11 @@ async def keep_book(worker: Worker) -> int:
         await worker.rules.read(tx)
         await worker.subscriptions.read(tx)
         worker.paces.dispatchers = await be_seen(tx, name=worker.name)
+        early = worker.put_off.cut_short(worker.book.routes, now=worker.now())
+        await bring_forward(tx, early)
+    if early:
+        for lane in ("urgent", "bulk"):
+            worker.ring(lane)
     await worker.paces.keep_only([route.gateway_id for route in worker.book.routes if route.pace])
     return 0
 

@@ -206,6 +206,13 @@ _UNCLAIM = text("""
     WHERE m.id = b.id AND m.status = 'sending' AND m.leased_by = :dispatcher
 """)
 
+_FORWARD = text("""
+    UPDATE messages m SET not_before = now()
+    FROM (SELECT id FROM messages WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'queued' AND not_before > now()
+          ORDER BY id FOR UPDATE SKIP LOCKED) q
+    WHERE m.id = q.id
+""")
+
 
 async def claim(tx: AsyncConnection, *, lane: str, slots: int, lease: float, dispatcher: str) -> Taken:
     """Take up to `slots` due messages of a lane; those that may not be sent any more are closed on the way.
@@ -262,3 +269,9 @@ async def put_back(tx: AsyncConnection, back: Sequence[tuple[Claimed, float]], *
             _UNCLAIM,
             {"ids": [one.id for one, _ in back], "delays": [delay for _, delay in back], "dispatcher": dispatcher},
         )
+
+
+async def bring_forward(tx: AsyncConnection, message_ids: Sequence[UUID]) -> None:
+    """Let messages that wait for a later time be due now."""
+    if message_ids:
+        await tx.execute(_FORWARD, {"ids": message_ids})

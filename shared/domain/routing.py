@@ -19,6 +19,11 @@ RETRY_AFTER_CAP_SECONDS: Final = 3600.0
 # A gateway that asks for time gets it from campaigns, which keep their order; for longer than this they do not wait.
 THROTTLE_PATIENCE_SECONDS: Final = 30.0
 THROTTLE_CAP_SECONDS: Final = 60.0
+# Without a word of how long: a stray "later" among a thousand answers must not stop a campaign.
+THROTTLE_BASE_SECONDS: Final = 0.1
+# It is stray again when so long after the rest no other came; and each so many messages taken make up for one.
+THROTTLE_MEMORY_SECONDS: Final = 10.0
+THROTTLE_MADE_UP_BY: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +115,7 @@ def rest_after(outcome: Outcome, *, in_a_row: int) -> float:
         return 0.0
     if outcome.retry_after is not None:
         return min(max(outcome.retry_after, 0.0), RETRY_AFTER_CAP_SECONDS)
-    return min(THROTTLE_CAP_SECONDS, 2.0 ** min(max(in_a_row, 1) - 1, 10))
+    return min(THROTTLE_CAP_SECONDS, THROTTLE_BASE_SECONDS * 2.0 ** min(max(in_a_row, 1) - 1, 20))
 
 
 def after_certain_no(  # noqa: PLR0913 - what a fate depends on

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,13 +11,26 @@ import pytest
 import respx
 from sqlalchemy import select, update
 
+from dispatcher.breakers import Later
 from dispatcher.due import due
 from dispatcher.health import health
+from dispatcher.put_off import PutOff
+from dispatcher.worker import keep_book
 from shared.db import begin
-from shared.domain.breaker import IN_A_ROW, PATIENCE_SECONDS, PROBE_SECONDS, PROBES, REST_SECONDS, SLOW_REST_SECONDS
+from shared.domain.breaker import (
+    IN_A_ROW,
+    PATIENCE_SECONDS,
+    PROBE_SECONDS,
+    PROBES,
+    REST_SECONDS,
+    SLOW_REST_SECONDS,
+    Health,
+)
 from shared.domain.message import Kind, Status
-from shared.domain.outcome import Accepted
+from shared.domain.outcome import Accepted, Fault, Refused
+from shared.domain.routing import THROTTLE_CAP_SECONDS, THROTTLE_MADE_UP_BY, THROTTLE_MEMORY_SECONDS, Route
 from shared.models import Gateway, HealthChange, Message, NoticeRow
+from shared.queries.health import set_health
 from tests.dispatcher.answers import GATEWAY, THROTTLED, at, in_turn, refused, taken
 from tests.factories import make_campaign, make_message, make_msisdn
 from tests.stages import check_tallies, expand_all, message_of, pump_all, pump_once, statuses
@@ -25,6 +38,7 @@ from tests.worlds import HandClock, HandWorker
 
 NUMBERS = [make_msisdn(number) for number in range(40)]
 DOWN = httpx.ConnectError("refused")
+LATER = Refused(Fault.THROTTLED, "x")
 SILENT = httpx.ReadTimeout("nothing came")
 
 
@@ -331,13 +345,92 @@ async def test_many_that_are_throttled_at_once_are_one_rest(
     await queue_campaign(worker, NUMBERS[:8])
     await pump_once(worker)
     row = await state_of(worker, first)
-    assert (row.resting_until - worker.now()).total_seconds() == pytest.approx(1.0, abs=0.1)
+    assert (row.resting_until - worker.now()).total_seconds() == pytest.approx(0.1, abs=0.1)
     async with begin(worker.engine) as tx:
         late = (await tx.execute(select(Message.not_before))).scalars().all()
-    assert all(0.9 <= (one - worker.now()).total_seconds() <= 2.1 for one in late)
+    assert all(0.0 <= (one - worker.now()).total_seconds() <= 1.2 for one in late)
+    assert worker.healths.rests[first].count == 1
     assert await statuses(worker.engine) == {"queued": 8}
     await asyncio.sleep(0)
     assert (await message_of(worker.engine, (await _ids(worker))[0])).status is Status.QUEUED
+
+
+async def test_messages_come_forward_when_a_rest_is_cut_short(
+    worker: HandWorker, router: respx.MockRouter, first: UUID, by_hand: HandClock
+) -> None:
+    """Not before; and a message that waits for another reason goes on waiting."""
+    mine = at(router, answer=in_turn(refused(THROTTLED, status=429, Retry_After="600"), taken))
+    scheduled = await queue_one(worker, not_before=worker.now() + timedelta(minutes=5))
+    await queue_one(worker)
+    await pump_once(worker, "urgent")
+    await queue_one(worker, kind=Kind.OTP)
+    await pump_all(worker, "urgent")
+    await by_hand.advance(seconds=5)
+    await keep_book(worker)
+    await pump_all(worker, "urgent")
+    assert mine.call_count == 1
+    assert len(worker.put_off.rests[first].message_ids) == 2
+    # The owner says that it is well.
+    async with worker.transaction() as tx:
+        row = await state_of(worker, first)
+        await set_health(tx, first, was=row.health, health=Health.OK, reason=None, by="owner", now=worker.now())
+    await keep_book(worker)
+    await pump_all(worker, "urgent")
+    assert mine.call_count == 3
+    assert await statuses(worker.engine) == {"submitted": 2, "queued": 1}
+    assert (await message_of(worker.engine, scheduled)).status is Status.QUEUED
+    assert not worker.put_off.rests
+
+
+@pytest.mark.parametrize(
+    ("seconds", "left", "early"),
+    [
+        pytest.param(1.0, None, False, id="its answer is not written yet"),
+        pytest.param(5.0, 600.0, False, id="it rests"),
+        pytest.param(5.0, 599.5, False, id="two clocks"),
+        pytest.param(5.0, 60.0, True, id="not as long"),
+        pytest.param(5.0, None, True, id="enabled"),
+        pytest.param(601.0, None, False, id="its time has come anyway"),
+    ],
+)
+def test_rest_that_is_cut_short(seconds: float, left: float | None, early: bool) -> None:
+    gateway_id, message_id, now = UUID(int=1), UUID(int=2), datetime(2026, 11, 25, 12, tzinfo=UTC)
+    put_off = PutOff()
+    put_off.note(gateway_id, message_id, until=now + timedelta(seconds=600), now=now)
+    until = None if left is None else now + timedelta(seconds=left)
+    routes = [Route(gateway_id, "sandbox", resting_until=until)]
+    assert put_off.cut_short(routes, now=now + timedelta(seconds=seconds)) == ([message_id] if early else [])
+    assert put_off.cut_short(routes, now=now + timedelta(seconds=seconds)) == []
+
+
+def test_gateway_that_is_gone_rests_for_nobody() -> None:
+    now = datetime(2026, 11, 25, 12, tzinfo=UTC)
+    put_off = PutOff()
+    put_off.note(UUID(int=1), UUID(int=2), until=now + timedelta(seconds=600), now=now)
+    put_off.note(UUID(int=3), UUID(int=4), until=now + timedelta(seconds=1), now=now)  # not worth it
+    assert put_off.cut_short([], now=now + timedelta(seconds=5)) == [UUID(int=2)]
+
+
+def test_rest_grows_only_with_repetition() -> None:
+    """A stray "later" costs a tenth of a second; one that is said again and again costs more each time."""
+    later, now = Later(), 1000.0
+    assert later.say(LATER, begun=now - 0.5, now=now) == 0.1
+    assert later.say(LATER, begun=now - 0.4, now=now + 0.05) == 0.1  # under way at the same time
+    assert later.say(LATER, begun=now + 0.01, now=now + 0.5) == 0.1
+    now += 1
+    assert later.say(LATER, begun=now, now=now) == 0.2
+    now += 1
+    assert later.say(LATER, begun=now, now=now) == 0.4
+    for _ in range(2 * THROTTLE_MADE_UP_BY):
+        later.take(now=now + 1)
+    assert later.count == 1
+    assert later.say(LATER, begun=now + 2, now=now + 2) == 0.2
+    now += 2 + THROTTLE_MEMORY_SECONDS + 1
+    assert later.say(LATER, begun=now, now=now) == 0.1  # long ago
+    for _ in range(20):
+        now = later.until
+        later.say(LATER, begun=now, now=now)
+    assert later.until - now == THROTTLE_CAP_SECONDS
 
 
 async def _ids(worker: HandWorker) -> list[UUID]:
