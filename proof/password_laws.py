@@ -4,16 +4,18 @@ Pure, like `judge.py`, and as little inclined to believe the service: the codes 
 """
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from deploy.simulator.ledger import ACCEPTED, Entry
+from deploy.simulator.ledger import ACCEPTED, REFUSED, Entry
 
 MOST_SUBMISSIONS: Final = 2
 # A stop that is committed while a claim is under way is seen by the next one.
 ALLOWED_SECONDS: Final = 2.0
+# What a gateway refuses aloud is no submission; what it refuses in silence may have arrived, as far as we can know.
+_ALOUD: Final = frozenset({"fault:throttle", "fault:reject"})
 _CODE: Final = re.compile(r"(?<!\d)\d{6}(?!\d)")
 
 
@@ -48,6 +50,11 @@ def code_in(entry: Entry) -> str | None:
     return found.group() if found else None
 
 
+def _is_submission(entry: Entry) -> bool:
+    is_silent = entry.kind == REFUSED and (entry.reason or "").startswith("fault:") and entry.reason not in _ALOUD
+    return entry.kind == ACCEPTED or is_silent
+
+
 def judge_passwords(
     visits: Sequence[Visit],
     challenges: Mapping[str, Challenge],
@@ -60,7 +67,9 @@ def judge_passwords(
 
     `late` are the hand-overs (message, attempt) that were under way in a process that slept: they may leave late.
     """
-    entries = [entry for entry in ledger if entry.kind == ACCEPTED and entry.m in carried]
+    everything = list(ledger)
+    entries = [entry for entry in everything if entry.kind == ACCEPTED and entry.m in carried]
+    submitted = Counter(entry.m for entry in everything if _is_submission(entry))
     arrived: defaultdict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
         arrived[carried[entry.m or ""]].append(entry)
@@ -73,7 +82,7 @@ def judge_passwords(
         "messages that nobody asked for": [v.id for v in visits if len(messages[v.id]) > v.sends],
         "challenges that nobody was told of": sorted(challenges.keys() - known),
         "other passwords for a page loaded again": [v.id for v in visits if v.reloaded - {v.id}],
-        "submitted more than twice": [m for m in carried if sum(e.m == m for e in entries) > MOST_SUBMISSIONS],
+        "submitted more than twice": [m for m in carried if submitted[m] > MOST_SUBMISSIONS],
         "several codes": [v.id for v in visits if len({code_in(e) for e in arrived[v.id]}) > 1],
         "sent without a code": [v.id for v in visits if any(code_in(e) is None for e in arrived[v.id])],
         "sent after their end": [

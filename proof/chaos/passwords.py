@@ -1,7 +1,7 @@
-"""Passwords while everything dies: steps of a second try, two gateways that lie, killed and sleeping processes.
+"""Passwords while everything dies: steps of a second try, three gateways that lie, killed and sleeping processes.
 
-A password in doubt goes once more, with the same code, through the other gateway. A kill at each step between the first
-submission and the second may cost the second, and never makes a third.
+A password in doubt goes once more, with the same code, through another gateway. A kill at each step between the first
+submission and the second may cost the second, and never makes a third, though there is a gateway for it.
 """
 
 import random
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from deploy.simulator.ledger import ACCEPTED
-from proof.chaos.trial import Finding, Plan
+from proof.chaos.trial import Finding, Plan, sleep_until
 from proof.chaos.visitors import MAX_SENDS, Crowd, begin, numbers, open_page
 from proof.evidence import await_still, in_flight_of, read_entries, read_rows
 from proof.judge import judge
@@ -28,6 +28,7 @@ API_EVERY: Final = 6  # kills of dispatchers, to one of the api's
 DEATH_SECONDS: Final = 60.0
 SETTLE_SECONDS: Final = 120.0
 KILLED: Final = 137
+THIRD_SECONDS: Final = 14.0  # after which a third submission would have come, if there were one
 RETRY_SECONDS: Final = 9.0  # within which a password in doubt is on its second way
 EXPIRING: Final = 5
 SHORT_LIFE_SECONDS: Final = 2.0
@@ -58,6 +59,9 @@ STEPS: Final = (
     "after_settle_commit:2",
 )
 SILENT: Final[tuple[dict[str, Any], ...]] = ({"kind": "reset", "accept": True},)
+# Numbers at which no gateway ever takes a message, or says so: they are in doubt for ever.
+DOOMED: Final = 2
+DOOM: Final[dict[str, Any]] = {"kind": "reset", "accept": False}
 PORTION: Final = 0.05
 FAULTS: Final[tuple[dict[str, Any], ...]] = (
     {"kind": "hang", "accept": True},
@@ -90,18 +94,21 @@ def run(plan: Plan) -> Finding:
     chance = plan.chance(NAME)
     with World(SHAPE, keep=plan.keep) as world:
         trial = Trial(world, finding, chance)
-        second = world.add_simulator("second")
+        for name in ("second", "third"):
+            world.add_simulator(name)
         open_page(world)
         world.simulator.set_dials(faults=list(SILENT))
         steps = STEPS[: plan.times(len(STEPS))]
         for step in steps:
             trial.die_at(step, go_on=step != steps[-1])
         trial.let_expire(plan.times(EXPIRING))
-        for simulator in (world.simulator, second):
-            faults = [{**fault, "probability": PORTION} for fault in FAULTS]
+        doomed = [next(trial.numbers) for _ in range(DOOMED)]
+        faults = [*(DOOM | {"to": msisdn} for msisdn in doomed), *({**one, "probability": PORTION} for one in FAULTS)]
+        for simulator in world.simulators:
             simulator.set_dials(faults=faults, callback_delay_ms=[10.0, 6_000.0])
+        trial.visits += [begin(world, msisdn) for msisdn in doomed]
         trial.crowd(CROWD_SECONDS * plan.scale)
-        for simulator in (world.simulator, second):
+        for simulator in world.simulators:
             simulator.set_dials(faults=[])
         trial.judge()
     return finding
@@ -171,7 +178,8 @@ class Trial:
         with Crowd(self.world, visitors=VISITORS, chance=self.chance, numbers=self.numbers) as crowd:
             sleeper = threading.Thread(target=self._sleep_and_wake, args=(self.world.dispatchers[0],))
             sleeper.start()
-            end = time.monotonic() + seconds
+            begun = time.monotonic()
+            end = begun + seconds
             kills = 0
             while time.monotonic() < end:
                 time.sleep(self.chance.uniform(*PAUSE_SECONDS))
@@ -184,6 +192,7 @@ class Trial:
                 else:
                     self._kill_one()
             sleeper.join()
+        sleep_until(begun + THIRD_SECONDS)
         self.visits += crowd.visits
         self.finding.figures |= {"challenges": len(self.visits), "codes that did not come in time": crowd.unseen}
         self.finding.require(not crowd.failures, f"{len(crowd.failures)} visitors failed: {crowd.failures[:1]}")

@@ -183,6 +183,10 @@ def handset(message: str, *, code: str = "123456", at: float = 1.0, a: str = "1"
     return Entry(ACCEPTED, at, to=NUMBERS[0], m=message, a=a, body=f"Code {code}.")
 
 
+def refusal(reason: str) -> Entry:
+    return Entry(REFUSED, 1.0, to=NUMBERS[0], m="m0", reason=reason)
+
+
 def visit(**over: object) -> Visit:
     return Visit("c1", NUMBERS[0], **{"sends": 1, **over})  # type: ignore[arg-type]  # every test names fields of it
 
@@ -210,6 +214,8 @@ def broken_of(
     [
         pytest.param(visit(verified=1), [handset("m0")], id="sent and right"),
         pytest.param(visit(verified=1), [handset("m0"), handset("m0", a="2")], id="in doubt, and sent once more"),
+        pytest.param(visit(), [*[refusal("fault:throttle")] * 5, handset("m0")], id="refused aloud, and then sent"),
+        pytest.param(visit(), [refusal("fault:hang"), handset("m0", a="2")], id="lost, and sent once more"),
         pytest.param(visit(guesses=4, denied=0), [handset("m0")], id="guessed as often as may be"),
         pytest.param(visit(verified=1, ended_at=5.0), [handset("m0", at=6.5)], id="had just left when it was entered"),
         pytest.param(visit(doubtful=1, denied=1), [handset("m0")], id="used by a request whose answer was lost"),
@@ -227,6 +233,7 @@ def test_it_is_content_with_passwords_that_came(seen: Visit, entries: list[Entry
         ("messages that nobody asked for", visit(sends=0), []),
         ("other passwords for a page loaded again", visit(reloaded={"c1", "c2"}), []),
         ("submitted more than twice", visit(), [handset("m0"), handset("m0", a="2"), handset("m0", a="3")]),
+        ("submitted more than twice", visit(), [handset("m0"), *[refusal("fault:reset")] * 2]),
         ("several codes", visit(), [handset("m0"), handset("m0", code="654321", a="2")]),
         ("sent without a code", visit(), [handset("m0", code="soon")]),
         ("sent after their end", visit(), [handset("m0", at=102.5)]),
