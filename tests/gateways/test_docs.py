@@ -3,14 +3,26 @@
 import json
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from shared.gateways import ADAPTERS
+from api.gateways.schemas import GatewayIn
+from shared.domain.balance import check_of
+from shared.domain.message import Status
+from shared.domain.outcome import Fault
+from shared.gateways import ADAPTERS, custom, sandbox
+from shared.gateways.custom.account import LONGEST_TEXT
 from shared.gateways.custom.placeholders import NAMES
 from shared.gateways.custom.presets import PRESETS, expanded
+from shared.gateways.custom.script_calls import MOST_BYTES
+from shared.gateways.smsportal.codes import STATUS_OF as SMSPORTAL_STATUS_OF
+from shared.gateways.twilio.codes import FAULT_OF_CODE, IN_DOUBT
+from shared.gateways.twilio.codes import STATUS_OF as TWILIO_STATUS_OF
+from shared.scripts.runtime import Limits as BoundsOfScripts
+from shared.scripts.words import DEEPEST, MOST_ANSWER_BYTES, MOST_ARGUMENT_BYTES
 from tests.gateways.custom.settings import SETTINGS_OF_ALL_KINDS
 
 PAGES = Path(__file__).parents[2] / "docs/gateways"
@@ -30,6 +42,12 @@ def gateways() -> Iterator[Any]:
 def test_examples_are_taken(body: dict[str, Any]) -> None:
     settings = expanded(body["preset"], body["settings"]) if "preset" in body else body["settings"]
     assert ADAPTERS[body["kind"]].check_settings(settings, body["secrets"])
+
+
+@pytest.mark.parametrize("body", list(gateways()))
+def test_examples_are_whole_requests(body: dict[str, Any]) -> None:
+    GatewayIn.model_validate(body)
+    assert check_of(body.get("balance_check")) is not None or "balance_check" not in body
 
 
 def test_there_are_examples() -> None:
@@ -57,3 +75,58 @@ def test_every_preset_is_listed() -> None:
         assert PRESET_PAGE.count(f"| `{name}` |") == 2, name
         assert f"[{preset.title}]({preset.documentation})" in PRESET_PAGE
         assert all(f"`{secret}`" in PRESET_PAGE for secret in preset.secrets)
+
+
+VENDORS = sorted(ADAPTERS.keys() - {custom.KIND, sandbox.KIND})
+
+
+@pytest.mark.parametrize("kind", VENDORS)
+def test_every_vendor_has_a_page_with_an_example_and_every_setting(kind: str) -> None:
+    page, table = (PAGES / f"{kind}.md").read_text(), import_module(f"tests.gateways.{kind}")
+    assert f'"kind": "{kind}"' in page
+    taken = [case for case in table.SETTINGS if case.stored is not None]
+    known = {name for case in taken for name in (*case.stored, *case.secrets)}
+    assert len(known) > 5
+    assert {name for name in known if f"`{name}`" not in page} == set()
+
+
+def told_as(page: str, status: str) -> set[str]:
+    """The words that a page's table says become this status."""
+    rows = re.findall(rf"^\| (`.*`) \| `{status}`(?:,.*)? \|$", page, re.MULTILINE)
+    return {word for row in rows for word in re.findall(r"`([^`]+)`", row)}
+
+
+@pytest.mark.parametrize(("kind", "words"), [("twilio", TWILIO_STATUS_OF), ("smsportal", SMSPORTAL_STATUS_OF)])
+def test_every_word_of_a_receipt_is_told(kind: str, words: dict[str, Status]) -> None:
+    page = (PAGES / f"{kind}.md").read_text()
+    for status in set(words.values()):
+        named = {word.lower() for word in told_as(page, str(status))}
+        assert named == {word for word, meant in words.items() if meant is status}, status
+
+
+THEN = {
+    Fault.ACCOUNT: "the gateway is withdrawn",
+    Fault.OPTED_OUT: "`failed`, and joins the opt-outs",
+    Fault.THROTTLED: "later",
+    Fault.GATEWAY: "the next gateway is asked",
+    Fault.MESSAGE: "`failed` |",
+}
+
+
+def test_every_code_of_twilio_is_told() -> None:
+    rows = re.findall(r"^\| ((?:`\d{5}` ?)+) \| (.*)$", (PAGES / "twilio.md").read_text(), re.MULTILINE)
+    told = {code: then for codes, then in rows for code in re.findall(r"\d{5}", codes)}
+    assert told.keys() == FAULT_OF_CODE.keys() | IN_DOUBT
+    for code, fault in FAULT_OF_CODE.items():
+        assert THEN[fault] in told[code], code
+    assert all("`unconfirmed`" in told[code] for code in IN_DOUBT)
+
+
+def test_the_limits_of_scripts_are_told() -> None:
+    page, limits = (PAGES / "lua.md").read_text(), BoundsOfScripts()
+    for said in (f"{LONGEST_TEXT:,} characters", f"{limits.instructions:,}", f"{limits.seconds * 1000:.0f} ms"):
+        assert said in page, said
+    assert f"{limits.memory // 1_000_000} MB" in page
+    assert f"{MOST_ANSWER_BYTES // 1024} KiB of JSON, {DEEPEST} levels" in page
+    assert f"{MOST_ARGUMENT_BYTES // 1024} KiB of JSON" in page
+    assert f"{MOST_BYTES:,} bytes" in page
