@@ -105,7 +105,7 @@ _key_scheme = HTTPBearer(
     scheme_name="ApiKey",
     bearerFormat="lw_<id>_<secret>_<checksum>",
     description="An API key with the scope that the route needs: `send` hands messages in and reads nothing, "
-    "`read` reads everything, `manage` does both and runs campaigns, `admin` does all.",
+    "`read` reads everything but callback addresses, `manage` does both and runs campaigns, `admin` does all.",
     auto_error=False,
 )
 

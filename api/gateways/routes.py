@@ -53,15 +53,15 @@ async def create_gateway(  # noqa: PLR0913, PLR0917 - a route asks for what it n
         request_id=request_id,
     )
     response.headers["Location"] = f"/v1/gateways/{gateway.id}"
-    return shown(gateway, res)
+    return shown(gateway, res, caller)
 
 
 @router.get("", responses=problems(422))
-async def list_gateways(tx: Reader, _: CanRead, page: Page, res: Res) -> PageOut[GatewayOut]:
+async def list_gateways(tx: Reader, caller: CanRead, page: Page, res: Res) -> PageOut[GatewayOut]:
     """All gateways, the first choice first."""
     rows = await queries.list_gateways(tx, after=_place(page.after), limit=page.limit + 1)
     rows, cursor = page_of(rows, page, place=lambda row: {"priority": row.priority, "id": row.id})
-    return PageOut(items=[shown(row, res) for row in rows], next_cursor=cursor)
+    return PageOut(items=[shown(row, res, caller) for row in rows], next_cursor=cursor)
 
 
 @router.put("/order", responses=problems(422))
@@ -85,9 +85,9 @@ async def order_gateways(body: OrderIn, tx: Tx, caller: CanManage, now: Now, req
 
 
 @router.get("/{gateway_id}", responses=problems(404))
-async def get_gateway(gateway_id: GatewayId, tx: Reader, _: CanRead, res: Res) -> GatewayOut:
+async def get_gateway(gateway_id: GatewayId, tx: Reader, caller: CanRead, res: Res) -> GatewayOut:
     """One gateway, its secrets as hints."""
-    return shown(await queries.get_gateway(tx, gateway_id), res)
+    return shown(await queries.get_gateway(tx, gateway_id), res, caller)
 
 
 @router.patch("/{gateway_id}", responses={**problems(404, queries.GatewayNameTaken, 422), **answered(examples.CHANGED)})
@@ -114,7 +114,7 @@ async def change_gateway(  # noqa: PLR0913, PLR0917 - a route asks for what it n
         now=now,
         request_id=request_id,
     )
-    return shown(gateway, res)
+    return shown(gateway, res, caller)
 
 
 @router.delete("/{gateway_id}", status_code=204, responses=problems(404, queries.GatewayInUse))
@@ -158,7 +158,7 @@ async def enable_gateway(
         now=now,
         request_id=request_id,
     )
-    return shown(gateway, res)
+    return shown(gateway, res, caller)
 
 
 @router.post("/{gateway_id}/disable", responses={**problems(404), **answered(examples.DISABLED)})
@@ -177,7 +177,7 @@ async def disable_gateway(
         now=now,
         request_id=request_id,
     )
-    return shown(gateway, res)
+    return shown(gateway, res, caller)
 
 
 @router.get("/{gateway_id}/health", responses=problems(404, 422))

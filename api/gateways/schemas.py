@@ -205,7 +205,9 @@ class GatewayOut(Out):
     secrets: dict[str, str] = Field(description="Which are set, with their last 4 characters.")
     pace: Pace | None
     balance_check: BalanceCheck | None
-    callback_urls: CallbackUrlsOut
+    callback_urls: CallbackUrlsOut | None = Field(
+        description="Whoever knows these may speak for the gateway: told to keys with `admin` only."
+    )
     capabilities: CapabilitiesOut | None
     warnings: list[str] = Field(description="What is allowed in these settings and may not be what is wanted.")
     health: HealthOut

@@ -68,7 +68,7 @@ async def restore_script(  # noqa: PLR0913, PLR0917 - a route asks for what it n
     row = await queries.lock_gateway(tx, gateway_id)
     wanted = await queries.get_script(tx, gateway_id, version)
     if wanted.text == row.settings.get("script"):
-        return shown(row, res)
+        return shown(row, res, caller)
     changes = changed_row(row, GatewayPatch(settings={"script": wanted.text}), sealer=res.sealer, now=now)
     await check_script(res.scripts, changes["settings"])
     gateway = await queries.update_gateway(tx, gateway_id, changes)
@@ -82,7 +82,7 @@ async def restore_script(  # noqa: PLR0913, PLR0917 - a route asks for what it n
         now=now,
         request_id=request_id,
     )
-    return shown(gateway, res)
+    return shown(gateway, res, caller)
 
 
 async def keep_script(

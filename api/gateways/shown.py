@@ -5,6 +5,7 @@ from datetime import datetime
 from api.gateways.queries import GatewayRow
 from api.gateways.schemas import BalanceOut, CallbackUrlsOut, CapabilitiesOut, GatewayOut, HealthOut, hint
 from api.resources import Resources
+from api.security import ADMIN, Caller
 from shared.adapter import Account
 from shared.clock import utc_now
 from shared.domain import balance as law
@@ -14,7 +15,7 @@ from shared.queries.gateways import callback_urls, open_secrets
 from shared.sealing import SealBroken
 
 
-def shown(row: GatewayRow, resources: Resources) -> GatewayOut:
+def shown(row: GatewayRow, resources: Resources, caller: Caller) -> GatewayOut:
     urls = callback_urls(resources.public_url, gateway_id=row.id, token=row.callback_token)
     return GatewayOut(
         id=row.id,
@@ -27,7 +28,7 @@ def shown(row: GatewayRow, resources: Resources) -> GatewayOut:
         secrets=_hints(row, resources),
         pace=row.pace,
         balance_check=row.balance_check,
-        callback_urls=CallbackUrlsOut.model_validate(urls),
+        callback_urls=CallbackUrlsOut.model_validate(urls) if ADMIN in caller.scopes else None,
         capabilities=_capabilities(row),
         warnings=list(WARNED[row.kind].warnings(row.settings)) if row.kind in WARNED else [],
         health=_health(row, now=utc_now()),

@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 
 from api.messages.schemas import MessageFilter
-from shared.domain.message import Status
+from shared.domain.contact import Consent
+from shared.domain.message import Kind, Status
 from shared.errors import NotFound
 from shared.ids import first_uuid7
 from shared.models import Attempt, CampaignMessage, ClientReference, Contact, Message, ReceiptRow
@@ -109,6 +110,20 @@ async def lock_first(tx: AsyncConnection, message_id: UUID) -> UUID:
     first = (await tx.execute(eldest)).scalar_one_or_none() or message_id
     await tx.execute(select(Message.id).where(Message.id == first).with_for_update())
     return first
+
+
+async def find_consent(tx: AsyncConnection, first: UUID, message: AnyRow) -> Consent | None:
+    """What the recipient of a campaign's words says to them now; None for what no campaign wrote.
+
+    `first` is the message in whose place all this began. Of the contact it was for and of whoever has the number now,
+    the one who took it back counts.
+    """
+    began = (await tx.execute(select(Message.kind).where(Message.id == first))).scalar_one_or_none()
+    if began is not Kind.CAMPAIGN:
+        return None
+    theirs = or_(Contact.id == message.contact_id, Contact.msisdn == message.msisdn)
+    told = set((await tx.execute(select(Contact.consent_status).where(theirs))).scalars()) or {Consent.UNKNOWN}
+    return next(one for one in (Consent.WITHDRAWN, Consent.UNKNOWN, Consent.GRANTED) if one in told)
 
 
 async def list_others(tx: AsyncConnection, first: UUID, *, besides: UUID) -> Sequence[AnyRow]:

@@ -27,6 +27,7 @@ from shared.domain import message as law
 from shared.domain import msisdn as numbers
 from shared.domain import policy as rules
 from shared.domain.attachment import AttachmentsNotResent
+from shared.domain.contact import Consent
 from shared.domain.message import Kind
 from shared.domain.policy import Policy
 from shared.domain.quota import QuotaExceeded
@@ -41,6 +42,7 @@ router = APIRouter(prefix="/messages", tags=["messages"], route_class=WaitingRou
 
 DEFAULT_LIFE: Final = timedelta(hours=24)
 READ: Final = "read"
+_OF_CONTACTS: Final = ("msisdn", "contact_id", "text", "location_id")
 BY_POLICY: Final = (QuotaExceeded, rules.NotActivated, rules.CountryNotAllowed, rules.SenderNotAllowed)
 
 
@@ -189,7 +191,7 @@ async def cancel_message(message_id: UUID, tx: Tx, caller: CanSend, now: Now, be
     responses={
         **problems(
             *(404, law.MessageNotResendable, law.MessageAlreadyResent, law.MessageErased, QuotaExceeded),
-            AttachmentsNotResent,
+            *(AttachmentsNotResent, rules.NotActivated, rules.CountryNotAllowed),
         ),
         **answered(examples.RESENT, status=202),
     },
@@ -201,6 +203,8 @@ async def resend_message(message_id: UUID, tx: Tx, caller: CanSend, now: Now, be
     _check_reach(message, caller)
     law.check_resendable(message.status, message.kind)
     law.check_known(message.msisdn)
+    policy = await get_policy(tx)
+    await _check_wanted(tx, first, message, policy)
     if await queries.carries_attachments(tx, message.campaign_message_id):
         raise AttachmentsNotResent(
             "The message carried attachments; send it again with its campaign, POST /v1/campaigns/{id}/resend."
@@ -224,10 +228,22 @@ async def resend_message(message_id: UUID, tx: Tx, caller: CanSend, now: Now, be
             "expires_at": now + DEFAULT_LIFE,
         },
     )
-    await hold_message(tx, row.id, row.text, policy=await get_policy(tx), now=now)
+    await hold_message(tx, row.id, row.text, policy=policy, now=now)
     await _record(tx, caller.id, "message.resent", message_id, {"as": str(row.id)}, now)
     bell.ring("urgent")
     return _shown(row, caller)
+
+
+async def _check_wanted(tx: AsyncConnection, first: UUID, message: Any, policy: Policy) -> None:
+    """What holds for a new message holds for one that is sent again; what a campaign wrote needs consent, as it did."""
+    rules.check_activated(policy, rules.Feature.PERSONAL)
+    if told := rules.find_country_refused(policy, message.msisdn):
+        raise rules.CountryNotAllowed(told)
+    consent = await queries.find_consent(tx, first, message)
+    if consent is Consent.WITHDRAWN or (policy.require_consent and consent not in {None, Consent.GRANTED}):
+        raise law.MessageNotResendable(
+            f"A campaign wrote this, and the recipient's consent is {consent}; write to them with POST /v1/messages."
+        )
 
 
 def _check_reach(message: Any, caller: Caller) -> None:
@@ -237,10 +253,13 @@ def _check_reach(message: Any, caller: Caller) -> None:
 
 
 def _shown(row: Any, caller: Caller) -> Any:
-    """A message as the caller may see it: a key that may only send does not learn a contact's number."""
-    if READ in caller.scopes or row.contact_id is None:
+    """A message as the caller may see it: a key that may only send learns nothing of a contact, nor who is one.
+
+    A tag in the text would read their name or any field; what is hidden of everybody tells of nobody.
+    """
+    if READ in caller.scopes:
         return row
-    return {**row._mapping, "msisdn": None}  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
+    return {**row._mapping, **dict.fromkeys(_OF_CONTACTS)}  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
 
 
 def _times(wanted: MessageIn, policy: Policy, now: datetime) -> tuple[datetime, datetime]:

@@ -98,9 +98,9 @@ class MessageOut(Out):
     status: Status
     skip_reason: SkipReason | None
     failure: str | None = Field(description="The code of the refusal that made it fail.")
-    msisdn: str | None = Field(description="Not told to a key without `read` where the number is a stored contact's.")
+    msisdn: str | None = Field(description="As all that a contact's page would tell, null for a key without `read`.")
     contact_id: UUID | None
-    text: str
+    text: str | None = Field(description="With its tags filled in; null for a key without `read`.")
     encoding: Encoding
     segments: int
     sender_id: str | None

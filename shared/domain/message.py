@@ -140,7 +140,7 @@ class MessageNotCancellable(Conflict):
 
 
 class MessageNotResendable(Conflict):
-    """The message is on its way or has arrived; sending it again would ring twice."""
+    """The message is on its way or has arrived, or its recipient does not agree to it any more."""
 
 
 class MessageErased(Conflict):

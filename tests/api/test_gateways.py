@@ -102,6 +102,23 @@ async def test_tokens_differ(client: httpx.AsyncClient) -> None:
     assert token not in other["callback_urls"]["status"]
 
 
+@pytest.mark.parametrize("scope", ["read", "manage"])
+async def test_callback_addresses_are_for_admins(
+    client: httpx.AsyncClient, anonymous: httpx.AsyncClient, engine: AsyncEngine, scope: str
+) -> None:
+    """Whoever knows them can send receipts and a STOP in the gateway's name."""
+    gateway = await create(client)
+    token = gateway["callback_urls"]["status"].split("/")[-2]
+    async with begin(engine) as tx:
+        key = await make_api_key(tx, scope)
+    for path in (f"/v1/gateways/{gateway['id']}", "/v1/gateways"):
+        answer = await anonymous.get(path, headers={"Authorization": f"Bearer {key.text}"})
+        assert answer.status_code == 200, answer.text
+        shown = answer.json() if "items" not in answer.json() else answer.json()["items"][0]
+        assert shown["callback_urls"] is None
+        assert token not in answer.text
+
+
 async def test_a_short_secret_gives_no_hint(client: httpx.AsyncClient) -> None:
     shown = await create(client, secrets={"api_secret": "short"})
     assert shown["secrets"] == {"api_secret": "…"}

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.paging import encode_cursor
 from shared.db import begin
 from shared.domain.message import RESENDABLE, Kind, Status
-from shared.models import AuditEntry, Message
+from shared.models import AuditEntry, Contact, Message
 from shared.sealing import Sealer, hash_msisdn
 from tests.conftest import Clock
 from tests.factories import (
@@ -29,7 +29,7 @@ from tests.factories import (
     make_sender_id,
 )
 
-NUMBER = make_msisdn(1)
+NUMBER, OTHER = make_msisdn(1), make_msisdn(2)
 PLAIN = {"msisdn": NUMBER, "text": "Your voucher: SPRING-25"}
 
 
@@ -212,27 +212,37 @@ async def test_scope(anonymous: AsyncClient, engine: AsyncEngine, method: str, p
         assert (answer.status_code == 403) == (scope not in allowed), scope
 
 
+_OF_CONTACTS = ("msisdn", "contact_id", "text", "location_id")
+
+
+@pytest.mark.parametrize("by", ["contact", "number", "nobody's number"])
 async def test_key_that_may_only_send_learns_nothing(
-    client: AsyncClient, anonymous: AsyncClient, engine: AsyncEngine
+    client: AsyncClient, anonymous: AsyncClient, engine: AsyncEngine, by: str
 ) -> None:
-    """Neither a contact's number nor anything of what others send."""
+    """Neither of a contact, nor who is one, nor anything of what others send."""
     async with begin(engine) as tx:
-        contact_id = await make_contact(tx, msisdn=NUMBER)
+        contact_id = await make_contact(tx, msisdn=NUMBER, name="Ada", location_id="harbour", fields={"pin": "4711"})
         key = await make_api_key(tx, "send")
     headers = {"Authorization": f"Bearer {key.text}"}
-    body = {"contact_id": str(contact_id), "text": "Hello"}
-    own = problem(await anonymous.post("/v1/messages", json=body, headers=headers), 202)
-    assert (own["msisdn"], own["contact_id"]) == (None, str(contact_id))
+    whom = {"contact": {"contact_id": str(contact_id)}, "number": {"msisdn": NUMBER}}.get(by, {"msisdn": OTHER})
+    text = "{{ name | default('x') }} {{ fields.pin | default('x') }} {{ msisdn }}"
+    body = whom | {"text": text, "variables": {"a": "1"}}
+    answers = [await anonymous.post("/v1/messages", json=body, headers=headers, params={"wait": 1})]
+    own = problem(answers[0], 202)
     anothers = await send(client)
-    assert anothers["msisdn"] == NUMBER
+    assert (anothers["msisdn"], anothers["text"]) == (NUMBER, PLAIN["text"])
     for what in ("cancel", "resend"):
         answer = await anonymous.post(f"/v1/messages/{anothers['id']}/{what}", headers=headers)
         assert anothers["id"] in problem(answer, 404)["detail"]
-    called_back = problem(await anonymous.post(f"/v1/messages/{own['id']}/cancel", headers=headers), 200)
-    assert called_back["msisdn"] is None
+    answers.append(await anonymous.post(f"/v1/messages/{own['id']}/cancel", headers=headers))
     await set_status(engine, own["id"], Status.FAILED)
-    again = problem(await anonymous.post(f"/v1/messages/{own['id']}/resend", headers=headers), 202)
-    assert again["msisdn"] is None
+    answers.append(await anonymous.post(f"/v1/messages/{own['id']}/resend", headers=headers))
+    for answer in answers:
+        assert answer.is_success, answer.text
+        assert [answer.json()[name] for name in _OF_CONTACTS] == [None] * 4
+        assert not any(words in answer.text for words in ("Ada", "4711", NUMBER, OTHER, "harbour"))
+    row = await row_of(engine, own["id"])
+    assert row.text == (f"x x {OTHER}" if by == "nobody's number" else f"Ada 4711 {NUMBER}")
 
 
 @pytest.mark.parametrize("path", ["", "/cancel", "/resend"])
@@ -291,6 +301,66 @@ async def test_resend(client: AsyncClient, engine: AsyncEngine, clock: Clock, st
     assert original.status is status
     # what may yet come back to the queue must not go out beside the new one
     assert original.cancel_requested_at == (clock.now if status is Status.UNCONFIRMED else None)
+
+
+async def failed_of_a_campaign(engine: AsyncEngine, clock: Clock, pepper: bytes, **over: Any) -> UUID:
+    async with begin(engine) as tx:
+        given = {"kind": Kind.CAMPAIGN, "status": Status.FAILED, "msisdn": NUMBER} | over
+        return await make_message(tx, pepper, now=clock.now, **given)
+
+
+@pytest.mark.parametrize(
+    ("consent", "rules", "refused"),
+    [
+        pytest.param("withdrawn", {}, True, id="taken back"),
+        pytest.param("unknown", {}, False, id="nobody asked"),
+        pytest.param("unknown", {"require_consent": True}, True, id="not granted"),
+        pytest.param("granted", {"require_consent": True}, False, id="granted"),
+        pytest.param(None, {"require_consent": True}, True, id="no contact"),
+    ],
+)
+async def test_resend_of_a_campaigns_words_needs_consent(
+    client: AsyncClient,
+    engine: AsyncEngine,
+    clock: Clock,
+    pepper: bytes,
+    consent: str | None,
+    rules: dict[str, Any],
+    refused: bool,
+) -> None:
+    assert (await client.put("/v1/policy", json=rules)).status_code == 200
+    if consent is not None:
+        async with begin(engine) as tx:
+            await make_contact(tx, msisdn=NUMBER, consent_status=consent)
+    first = await failed_of_a_campaign(engine, clock, pepper)
+    answer = await client.post(f"/v1/messages/{first}/resend")
+    if not refused:
+        again = problem(answer, 202)["id"]
+        await set_status(engine, again, Status.FAILED)
+        async with begin(engine) as tx:
+            await tx.execute(update(Contact).values(consent_status="withdrawn"))
+        # what went in its place is the campaign's all the same
+        problem(await client.post(f"/v1/messages/{again}/resend"), 409)
+        return
+    assert problem(answer, 409)["type"] == "/problems/message-not-resendable"
+    assert "consent" in answer.json()["detail"]
+    # what somebody wrote to them alone is theirs
+    async with begin(engine) as tx:
+        personal = await make_message(tx, pepper, msisdn=NUMBER, status=Status.FAILED, now=clock.now)
+    problem(await client.post(f"/v1/messages/{personal}/resend"), 202)
+
+
+@pytest.mark.parametrize(
+    ("rules", "kind"),
+    [({"activated": {"personal": False}}, "not-activated"), ({"allowed_countries": ["ZA"]}, "country-not-allowed")],
+)
+async def test_resend_keeps_to_the_policy(
+    client: AsyncClient, engine: AsyncEngine, clock: Clock, pepper: bytes, rules: dict[str, Any], kind: str
+) -> None:
+    first = await failed_of_a_campaign(engine, clock, pepper)
+    assert (await client.put("/v1/policy", json=rules)).status_code == 200
+    answer = await client.post(f"/v1/messages/{first}/resend")
+    assert (answer.status_code // 100, answer.json()["type"]) == (4, f"/problems/{kind}")
 
 
 @pytest.mark.parametrize("status", Status)
