@@ -61,6 +61,7 @@ MEANINGS: Final[Mapping[str, Mapping[str, str]]] = {
         "no_gateway": "no gateway may take its messages",
         "error_rate": "too many of its messages were refused",
         "restored": "the database was restored from a backup",
+        "audience": "it would reach more people than were confirmed",
     },
     "StepStatus": {
         "pending": "its time has not come",

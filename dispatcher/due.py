@@ -3,13 +3,28 @@
 Before: the api confirmed and scheduled them. After: expand.py.
 """
 
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from dispatcher import failpoints
 from dispatcher.queries import campaigns, resends
+from dispatcher.queries.campaigns import Unfrozen
 from dispatcher.queries.freezing import freeze
 from dispatcher.watch import keep_watch
 from dispatcher.worker import Worker
+from shared.domain.campaign import HeldReason
 from shared.domain.event import EventType
 from shared.queries.events import Event, tell
+from shared.queries.holds import hold_campaigns
+
+
+class _Grown(Exception):
+    """A campaign would reach more people than were confirmed: it is not frozen."""
+
+    def __init__(self, campaign_id: UUID) -> None:
+        super().__init__(str(campaign_id))
+        self.campaign_id = campaign_id
 
 
 async def due(worker: Worker) -> int:
@@ -18,19 +33,34 @@ async def due(worker: Worker) -> int:
     async with worker.transaction() as tx:
         for campaign_id in await campaigns.start_due(tx):
             await tell(tx, Event(EventType.CAMPAIGN_STARTED, campaign_id, {"by": None}), now=worker.now())
-    while not worker.stopping.is_set():
-        async with worker.transaction() as tx:
-            found = await campaigns.lock_unfrozen(tx)
-            if found is not None and found.resend is not None:
-                await resends.freeze(tx, found.id, found.resend)
-            elif found is not None:
-                await freeze(tx, found.id)
-            failpoints.hit("before_freeze_commit")
-        if found is None:
-            break
+    while not worker.stopping.is_set() and await _freeze_one(worker):
         failpoints.hit("after_freeze_commit")
     async with worker.transaction() as tx:
         begun = await campaigns.begin_due_steps(tx)
     if begun:
         worker.ring("expand")
     return begun
+
+
+async def _freeze_one(worker: Worker) -> bool:
+    """Settle one audience; whether there was one. A campaign that has outgrown its confirmation is held instead."""
+    try:
+        async with worker.transaction() as tx:
+            found = await campaigns.lock_unfrozen(tx)
+            if found is not None:
+                await _settle(tx, found)
+            failpoints.hit("before_freeze_commit")
+    except _Grown as grown:
+        async with worker.transaction() as tx:
+            await hold_campaigns(tx, [grown.campaign_id], HeldReason.AUDIENCE, now=worker.now())
+        return True
+    return found is not None
+
+
+async def _settle(tx: AsyncConnection, found: Unfrozen) -> None:
+    if found.resend is not None:
+        await resends.freeze(tx, found.id, found.resend)
+        return
+    recipients = await freeze(tx, found.id)
+    if found.confirmed is not None and recipients > found.confirmed:
+        raise _Grown(found.id)

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.campaigns.measuring import Scale, measure_campaign
 from api.campaigns.queries import AnyRow
 from shared.domain import estimate as law
-from shared.domain.campaign import Status
+from shared.domain.campaign import HeldReason, Status
 from shared.domain.quota import ConfirmationNeeded
 from shared.queries.estimates import lock_estimate, use_estimate
 from shared.queries.quota import is_limited, release_campaign, reserve_campaign
@@ -25,21 +25,45 @@ WEIGHTY: Final = frozenset({"messages", "target_group_ids", "contact_ids", "msis
 
 async def book_start(
     tx: AsyncConnection, campaign: AnyRow, steps: Sequence[AnyRow], scale: Scale, confirmation: str | None
-) -> None:
-    """Hold the start to its confirmation, and reserve what it takes from the quota."""
+) -> int | None:
+    """Hold the start to its confirmation, and reserve what it takes from the quota; how many people were confirmed."""
+    confirmed: int | None = None
     if confirmation is not None:
-        units = await _confirmed(tx, campaign, steps, confirmation, scale)
+        known = await _confirmed(tx, campaign, steps, confirmation, scale)
+        units, confirmed = known.units, known.recipients
     elif await is_limited(tx):
         units = await _measured(tx, campaign, steps, scale)
     else:
-        return
+        return None
     await reserve_campaign(tx, campaign.id, units, policy=scale.policy, now=scale.now)
+    return confirmed
+
+
+async def book_resume(
+    tx: AsyncConnection, campaign: AnyRow, steps: Sequence[AnyRow], scale: Scale, confirmation: str | None
+) -> int | None:
+    """Let a campaign that outgrew its confirmation go on by a new one only; how many people are confirmed then.
+
+    What it held of the quota goes back, and what it takes now is reserved, or it stays as it was.
+    """
+    confirmed: int | None = campaign.confirmed_recipients
+    if confirmation is None:
+        if campaign.held_reason is HeldReason.AUDIENCE:
+            signature = await sign_audience(tx, (await reach_of(tx, campaign.id, now=scale.now)).everybody)
+            law.check_not_grown(confirmed=confirmed, recipients=signature.recipients)
+        return confirmed
+    if campaign.frozen_at is not None:
+        raise law.ConfirmationRefused(
+            "The campaign's audience is settled, so there is nothing to confirm; resume it without a confirmation."
+        )
+    await release_campaign(tx, campaign.id, now=scale.now)
+    return await book_start(tx, campaign, steps, scale, confirmation)
 
 
 async def _confirmed(
     tx: AsyncConnection, campaign: AnyRow, steps: Sequence[AnyRow], confirmation: str, scale: Scale
-) -> int:
-    known = await lock_estimate(tx, campaign.id, confirmation)
+) -> AnyRow:
+    known: AnyRow = await lock_estimate(tx, campaign.id, confirmation)
     if known.used_at is not None:
         raise law.ConfirmationUsed("This confirmation has started the campaign before; ask for a new estimate.")
     if known.unit != scale.policy.quota_unit:
@@ -52,8 +76,7 @@ async def _confirmed(
         recipients=signature.recipients,
     )
     await use_estimate(tx, known.id, now=scale.now)
-    units: int = known.units
-    return units
+    return known
 
 
 async def _measured(tx: AsyncConnection, campaign: AnyRow, steps: Sequence[AnyRow], scale: Scale) -> int:

@@ -52,7 +52,8 @@ async def start_campaign(  # noqa: PLR0913, PLR0917 - a route asks for what it n
 ) -> CampaignOut:
     """Let a draft go: at its first `send_at` if that is ahead, otherwise now.
 
-    With the `confirmation` of an estimate nothing starts but what was confirmed. Where there is a quota, what the
+    With the `confirmation` of an estimate nothing starts but what was confirmed; one that reaches more people when its
+    time comes is held (`audience`). Where there is a quota, what the
     campaign takes is reserved here; a large one needs a confirmation then.
     """
     campaign = await queries.lock_campaign(tx, campaign_id)
@@ -69,8 +70,9 @@ async def start_campaign(  # noqa: PLR0913, PLR0917 - a route asks for what it n
     await refuse_missing(tx, campaign_id, steps, now=now)
     await check_media(tx, campaign, steps, res)
     confirmation = None if wanted is None else wanted.confirmation
-    await book_start(tx, campaign, steps, Scale(policy, res.pepper, now), confirmation)
-    await carry_out(tx, campaign_id, caller.id, "campaign.started", {"status": status, "released_at": now}, now)
+    confirmed = await book_start(tx, campaign, steps, Scale(policy, res.pepper, now), confirmation)
+    changes = {"status": status, "released_at": now, "confirmed_recipients": confirmed}
+    await carry_out(tx, campaign_id, caller.id, "campaign.started", changes, now)
     bell.ring("bulk")
     return await views.whole(tx, await queries.get_campaign(tx, campaign_id))
 

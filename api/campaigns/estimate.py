@@ -45,15 +45,15 @@ _CALL: Final = timedelta(seconds=0.5)
 
 @router.post("/{campaign_id}/estimate", responses=problems(404, CampaignNotStartable, *NOT_CARRIED))
 async def estimate_campaign(campaign_id: UUID, caller: CanManage, now: Now, res: Res) -> EstimateOut:
-    """Measure a draft or a scheduled campaign to the last recipient, and confirm what was measured.
+    """Measure a campaign that has not begun to the last recipient, and confirm what was measured.
 
-    Start with the `confirmation`: it is refused once the words or the audience have changed, and works once.
+    It may be a draft, scheduled, or held before its audience was settled. Start, or resume, with the `confirmation`: it
+    is refused once the words or the audience have changed, and works once.
     """
     # Not by `Tx`: nothing is written while everybody is looked at, on one snapshot.
     async with res.estimates, reading(res.engine) as tx:
         campaign = await queries.get_campaign(tx, campaign_id)
-        if not law.allows(law.Event.EDIT, campaign.status):
-            raise CampaignNotStartable(f"The campaign is {campaign.status}; only what has not begun can be estimated.")
+        law.check_measurable(campaign.status, frozen=campaign.frozen_at is not None)
         steps = await queries.list_steps(tx, campaign_id)
         await check_media(tx, campaign, steps, res, hold=False)
         policy = await get_policy(tx)

@@ -8,17 +8,21 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from api.campaigns import content, examples, queries, views
+from api.campaigns.booking import book_resume
 from api.campaigns.content import InvalidCampaign
+from api.campaigns.measuring import Scale
 from api.campaigns.media import NOT_CARRIED, check_media
 from api.campaigns.orders import carry_out
 from api.campaigns.queries import AnyRow
 from api.campaigns.schemas import CampaignOut, RestartIn, StepTimeIn, StepTimesIn
+from api.campaigns.schemas_of_estimate import ResumeIn
 from api.campaigns.times import Times, check_times
 from api.deps import Bell, CanManage, Now, Res, Tx
 from api.examples import answered
 from api.idempotency import IdempotentRoute
 from api.problems import problems
 from shared.domain import campaign as law
+from shared.domain import estimate
 from shared.domain import policy as rules
 from shared.domain.campaign import Status, StepStatus
 from shared.domain.quota import QuotaExceeded
@@ -109,17 +113,37 @@ async def restart_campaign(  # noqa: PLR0913, PLR0917 - a route asks for what it
 
 @router.post(
     "/{campaign_id}/resume",
-    responses={**problems(404, law.CampaignNotHeld, rules.NotActivated), **answered(examples.SCHEDULED)},
+    responses={
+        **problems(
+            404,
+            law.CampaignNotHeld,
+            rules.NotActivated,
+            QuotaExceeded,
+            estimate.AudienceGrown,
+            estimate.ConfirmationRefused,
+            estimate.ConfirmationUsed,
+        ),
+        **answered(examples.SCHEDULED),
+    },
 )
-async def resume_campaign(campaign_id: UUID, tx: Tx, caller: CanManage, now: Now, bell: Bell) -> CampaignOut:
-    """Let a held campaign go on: what is due is sent now, however late it is."""
-    rules.check_activated(await get_policy(tx), rules.Feature.CAMPAIGNS)
+async def resume_campaign(  # noqa: PLR0913, PLR0917 - a route asks for what it needs
+    campaign_id: UUID, tx: Tx, caller: CanManage, now: Now, res: Res, bell: Bell, wanted: ResumeIn | None = None
+) -> CampaignOut:
+    """Let a held campaign go on: what is due is sent now, however late it is.
+
+    One that is held because it would reach more people than were confirmed (`audience`) goes on with the `confirmation`
+    of a new estimate.
+    """
+    policy = await get_policy(tx)
+    rules.check_activated(policy, rules.Feature.CAMPAIGNS)
     campaign = await queries.lock_campaign(tx, campaign_id)
     steps = await queries.list_steps(tx, campaign_id)
     status = law.resume(
         campaign.status, frozen=campaign.frozen_at is not None, send_ats=[step.send_at for step in steps], now=now
     )
-    changes = {"status": status, "released_at": now, "held_reason": None}
+    confirmation = None if wanted is None else wanted.confirmation
+    confirmed = await book_resume(tx, campaign, steps, Scale(policy, res.pepper, now), confirmation)
+    changes = {"status": status, "released_at": now, "held_reason": None, "confirmed_recipients": confirmed}
     await carry_out(tx, campaign_id, caller.id, "campaign.resumed", changes, now)
     bell.ring("bulk")
     return await views.whole(tx, await queries.get_campaign(tx, campaign_id))

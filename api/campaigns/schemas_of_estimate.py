@@ -24,6 +24,18 @@ class StartIn(Body):
     )
 
 
+class ResumeIn(Body):
+    """How to resume: as it is, or with what was confirmed anew."""
+
+    model_config = shown({"confirmation": CONFIRMATION})
+
+    confirmation: str | None = Field(
+        default=None,
+        max_length=100,
+        description="Of a new estimate, where the campaign is held because it would reach more than were confirmed.",
+    )
+
+
 class QuotaChangeOut(Out):
     before: int | None = Field(description="What is available now; null without a limit.")
     after: int | None = Field(description="What would be left.")

@@ -17,10 +17,14 @@ from shared.domain.message import Status
 
 
 class Unfrozen(NamedTuple):
-    """A campaign whose audience is to be settled; `resend` says which messages of another it sends once more."""
+    """A campaign whose audience is to be settled; `resend` says which messages of another it sends once more.
+
+    It may reach `confirmed` people at most; None where nobody confirmed a number.
+    """
 
     id: UUID
     resend: Which | None
+    confirmed: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ _START = text("""
 _PATIENCE = text("SET LOCAL statement_timeout = '110s'")
 
 _UNFROZEN = text("""
-    SELECT id, resend_which FROM campaigns WHERE status = 'running' AND frozen_at IS NULL
+    SELECT id, resend_which, confirmed_recipients FROM campaigns WHERE status = 'running' AND frozen_at IS NULL
     ORDER BY starts_at NULLS FIRST LIMIT 1
     FOR UPDATE SKIP LOCKED
 """)
@@ -232,7 +236,8 @@ async def lock_unfrozen(tx: AsyncConnection) -> Unfrozen | None:
     if row is None:
         return None
     await tx.execute(_PATIENCE)
-    return Unfrozen(row.id, None if row.resend_which is None else Which(row.resend_which))
+    resend = None if row.resend_which is None else Which(row.resend_which)
+    return Unfrozen(row.id, resend, row.confirmed_recipients)
 
 
 async def begin_due_steps(tx: AsyncConnection) -> int:

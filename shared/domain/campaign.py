@@ -39,6 +39,7 @@ class HeldReason(StrEnum):
     NO_GATEWAY = "no_gateway"
     ERROR_RATE = "error_rate"
     RESTORED = "restored"
+    AUDIENCE = "audience"  # it would reach more people than were confirmed
 
 
 class Which(StrEnum):
@@ -293,6 +294,12 @@ def check_movable(status: Status, step: StepStatus) -> None:
         )
     if step is not StepStatus.PENDING:
         raise MessageNotMovable(f"The message is {step}; only a pending one can be given another time.")
+
+
+def check_measurable(status: Status, *, frozen: bool) -> None:
+    """Whether what a campaign would come to can be told: nothing of it has begun."""
+    if not (allows(Event.EDIT, status) or (status is Status.HELD and not frozen)):
+        raise CampaignNotStartable(f"The campaign is {status}; only what has not begun can be estimated.")
 
 
 def check_deletable(status: Status) -> None:

@@ -24,6 +24,12 @@ class ConfirmationUsed(ConfirmationRefused):
     """The confirmation has started a campaign before; each stands for one start."""
 
 
+class AudienceGrown(Conflict):
+    """The campaign would reach more people than were confirmed."""
+
+    remedy: ClassVar[str] = "Ask for a new estimate, look at it, and resume with the confirmation in it."
+
+
 @dataclass(frozen=True, slots=True)
 class Confirmed:
     """What was confirmed: these words to these people."""
@@ -49,6 +55,15 @@ def check(confirmed: Confirmed, *, content: bytes, audience: str, recipients: in
         raise ConfirmationRefused(
             f"The audience has changed since it was confirmed: {confirmed.recipients} recipients then, "
             f"{recipients} now; ask for a new estimate."
+        )
+
+
+def check_not_grown(*, confirmed: int | None, recipients: int) -> None:
+    """Refuse to send to more people than were confirmed, if anybody confirmed a number."""
+    if confirmed is not None and recipients > confirmed:
+        raise AudienceGrown(
+            f"{confirmed} recipients were confirmed, and {recipients} would be written to now; ask for a new estimate "
+            "(POST /v1/campaigns/{id}/estimate), and resume with the confirmation in it."
         )
 
 

@@ -116,6 +116,8 @@ _WHY: Final[Mapping[HeldReason, str]] = MappingProxyType(
         HeldReason.QUOTA: "The quota is used up.",
         HeldReason.NO_GATEWAY: "For a while no gateway could take its messages; look at the gateways.",
         HeldReason.ERROR_RATE: "Its latest messages failed, one after the other; look at their failures.",
+        HeldReason.AUDIENCE: "It would reach more people than were confirmed; estimate it anew, and resume it with the "
+        "confirmation.",
         HeldReason.RESTORED: "The database was set back, so what it shows as unsent may have been sent already.",
     }
 )

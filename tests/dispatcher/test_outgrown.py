@@ -1,0 +1,262 @@
+"""A confirmed campaign whose audience grows until its time comes: nobody gets it before its owner confirms again."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+import respx
+from httpx import AsyncClient
+from sqlalchemy import select
+
+from dispatcher.due import due
+from dispatcher.finish import finish
+from shared.db import begin
+from shared.models import Campaign, CampaignRecipient, Message, NoticeRow
+from tests.dispatcher.answers import at
+from tests.factories import make_contact, make_gateway, make_msisdn
+from tests.stages import expand_all, pump_all, statuses
+from tests.worlds import HandClock, HandWorker
+
+NUMBERS = [make_msisdn(number) for number in range(6)]
+
+
+@pytest.fixture(autouse=True)
+async def gateway(worker: HandWorker, router: respx.MockRouter) -> respx.Route:
+    async with worker.transaction() as tx:
+        await make_gateway(tx, worker.sealer)
+        for number in NUMBERS[:3]:
+            await make_contact(tx, msisdn=number, location_id="delft")
+    return at(router)
+
+
+async def join(worker: HandWorker, *numbers: str) -> None:
+    """More people of whom the group's condition holds."""
+    async with worker.transaction() as tx:
+        for number in numbers:
+            await make_contact(tx, msisdn=number, location_id="delft")
+
+
+async def estimate(client: AsyncClient, campaign_id: str) -> dict[str, Any]:
+    answer = await client.post(f"/v1/campaigns/{campaign_id}/estimate")
+    assert answer.status_code == 200, answer.text
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+async def scheduled(client: AsyncClient, worker: HandWorker, *, confirmed: bool = True) -> str:
+    """A campaign to the three of Delft, for in an hour."""
+    condition = {"field": "location_id", "op": "equals", "value": "delft"}
+    group = {"name": "Delft", "kind": "dynamic", "conditions": condition}
+    answer = await client.post("/v1/target-groups", json=group)
+    assert answer.status_code == 201, answer.text
+    step = {"text": "Hello.", "send_at": (worker.now() + timedelta(hours=1)).isoformat()}
+    body = {"name": "Spring offer", "target_group_ids": [answer.json()["id"]], "messages": [step]}
+    answer = await client.post("/v1/campaigns", json=body | {"opt_in_acknowledged": True})
+    assert answer.status_code == 201, answer.text
+    campaign_id: str = answer.json()["id"]
+    given: dict[str, Any] = {}
+    if confirmed:
+        told = await estimate(client, campaign_id)
+        assert told["recipients"] == 3
+        given = {"confirmation": told["confirmation"]}
+    answer = await client.post(f"/v1/campaigns/{campaign_id}/start", json=given)
+    assert (answer.status_code, answer.json()["status"]) == (200, "scheduled"), answer.text
+    return campaign_id
+
+
+async def its_time_comes(worker: HandWorker, by_hand: HandClock) -> None:
+    await by_hand.advance(hours=1)
+    await go_on(worker)
+
+
+async def go_on(worker: HandWorker) -> None:
+    await due(worker)
+    await expand_all(worker)
+    await pump_all(worker)
+    await finish(worker)
+
+
+async def campaign_of(client: AsyncClient, campaign_id: str) -> tuple[str, str | None]:
+    told = (await client.get(f"/v1/campaigns/{campaign_id}")).json()
+    return told["status"], told["held_reason"]
+
+
+async def resume(client: AsyncClient, campaign_id: str, **given: Any) -> httpx.Response:
+    return await client.post(f"/v1/campaigns/{campaign_id}/resume", json=given)
+
+
+async def check_nothing_began(worker: HandWorker, campaign_id: str) -> None:
+    async with begin(worker.engine) as tx:
+        row = (await tx.execute(select(Campaign).where(Campaign.id == UUID(campaign_id)))).one()
+        assert (row.frozen_at, row.recipients, row.confirmed_recipients) == (None, None, 3)
+        assert (await tx.execute(select(CampaignRecipient))).all() == []
+        assert (await tx.execute(select(Message))).all() == []
+
+
+async def test_more_people_than_confirmed_get_nothing(
+    client: AsyncClient, worker: HandWorker, by_hand: HandClock, gateway: respx.Route
+) -> None:
+    campaign_id = await scheduled(client, worker)
+    await join(worker, NUMBERS[3])
+    await its_time_comes(worker, by_hand)
+    assert await campaign_of(client, campaign_id) == ("held", "audience")
+    await check_nothing_began(worker, campaign_id)
+    assert not gateway.called
+    async with begin(worker.engine) as tx:
+        (notice,) = (await tx.execute(select(NoticeRow))).all()
+    assert "more people than were confirmed" in notice.text
+
+
+async def test_it_goes_on_when_its_owner_confirms_again(
+    client: AsyncClient, worker: HandWorker, by_hand: HandClock, gateway: respx.Route
+) -> None:
+    campaign_id = await scheduled(client, worker)
+    await join(worker, NUMBERS[3])
+    await its_time_comes(worker, by_hand)
+    refused = await resume(client, campaign_id)
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/audience-grown")
+    assert "3 recipients were confirmed, and 4" in refused.json()["detail"]
+    told = await estimate(client, campaign_id)
+    assert told["recipients"] == 4
+    answer = await resume(client, campaign_id, confirmation=told["confirmation"])
+    assert (answer.status_code, answer.json()["status"]) == (200, "running"), answer.text
+    await go_on(worker)
+    assert await campaign_of(client, campaign_id) == ("completed", None)
+    assert await statuses(worker.engine) == {"submitted": 4}
+    assert gateway.call_count == 4
+
+
+async def test_it_is_held_once_more_if_it_grows_once_more(
+    client: AsyncClient, worker: HandWorker, by_hand: HandClock, gateway: respx.Route
+) -> None:
+    campaign_id = await scheduled(client, worker)
+    await join(worker, NUMBERS[3])
+    await its_time_comes(worker, by_hand)
+    told = await estimate(client, campaign_id)
+    await join(worker, NUMBERS[4])
+    refused = await resume(client, campaign_id, confirmation=told["confirmation"])
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/confirmation-refused")
+    told = await estimate(client, campaign_id)
+    assert (await resume(client, campaign_id, confirmation=told["confirmation"])).status_code == 200
+    await join(worker, NUMBERS[5])
+    await go_on(worker)
+    assert await campaign_of(client, campaign_id) == ("held", "audience")
+    used = await resume(client, campaign_id, confirmation=told["confirmation"])
+    assert (used.status_code, used.json()["type"]) == (409, "/problems/confirmation-used")
+    assert not gateway.called
+
+
+async def test_it_goes_on_by_itself_once_it_fits_again(
+    client: AsyncClient, worker: HandWorker, by_hand: HandClock, gateway: respx.Route
+) -> None:
+    campaign_id = await scheduled(client, worker)
+    await join(worker, NUMBERS[3])
+    await its_time_comes(worker, by_hand)
+    (newcomer,) = (await client.get("/v1/contacts", params={"msisdn": NUMBERS[3]})).json()["items"]
+    await client.patch(f"/v1/contacts/{newcomer['id']}", json={"location_id": "leiden"})
+    assert (await resume(client, campaign_id)).status_code == 200
+    await go_on(worker)
+    assert await statuses(worker.engine) == {"submitted": 3}
+
+
+async def test_who_is_taken_in_again_counts_too(
+    client: AsyncClient, worker: HandWorker, by_hand: HandClock, gateway: respx.Route
+) -> None:
+    """Nobody's word but a confirmation raises the number; an owner who includes somebody has not confirmed them."""
+    campaign_id = await scheduled(client, worker)
+    answer = await client.patch(f"/v1/campaigns/{campaign_id}", json={"msisdns": [NUMBERS[5]]})
+    assert answer.status_code == 200, answer.text
+    await its_time_comes(worker, by_hand)
+    assert await campaign_of(client, campaign_id) == ("held", "audience")
+    assert not gateway.called
+
+
+@pytest.mark.parametrize(
+    ("confirmed", "joined", "sent"),
+    [pytest.param(True, 0, 3, id="as many as confirmed"), pytest.param(False, 3, 6, id="nobody confirmed a number")],
+)
+async def test_others_are_not_held_up(
+    client: AsyncClient, worker: HandWorker, by_hand: HandClock, confirmed: bool, joined: int, sent: int
+) -> None:
+    campaign_id = await scheduled(client, worker, confirmed=confirmed)
+    await join(worker, *NUMBERS[3 : 3 + joined])
+    await its_time_comes(worker, by_hand)
+    assert await campaign_of(client, campaign_id) == ("completed", None)
+    assert await statuses(worker.engine) == {"submitted": sent}
+
+
+async def test_fewer_people_need_no_new_word(client: AsyncClient, worker: HandWorker, by_hand: HandClock) -> None:
+    campaign_id = await scheduled(client, worker)
+    (gone,) = (await client.get("/v1/contacts", params={"msisdn": NUMBERS[0]})).json()["items"]
+    await client.delete(f"/v1/contacts/{gone['id']}")
+    await its_time_comes(worker, by_hand)
+    assert await campaign_of(client, campaign_id) == ("completed", None)
+    assert await statuses(worker.engine) == {"submitted": 2}
+
+
+async def test_a_new_start_without_a_confirmation_asks_for_none(
+    client: AsyncClient, worker: HandWorker, by_hand: HandClock
+) -> None:
+    campaign_id = await scheduled(client, worker)
+    await client.post(f"/v1/campaigns/{campaign_id}/unschedule")
+    await client.post(f"/v1/campaigns/{campaign_id}/start")
+    await join(worker, NUMBERS[3])
+    await its_time_comes(worker, by_hand)
+    assert await statuses(worker.engine) == {"submitted": 4}
+
+
+async def test_what_has_begun_needs_no_confirmation(
+    client: AsyncClient, worker: HandWorker, by_hand: HandClock
+) -> None:
+    campaign_id = await scheduled(client, worker)
+    told = await estimate(client, campaign_id)
+    await by_hand.advance(hours=1)
+    await due(worker)
+    await client.post("/v1/quota/grants", json={"units": 1})
+    worker.rules.forget()
+    await expand_all(worker)
+    assert await campaign_of(client, campaign_id) == ("held", "quota")
+    refused = await client.post(f"/v1/campaigns/{campaign_id}/estimate")
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/campaign-not-startable")
+    refused = await resume(client, campaign_id, confirmation=told["confirmation"])
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/confirmation-refused")
+    assert "audience is settled" in refused.json()["detail"]
+
+
+async def test_the_quota_is_reserved_for_what_is_confirmed(
+    client: AsyncClient, worker: HandWorker, by_hand: HandClock
+) -> None:
+    async def reserved() -> int:
+        told: dict[str, int] = (await client.get("/v1/quota")).json()
+        return told["reserved"]
+
+    await client.post("/v1/quota/grants", json={"units": 4})
+    worker.rules.forget()
+    campaign_id = await scheduled(client, worker)
+    await join(worker, NUMBERS[3], NUMBERS[4])
+    await its_time_comes(worker, by_hand)
+    assert (await campaign_of(client, campaign_id), await reserved()) == (("held", "audience"), 3)
+    told = await estimate(client, campaign_id)
+    refused = await resume(client, campaign_id, confirmation=told["confirmation"])
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/quota-exceeded")
+    assert (await campaign_of(client, campaign_id), await reserved()) == (("held", "audience"), 3)
+    await client.post("/v1/quota/grants", json={"units": 1})
+    assert (await resume(client, campaign_id, confirmation=told["confirmation"])).status_code == 200
+    assert await reserved() == 5
+    await go_on(worker)
+    assert await statuses(worker.engine) == {"submitted": 5}
+
+
+async def test_two_dispatchers_hold_it_once(
+    client: AsyncClient, worker: HandWorker, another: Any, by_hand: HandClock
+) -> None:
+    campaign_id = await scheduled(client, worker)
+    await join(worker, NUMBERS[3])
+    await by_hand.advance(hours=1)
+    for one in (worker, another(), worker):
+        await due(one)
+    assert await campaign_of(client, campaign_id) == ("held", "audience")
+    async with begin(worker.engine) as tx:
+        assert len((await tx.execute(select(NoticeRow))).all()) == 1
