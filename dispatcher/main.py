@@ -89,7 +89,6 @@ STAGES: Final = (
     Stage("empty_stopped", empty_stopped, 1.0, belled=True),
     Stage("cancel_requested", cancel_requested, 1.0, belled=True),
     Stage("watch", watch, 1.0),
-    Stage("rescue", rescue, 1.0),
     Stage("reconcile", reconcile, 1.0),
     Stage("automate", automate, 1.0, belled=True),
     Stage("imports", run_imports, 1.0, belled=True),
@@ -106,6 +105,8 @@ WEBHOOKS: Final = "webhooks"
 WEBHOOK_STAGES: Final = (Stage("fan_out", fan_out, 0.5, belled=True),)
 # Whatever its lanes, a dispatcher needs the gateways (read here, no message has to wait for them) and their health.
 EVERYWHERE: Final = (Stage("book", keep_book, FRESH_SECONDS / 2), Stage("health", health, 1.0))
+# Whoever hands messages over looks after those of the dead, too: a password is not left to a process of another lane.
+WITH_A_PUMP: Final = (Stage("rescue", rescue, 1.0),)
 _STAGES_OF: Final = {"bulk": STAGES, WEBHOOKS: WEBHOOK_STAGES}
 SERVABLE: Final = (*LANES, WEBHOOKS)
 
@@ -162,18 +163,22 @@ async def open_worker(settings: Settings) -> AsyncIterator[Worker]:
             sealer=sealer,
             pepper=await _first_contact(engine, sealer),
             metrics=dispatcher_metrics(),
-            limits=Limits(
-                deadline=settings.gateway_deadline_seconds,
-                lease=settings.lease_seconds,
-                bulk_slots=settings.bulk_slots,
-                urgent_slots=settings.urgent_slots,
-            ),
+            limits=limits_of(settings),
             mail_server=letters_to,
             redis_url=settings.redis_url,
             witness=Witness(settings.redis_url),
         )
         closing.push_async_callback(worker.aclose)
         yield worker
+
+
+def limits_of(settings: Settings) -> Limits:
+    return Limits(
+        deadline=settings.gateway_deadline_seconds,
+        lease=settings.lease_seconds,
+        bulk_slots=settings.bulk_slots,
+        urgent_slots=settings.urgent_slots,
+    )
 
 
 def _mail_server(settings: Settings) -> MailServer | None:
@@ -254,7 +259,8 @@ async def serve(worker: Worker, *, lanes: tuple[str, ...], redis_url: str) -> No
         tasks.append(asyncio.create_task(listen(worker, lane, redis_url, woken)))
         all_woken += woken
         tasks += [asyncio.create_task(repeat(worker, stage), name=stage.name) for stage in stages]
-    tasks += [asyncio.create_task(repeat(worker, stage), name=stage.name) for stage in EVERYWHERE]
+    beside = (*EVERYWHERE, *(WITH_A_PUMP if set(lanes) & set(LANES) else ()))
+    tasks += [asyncio.create_task(repeat(worker, stage), name=stage.name) for stage in beside]
     tasks.append(asyncio.create_task(keep_time(worker, redis_url, all_woken)))
     tasks.append(asyncio.create_task(_wake_at_the_end(worker)))
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
@@ -268,7 +274,7 @@ async def serve(worker: Worker, *, lanes: tuple[str, ...], redis_url: str) -> No
 async def _wake_at_the_end(worker: Worker) -> None:
     """A stage sleeps for up to its whole turn; a stop does not wait for that."""
     await worker.stopping.wait()
-    for stage in (*STAGES, *WEBHOOK_STAGES, *EVERYWHERE):
+    for stage in (*STAGES, *WEBHOOK_STAGES, *WITH_A_PUMP, *EVERYWHERE):
         worker.ring(stage.name)
 
 

@@ -58,6 +58,7 @@ class Pump:
         self._second_at = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self._settler = Settler(worker, lane, on_settled=self._free)
+        worker.metrics.in_flight.labels(lane).set(0)  # told from the start: an alert calls for a lane nobody tells of
 
     async def run(self) -> None:
         """Pump until the worker stops; then wait for what is in flight and settle it."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from proof.chaos import fallback, kills, passwords, steps
+from proof.chaos import commands, fallback, kills, passwords, steps
 from proof.chaos.__main__ import main
 from proof.chaos.tables import describe, totals
 from proof.chaos.trial import Finding, Plan
@@ -45,6 +45,13 @@ def test_the_first_of_two_gateways_refuses_then_dies_then_lies() -> None:
     finding = fallback.run(Plan(scale=0.1, say=silent))
     check(finding)
     assert finding.figures["taken by the second gateway"] > 0
+
+
+def test_a_stop_opt_outs_and_an_end_in_the_middle_of_a_campaign() -> None:
+    finding = commands.run(Plan(scale=0.2, say=silent))
+    check(finding)
+    assert finding.figures["stop: cancelled"] > 0
+    assert finding.figures["expiry: expired"] > 0
 
 
 def test_passwords_while_dispatchers_and_the_api_die() -> None:

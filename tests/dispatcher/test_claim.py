@@ -85,6 +85,25 @@ async def test_passwords_before_persons_before_those_who_came_earlier(
     assert numbers_of(route) == NUMBERS[:3]
 
 
+async def test_campaign_goes_out_in_the_order_of_its_times(
+    worker: HandWorker, router: respx.MockRouter, first: UUID, clock: Clock
+) -> None:
+    """What waits longest goes first, and of the same moment what was made first, wherever the rows lie."""
+    route = at(router)
+    campaign_id = await queue_campaign(worker, NUMBERS[:6])
+    last, *pair, second, fourth, oldest = NUMBERS[:6]
+    minutes = {oldest: 5, second: 4, fourth: 2, last: 1} | dict.fromkeys(pair, 3)
+    async with begin(worker.engine) as tx:
+        for msisdn in sorted(minutes, key=minutes.__getitem__):
+            moved = update(Message).where(Message.campaign_id == campaign_id, Message.msisdn == msisdn)
+            await tx.execute(moved.values(not_before=clock.now - timedelta(minutes=minutes[msisdn])))
+        made = (await tx.execute(select(Message.msisdn).where(Message.msisdn.in_(pair)).order_by(Message.id))).scalars()
+    wanted = [oldest, second, *made, fourth, last]
+    for _ in wanted:
+        assert await pump_once(worker, slots=1) == 1
+    assert numbers_of(route) == wanted
+
+
 async def test_two_pumps_at_once_take_no_message_twice(
     worker: HandWorker, another: Any, router: respx.MockRouter, first: UUID
 ) -> None:

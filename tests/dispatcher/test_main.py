@@ -6,6 +6,8 @@ import pickle
 import signal
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -13,24 +15,28 @@ from uuid import UUID
 
 import pytest
 import respx
+from pydantic import SecretStr
 from redis.asyncio import Redis
 from sqlalchemy import text
 
 from deploy.local.servers import Valkey
 from dispatcher import failpoints
-from dispatcher.main import STAGES, Stage, main, repeat, serve
+from dispatcher.main import STAGES, Stage, limits_of, main, repeat, serve
+from dispatcher.pump import Pump
 from dispatcher.ticks import queue_of
-from dispatcher.worker import Worker
+from dispatcher.worker import Limits, Worker
 from shared.db import begin
-from shared.domain.message import Status
+from shared.domain.message import Kind, Status
 from shared.doorbell import Doorbell, bell_of
 from shared.queries.installation import open_pepper
 from shared.sealing import Sealer, new_key
+from shared.settings import Settings
 from tests.dispatcher.answers import at
-from tests.factories import make_campaign, make_gateway, make_message, make_msisdn
+from tests.factories import make_attempt, make_campaign, make_gateway, make_message, make_msisdn
 from tests.stages import message_of, statuses
 from tests.worlds import HandWorker
 
+PROMISED_SECONDS = 1.0  # to owners and recipients, in the README
 NOWHERE = "redis://127.0.0.1:1/0"
 
 
@@ -265,9 +271,73 @@ async def test_bug_in_a_pump_ends_the_process_in_good_order(
 def test_every_stage_has_a_name_of_its_own() -> None:
     names = [stage.name for stage in STAGES]
     assert len(set(names)) == len(names)
-    assert {"due", "expand", "receipts", "finish", "empty_stopped", "cancel_requested", "rescue", "reconcile"} <= set(
-        names
+    assert {"due", "expand", "receipts", "finish", "empty_stopped", "cancel_requested", "reconcile"} <= set(names)
+
+
+@pytest.mark.parametrize("lanes", [("urgent",), ("bulk",), ("urgent", "bulk", "webhooks")], ids="+".join)
+async def test_whoever_hands_over_rescues_what_a_dead_dispatcher_had(
+    worker: HandWorker, gateway: UUID, lanes: tuple[str, ...]
+) -> None:
+    """A password waits for its second try, whose process may serve its lane alone; and once is enough."""
+    dead = {"attempt": 1, "leased_by": "the dead one", "lease_until": worker.now() - timedelta(seconds=1)}
+    async with worker.transaction() as tx:
+        message_id = await make_message(
+            tx, worker.pepper, now=worker.now(), kind=Kind.OTP, status=Status.SENDING, **dead
+        )
+        await make_attempt(tx, message_id, gateway, now=worker.now())
+    serving = asyncio.create_task(serve(worker, lanes=lanes, redis_url=NOWHERE))
+
+    async def rescued() -> bool:
+        return (await message_of(worker.engine, message_id)).status is Status.UNCONFIRMED
+
+    await until(rescued, seconds=30)
+    assert [task.get_name() for task in asyncio.all_tasks()].count("rescue") == 1
+    worker.stop()
+    async with asyncio.timeout(30):
+        await serving
+
+
+async def test_who_only_carries_events_rescues_nothing(worker: HandWorker) -> None:
+    serving = asyncio.create_task(serve(worker, lanes=("webhooks",), redis_url=NOWHERE))
+
+    async def begun() -> bool:
+        return "fan_out" in {task.get_name() for task in asyncio.all_tasks()}
+
+    await until(begun, seconds=30)
+    assert "rescue" not in {task.get_name() for task in asyncio.all_tasks()}
+    worker.stop()
+    async with asyncio.timeout(30):
+        await serving
+
+
+@pytest.mark.parametrize("lane", ["urgent", "bulk"])
+async def test_lane_that_is_served_is_told_before_its_first_message(worker: HandWorker, lane: str) -> None:
+    """Alerts call for a lane that nobody tells of."""
+    Pump(worker, lane)
+    assert worker.metrics.registry.get_sample_value("lapwing_in_flight", {"lane": lane}) == 0
+
+
+# --- limits
+
+
+def test_what_a_claim_looked_at_holds_for_less_than_the_second_that_is_promised() -> None:
+    """A STOP, a stop and an end are kept to a second later: with the limits built in, and with those of settings."""
+    settings = Settings(database_url="", redis_url="", secret_keys=(SecretStr("key"),), lease_seconds=600)
+    for limits in (Limits(), limits_of(settings)):
+        assert 0 < limits.fresh < PROMISED_SECONDS
+
+
+def test_settings_are_the_limits() -> None:
+    settings = Settings(
+        database_url="",
+        redis_url="",
+        secret_keys=(SecretStr("key"),),
+        gateway_deadline_seconds=7,
+        lease_seconds=21,
+        bulk_slots=11,
+        urgent_slots=12,
     )
+    assert limits_of(settings) == replace(Limits(), deadline=7, lease=21, bulk_slots=11, urgent_slots=12)
 
 
 # --- the process itself
