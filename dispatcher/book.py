@@ -89,6 +89,14 @@ class Book:
         ]
         self._routes = {**self._routes, **{route.gateway_id: route for route in self.routes}}
 
+    def let_try(self, gateway_ids: Collection[UUID], *, by: str, until: datetime) -> None:
+        """The right to try these out was taken: known here before the next look."""
+        self.routes = [
+            replace(route, tried_by=by, tried_until=until) if route.gateway_id in gateway_ids else route
+            for route in self.routes
+        ]
+        self._routes = {**self._routes, **{route.gateway_id: route for route in self.routes}}
+
     def adapter_of(self, account: Account) -> Adapter:
         """Who speaks for this account, with what was derived from its settings."""
         known, adapter = self._adapters[account.gateway_id]
@@ -140,7 +148,9 @@ def _route(one: ConfiguredGateway, *, now: datetime, attachments: bool) -> Route
         withdrawn=one.health == Health.WITHDRAWN,
         empty=state_of(one.balance, check_of(one.balance_check)) is State.EMPTY,
         open=one.health in {Health.OPEN, Health.HALF_OPEN},
+        half_open=tried_out,
         tried_by=one.health_by if tried_out else None,
+        tried_until=one.health_until if tried_out else None,
         waited=(now - one.health_at).total_seconds() if tried_out and one.health_at else 0.0,
         slow=one.health == Health.SLOW,
         pace=Pace.of(one.pace),

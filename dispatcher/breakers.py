@@ -6,11 +6,21 @@ with its book. The law is in `shared/domain/breaker.py`.
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from time import monotonic
 from typing import Any, Final
 from uuid import UUID
 
-from shared.domain.breaker import PATIENCE_SECONDS, PROBES, SLOW_SHARE_OF_DEADLINE, Health, Mark, Window, mark_of
+from shared.domain.breaker import (
+    PATIENCE_SECONDS,
+    PROBES,
+    SLOW_SHARE_OF_DEADLINE,
+    UNUSED_SECONDS,
+    Health,
+    Mark,
+    Window,
+    mark_of,
+)
 from shared.domain.message import Kind
 from shared.domain.outcome import Outcome
 from shared.domain.routing import THROTTLE_MADE_UP_BY, THROTTLE_MEMORY_SECONDS, Route, rest_after
@@ -21,11 +31,12 @@ _WEIGHT: Final = (Mark.GOOD, Mark.FAILED, Mark.REFUSED, Mark.SILENT)
 
 @dataclass(slots=True)
 class Probe:
-    """A gateway that this dispatcher tries out: one message at a time."""
+    """A gateway that this dispatcher tries out: one message at a time, `message_id` while it is on its way."""
 
-    under_way: bool = False
+    message_id: UUID | None = None
     good: int = 0
     failed: bool = False
+    used_at: float = field(default_factory=monotonic)
 
     @property
     def is_over(self) -> bool:
@@ -72,13 +83,18 @@ class Healths:
     rests: dict[UUID, Later] = field(default_factory=dict)
     begun: dict[UUID, float] = field(default_factory=dict)  # when the request began that was last heard of
 
-    def hear(self, gateway_id: UUID, outcomes: Sequence[Outcome], *, seconds: float) -> None:
-        """One request came to this, after so many seconds."""
+    def hear(
+        self, gateway_id: UUID, outcomes: Sequence[Outcome], *, seconds: float, message_ids: Collection[UUID] = ()
+    ) -> None:
+        """One request with these messages came to this, after so many seconds.
+
+        Only the answer to a trial counts as one: others may be to what left before, or to a password without a choice.
+        """
         mark = min(map(mark_of, outcomes), key=_WEIGHT.index)
         if mark is not Mark.GOOD or len(outcomes) > 1:
             self.begun[gateway_id] = monotonic() - seconds
         probe = self.probes.get(gateway_id)
-        if probe is not None and probe.under_way:
+        if probe is not None and probe.message_id in message_ids:
             self._hear_probe(probe, mark)
             return
         window = self.windows.get(gateway_id)
@@ -94,7 +110,7 @@ class Healths:
             self.ring("health")
 
     def _hear_probe(self, probe: Probe, mark: Mark) -> None:
-        probe.under_way = False
+        probe.message_id, probe.used_at = None, monotonic()
         if mark is Mark.GOOD:
             probe.good += 1
         elif mark is not Mark.SILENT:
@@ -119,26 +135,47 @@ class Healths:
 
     def open_probes(self, routes: Iterable[Route], *, name: str) -> frozenset[UUID]:
         """The gateways that may be given one message now, to see how they are."""
-        found = []
-        for route in routes:
-            if not (route.open and route.tried_by == name) or route.shut:
-                continue
-            probe = self.probes.setdefault(route.gateway_id, Probe())
-            if not (probe.under_way or probe.is_over):
-                found.append(route.gateway_id)
-        return frozenset(found)
+        return frozenset(route.gateway_id for route in routes if route.tried_by == name and self._is_to_try(route))
 
-    def begin_probe(self, gateway_id: UUID) -> None:
-        self.probes[gateway_id].under_way = True
+    def free_probes(self, routes: Iterable[Route], *, now: datetime) -> list[Route]:
+        """The gateways that nobody tries out, and which this dispatcher might, with a message in hand."""
+        return [
+            route
+            for route in routes
+            if route.half_open
+            and (route.tried_by is None or (route.tried_until is not None and route.tried_until <= now))
+            and self._is_to_try(route)
+        ]
 
-    def end_probe(self, gateway_id: UUID) -> None:
-        """It was not handed over after all."""
+    def _is_to_try(self, route: Route) -> bool:
+        if not route.half_open or route.shut:
+            return False
+        probe = self.probes.get(route.gateway_id)
+        return probe is None or not (probe.message_id or probe.is_over)
+
+    def begin_probe(self, gateway_id: UUID, message_id: UUID) -> None:
+        probe = self.probes.setdefault(gateway_id, Probe())
+        probe.message_id, probe.used_at = message_id, monotonic()
+
+    def end_probe(self, gateway_id: UUID, message_ids: Collection[UUID]) -> None:
+        """Its message was not handed over after all."""
         probe = self.probes.get(gateway_id)
-        if probe is not None:
-            probe.under_way = False
+        if probe is not None and probe.message_id in message_ids:
+            probe.message_id = None
+
+    def unused_probes(self, gateway_ids: Collection[UUID]) -> list[UUID]:
+        """Those of these gateways that nothing was tried out with lately."""
+        now = monotonic()
+        for gateway_id in gateway_ids:
+            self.probes.setdefault(gateway_id, Probe())
+        return [
+            gateway_id
+            for gateway_id in gateway_ids
+            if self.probes[gateway_id].message_id is None and now > self.probes[gateway_id].used_at + UNUSED_SECONDS
+        ]
 
     def forget_probes(self, besides: Collection[UUID]) -> None:
-        """Others try them out now, or nobody has to."""
+        """Nobody has to try out any but these."""
         for gateway_id in self.probes.keys() - set(besides):
             del self.probes[gateway_id]
 

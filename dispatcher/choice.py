@@ -28,15 +28,15 @@ class Choice:
     waiting: list[tuple[Claimed, float]] = field(default_factory=list)
     homeless: list[Claimed] = field(default_factory=list)
     meters: dict[UUID, Meter] = field(default_factory=dict)
-    trials: set[UUID] = field(default_factory=set)
+    trials: dict[UUID, UUID] = field(default_factory=dict)  # gateways that are tried out, each with a message
 
     def undo(self, worker: Worker, lane: str) -> None:
         """The claim came to nothing: what it took of paces and trials is given back."""
         for one, account in self.intents:
             if account.gateway_id in self.meters:
                 self.meters[account.gateway_id].forget(lane, one.segments)
-        for gateway_id in self.trials:
-            worker.healths.end_probe(gateway_id)
+        for gateway_id, message_id in self.trials.items():
+            worker.healths.end_probe(gateway_id, [message_id])
 
 
 def room(worker: Worker, lane: str) -> int | None:
@@ -49,7 +49,8 @@ def room(worker: Worker, lane: str) -> int | None:
     if not ready:
         if lane == "urgent":
             return None if open_ else 0  # a password goes even to one that fails
-        return len(worker.healths.open_probes(open_, name=worker.name))
+        free = worker.healths.free_probes(open_, now=now)
+        return len(free) + len(worker.healths.open_probes(open_, name=worker.name))
     rooms = [_meter(worker, route).room(lane) if route.pace else None for route in ready]
     known = [rows for rows in rooms if rows is not None]
     return sum(known) if len(known) == len(rooms) else None
@@ -61,6 +62,15 @@ def choose(worker: Worker, lane: str, claimed: Sequence[Claimed]) -> Choice:
     for one in claimed:
         chooser.decide(one)
     return chooser.choice
+
+
+def triable(worker: Worker, lane: str, claimed: Sequence[Claimed]) -> list[UUID]:
+    """The gateways that nobody tries out, and that one of these messages could be a trial for."""
+    free = worker.healths.free_probes(worker.book.routes, now=worker.now())
+    if not free:
+        return []
+    chooser = _Chooser(worker, lane)
+    return [route.gateway_id for route in free if any(chooser.may_try(one, route) for one in claimed)]
 
 
 class _Chooser:
@@ -78,10 +88,11 @@ class _Chooser:
         self.trials = set(worker.healths.open_probes(self.near, name=worker.name)) if not self.plain else set()
 
     def decide(self, one: Claimed) -> None:
-        gateway_id = self._first(one, self._trials_for(one))
+        if self.trials and self._try_out(one):
+            return
+        gateway_id = self._first(one, set())
         if gateway_id is None and one.kind == Kind.OTP and not self.plain:
-            # Somebody waits for it now: better through one that fails than through none.
-            gateway_id = self._first(one, {route.gateway_id for route in self.near if route.open})
+            gateway_id = self._despite(one)
         if gateway_id is None:
             self._leave(one)
             return
@@ -89,27 +100,59 @@ class _Chooser:
         if self.plain or self._has_room(one, gateway_id):
             self.choice.intents.append((one, account))
 
+    def may_try(self, one: Claimed, route: Route) -> bool:
+        """Whether a message may be the trial of a gateway, wherever that is in the order: there are few of them.
+
+        A password is one only where that gateway is the first for it, and has waited long for another message.
+        """
+        if route not in self.near or routing.rests(route, now=self.now):
+            return False
+        if one.kind == Kind.OTP:
+            id_ = route.gateway_id
+            return may_probe(one.kind, waited=route.waited) and self._first(one, {id_}) == id_
+        tried = (*(one.tried or ()), *(one.refused or ()))
+        return self._choose(one, tried, {route.gateway_id}, routes=[route]) is not None
+
+    def _try_out(self, one: Claimed) -> bool:
+        """Whether it goes as a trial to a gateway that is ours to try out."""
+        for route in self.near:
+            gateway_id = route.gateway_id
+            if gateway_id not in self.trials or not self.may_try(one, route):
+                continue
+            if route.pace is not None:
+                meter = _meter(self.worker, route)
+                if not meter.take(self.lane, one.segments):
+                    continue
+                self.choice.meters[gateway_id] = meter
+            self.trials.discard(gateway_id)
+            self.worker.healths.begin_probe(gateway_id, one.id)
+            self.choice.trials[gateway_id] = one.id
+            self.choice.intents.append((one, self.worker.book.accounts[gateway_id]))
+            return True
+        return False
+
+    def _despite(self, one: Claimed) -> UUID | None:
+        """Somebody waits for a password now: better through one that fails than through none, and that has rested."""
+        rested = self._first(one, {route.gateway_id for route in self.near if route.half_open})
+        return rested or self._first(one, {route.gateway_id for route in self.near if route.open})
+
     def _first(self, one: Claimed, trials: set[UUID]) -> UUID | None:
         refused = one.refused or ()
         tried = (*(one.tried or ()), *refused)
         found = self._choose(one, tried, trials)
         return found if found is not None or not one.tried else self._choose(one, refused, trials)
 
-    def _choose(self, one: Claimed, tried: Collection[UUID], trials: set[UUID]) -> UUID | None:
+    def _choose(
+        self, one: Claimed, tried: Collection[UUID], trials: set[UUID], *, routes: Sequence[Route] | None = None
+    ) -> UUID | None:
         return routing.choose(
-            self.near,
+            self.near if routes is None else routes,
             sender_id=one.sender_id,
             location_id=one.location_id,
             attachments=self.worker.media.goes_with(one.campaign_message_id),
             tried=tried,
             trials=trials,
         )
-
-    def _trials_for(self, one: Claimed) -> set[UUID]:
-        if not self.trials or one.kind != Kind.OTP:
-            return self.trials
-        waited = {route.gateway_id: route.waited for route in self.near}
-        return {id_ for id_ in self.trials if may_probe(one.kind, waited=waited[id_])}
 
     def _has_room(self, one: Claimed, gateway_id: UUID) -> bool:
         """Whether its gateway can take it now; if not, it waits for that one."""
@@ -124,10 +167,6 @@ class _Chooser:
                 self.choice.waiting.append((one, meter.later(self.lane, one.segments)))
                 return False
             self.choice.meters[gateway_id] = meter
-        if gateway_id in self.trials and route.open:
-            self.worker.healths.begin_probe(gateway_id)
-            self.trials.discard(gateway_id)
-            self.choice.trials.add(gateway_id)
         return True
 
     def _leave(self, one: Claimed) -> None:

@@ -72,7 +72,7 @@ async def hand_over(
     messages = [sms_of(worker, claimed, account, now_seconds=now.timestamp()) for claimed in batch]
     if monotonic() > start_by:
         said = Said.of_all(messages, Lost(may_have_arrived=False, cause=LEASE_MARGIN), account)
-        worker.healths.end_probe(account.gateway_id)
+        worker.healths.end_probe(account.gateway_id, [one.id for one in batch])
     else:
         latency = worker.gauges.lane_latency(lane)
         for claimed in batch:
@@ -91,11 +91,11 @@ def settled_by(worker: Worker, batch: Sequence[Claimed], said: Said) -> list[Set
 
 def _listen(worker: Worker, said: Said, *, seconds: float) -> None:
     """What the call says of the gateway itself."""
-    gateway_id, first = said.account.gateway_id, said.outcomes[0]
+    gateway_id, first, ids = said.account.gateway_id, said.outcomes[0], [sms.id for sms in said.batch]
     if isinstance(first, Lost) and first.cause in _OURS:
-        worker.healths.end_probe(gateway_id)
+        worker.healths.end_probe(gateway_id, ids)
         return
-    worker.healths.hear(gateway_id, said.outcomes, seconds=seconds)
+    worker.healths.hear(gateway_id, said.outcomes, seconds=seconds, message_ids=ids)
 
 
 def _with_news(settled: Sequence[Settled], messages: Sequence[Sms]) -> list[Settled]:

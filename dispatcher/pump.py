@@ -14,9 +14,10 @@ from time import monotonic
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher import failpoints
-from dispatcher.choice import Choice, choose, room
+from dispatcher.choice import Choice, choose, room, triable
 from dispatcher.codes import with_codes
 from dispatcher.handover import Parcel, hand_over, parcels
+from dispatcher.health import take_trials
 from dispatcher.meter import Meter
 from dispatcher.queries import claims
 from dispatcher.queries.claims import Claimed
@@ -127,6 +128,7 @@ class Pump:
                     await worker.media.read(tx, taken.claimed)
                 awake, resting = await find_resting(worker, tx, taken.claimed)
                 ready, unfilled = await with_codes(worker, tx, awake, lane=self.lane)
+                await take_trials(worker, tx, triable(worker, self.lane, ready))
                 choice = choose(worker, self.lane, ready)
                 choice.homeless += unfilled
                 # By the same book: it may be read anew before this is committed, and a gateway be gone from it.
@@ -235,7 +237,7 @@ class Pump:
         except Exception:
             # Nothing should bring us here; if something does, the lease tells, and the slots are not lost.
             log.exception("a hand-over was not settled", extra={"message_id": str(batch[0].id)})
-            self.worker.healths.end_probe(account.gateway_id)
+            self.worker.healths.end_probe(account.gateway_id, [one.id for one in batch])
             self._free(len(batch))
             return
         failpoints.hit("after_answer")

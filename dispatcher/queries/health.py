@@ -1,9 +1,10 @@
 """Health as the dispatchers move it: one of them wins each change, and writes its reason in the same transaction."""
 
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, case, func, literal, or_, select, text, update
+from sqlalchemy import Row, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.domain.balance import check_of
@@ -22,11 +23,14 @@ def _in(seconds: Any) -> Any:
     return func.now() + func.make_interval(0, 0, 0, 0, 0, 0, seconds)
 
 
-async def open_breaker(tx: AsyncConnection, gateway_id: UUID, *, reason: str, by: str) -> bool:
-    """Leave a gateway alone for a while; its owner is told when this begins. False where another was first."""
+async def open_breaker(tx: AsyncConnection, gateway_id: UUID, *, reason: str, by: str, trial: bool = False) -> bool:
+    """Leave a gateway alone for a while; its owner is told when this begins. False where another was first.
+
+    Of one that is tried out only its `trial` says how it is.
+    """
     row = await _locked(tx, gateway_id)
-    probing = row is not None and row.health == Health.HALF_OPEN and row.health_by == by
-    if row is None or not (probing or row.health in _JUDGED):
+    judged = row is not None and (row.health == Health.HALF_OPEN if trial else row.health in _JUDGED)
+    if row is None or not judged or (trial and row.health_by != by):
         return False
     trips = row.trips + 1
     rest = rest_of(trips)
@@ -65,28 +69,39 @@ async def mark_slow(tx: AsyncConnection, gateway_id: UUID, *, reason: str, by: s
 
 
 async def begin_probes(tx: AsyncConnection, *, by: str) -> int:
-    """Take the right to try out gateways whose rest is over, or whose prober is gone; how many rests were over."""
-    rested = or_(
-        (Gateway.health == Health.OPEN.value) & (Gateway.health_until <= func.now()),
-        (Gateway.health == Health.HALF_OPEN.value) & (Gateway.health_until <= func.now()),
-    )
-    rows = (await tx.execute(select(Gateway).where(Gateway.enabled, rested).with_for_update(skip_locked=True))).all()
+    """Let those be tried out whose rest is over, by whoever has a message for it; how many there were."""
+    over = (Gateway.health == Health.OPEN.value) & (Gateway.health_until <= func.now())
+    rows = (await tx.execute(select(Gateway).where(Gateway.enabled, over).with_for_update(skip_locked=True))).all()
     for row in rows:
-        reason = "its rest is over" if row.health == Health.OPEN else f"{row.health_by} did not try it out"
         await tx.execute(
             update(Gateway)
             .where(Gateway.id == row.id)
-            .values(
-                health=Health.HALF_OPEN.value,
-                # Since when it waits for a message to be tried with counts from the first such right.
-                health_at=case((Gateway.health == literal(Health.OPEN.value), func.now()), else_=Gateway.health_at),
-                health_until=_in(PROBE_SECONDS),
-                health_by=by,
-            )
+            .values(health=Health.HALF_OPEN.value, health_at=func.now(), health_until=None, health_by=None)
         )
-        if row.health == Health.OPEN:
-            await _tell(tx, row, health=Health.HALF_OPEN, reason=reason, by=by)
-    return sum(row.health == Health.OPEN for row in rows)
+        await _tell(tx, row, health=Health.HALF_OPEN, reason="its rest is over", by=by)
+    return len(rows)
+
+
+async def take_trials(tx: AsyncConnection, gateway_ids: Collection[UUID], *, by: str) -> list[UUID]:
+    """Take the right to try out these gateways; of which of them it was free."""
+    unheld = or_(Gateway.health_by.is_(None), Gateway.health_until <= func.now())
+    free = select(Gateway.id).where(Gateway.id.in_(gateway_ids), Gateway.health == Health.HALF_OPEN.value, unheld)
+    taken = (
+        update(Gateway)
+        .where(Gateway.id.in_(free.with_for_update(skip_locked=True)))
+        .values(health_until=_in(PROBE_SECONDS), health_by=by)
+        .returning(Gateway.id)
+    )
+    return list((await tx.execute(taken)).scalars())
+
+
+async def give_back_trials(tx: AsyncConnection, gateway_ids: Collection[UUID] | None = None, *, by: str) -> int:
+    """Let others try out these gateways, or all that `by` may; how many there were."""
+    held = (Gateway.health == Health.HALF_OPEN.value) & (Gateway.health_by == by)
+    if gateway_ids is not None:
+        held &= Gateway.id.in_(gateway_ids)
+    given = update(Gateway).where(held).values(health_until=None, health_by=None).returning(Gateway.id)
+    return len((await tx.execute(given)).all())
 
 
 async def close_breaker(tx: AsyncConnection, gateway_id: UUID, *, reason: str, by: str) -> bool:
@@ -132,6 +147,7 @@ async def be_seen(tx: AsyncConnection, *, name: str) -> int:
 
 
 async def be_gone(tx: AsyncConnection, *, name: str) -> None:
+    await give_back_trials(tx, by=name)
     await tx.execute(_GONE, {"name": name})
 
 

@@ -5,7 +5,8 @@
      └────── rests ────┘             └──────▶ open, for longer
 
 `open`: nothing is handed to it while another gateway serves. `slow`: it comes after those that are not; where all are,
-nothing changes. A message is never used up by a breaker: it waits, or takes the next gateway.
+nothing changes. A message is never used up by a breaker: it waits, or takes the next gateway. What tries a gateway out
+goes to it wherever it is in the order.
 """
 
 from collections import deque
@@ -30,8 +31,10 @@ REST_SECONDS: Final = 15.0
 REST_CAP_SECONDS: Final = 300.0
 SLOW_REST_SECONDS: Final = 60.0
 PROBES: Final = 3  # that must be taken, one at a time, before it is trusted again
-# Who won the right to probe keeps it for so long; the next one may try then.
+# Who took the right to probe, with a message in hand, keeps it for so long; the next one may try then. Without another
+# message it gives the right back after this.
 PROBE_SECONDS: Final = 30.0
+UNUSED_SECONDS: Final = 1.0
 # Passwords are not for trying out a gateway, unless for so long nothing else came.
 PATIENCE_SECONDS: Final = 300.0
 

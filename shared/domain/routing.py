@@ -38,7 +38,9 @@ class Route:
     withdrawn: bool = False
     empty: bool = False  # its credit is below the floor that its owner set
     open: bool = False  # its breaker is: it is left alone, but for trials
-    tried_by: str | None = None  # the dispatcher that may try it out
+    half_open: bool = False  # its rest is over, and it is to be tried out
+    tried_by: str | None = None  # the dispatcher that may try it out, and until when
+    tried_until: datetime | None = None
     waited: float = 0.0  # seconds for which it has been waiting for a trial
     slow: bool = False
     pace: Pace | None = None

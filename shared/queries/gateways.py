@@ -42,6 +42,7 @@ class ConfiguredGateway:
     health: str
     health_at: datetime | None
     health_by: str | None
+    health_until: datetime | None
     resting_until: datetime | None
     location_ids: frozenset[str]
     sender_ids: frozenset[str]
@@ -105,6 +106,7 @@ def _configured(row: Any, *, sealer: Sealer, public_url: str) -> ConfiguredGatew
         health=row.health,
         health_at=row.health_at,
         health_by=row.health_by,
+        health_until=row.health_until,
         resting_until=row.resting_until,
         location_ids=frozenset(row.location_ids or ()),
         sender_ids=frozenset(row.values_ or ()),

@@ -15,7 +15,7 @@ from dispatcher.breakers import Later
 from dispatcher.due import due
 from dispatcher.health import health
 from dispatcher.put_off import PutOff
-from dispatcher.worker import keep_book
+from dispatcher.worker import keep_book, leave
 from shared.db import begin
 from shared.domain.breaker import (
     IN_A_ROW,
@@ -24,10 +24,11 @@ from shared.domain.breaker import (
     PROBES,
     REST_SECONDS,
     SLOW_REST_SECONDS,
+    UNUSED_SECONDS,
     Health,
 )
 from shared.domain.message import Kind, Status
-from shared.domain.outcome import Accepted, Fault, Refused
+from shared.domain.outcome import Accepted, Fault, Lost, Refused
 from shared.domain.routing import THROTTLE_CAP_SECONDS, THROTTLE_MADE_UP_BY, THROTTLE_MEMORY_SECONDS, Route
 from shared.models import Gateway, HealthChange, Message, NoticeRow
 from shared.queries.health import set_health
@@ -131,14 +132,14 @@ async def test_trials_one_at_a_time_then_trust(
     await by_hand.advance(seconds=400)
     called = mine.call_count
     await health(worker)
-    assert (await state_of(worker, first)).health_by == worker.name
-    await health(other)
-    assert (await state_of(worker, first)).health_by == worker.name  # one tries it out
-    await pump_once(other)
-    assert mine.call_count == called
+    assert (await state_of(worker, first)).health_by is None  # nobody has had a message for it yet
     for trial in range(1, PROBES + 1):
         await pump_once(worker)
         assert mine.call_count == called + trial
+        assert (await state_of(worker, first)).health_by == worker.name
+        await health(other)
+        await pump_once(other)
+        assert mine.call_count == called + trial  # one tries it out
         await by_hand.advance(seconds=16)  # what had no gateway is back
     await health(worker)
     row = await state_of(worker, first)
@@ -170,17 +171,137 @@ async def test_trial_that_fails_rests_longer(
     assert await statuses(worker.engine) == {"submitted": 30}
 
 
-async def test_right_to_try_goes_to_another_when_nobody_uses_it(
-    worker: HandWorker, other: HandWorker, router: respx.MockRouter, first: UUID, by_hand: HandClock
+async def half_open(worker: HandWorker, gateway_id: UUID, **over: Any) -> None:
+    """Its rest is over; nobody tries it out, and nobody has for an hour."""
+    async with worker.transaction() as tx:
+        long_ago = worker.now() - timedelta(hours=1)
+        values = {"health": "half_open", "health_at": long_ago, "trips": 1} | over
+        await tx.execute(update(Gateway).where(Gateway.id == gateway_id).values(**values))
+        await worker.book.read(tx)
+
+
+async def test_who_has_nothing_to_try_with_leaves_it_to_others(
+    worker: HandWorker, other: HandWorker, router: respx.MockRouter, first: UUID
 ) -> None:
-    at(router, answer=in_turn(DOWN))
-    await queue_campaign(worker, NUMBERS[:16])
-    await fail(worker, first)
-    await by_hand.advance(seconds=REST_SECONDS)
+    mine = at(router)
+    await half_open(worker, first)
+    for lane in ("bulk", "urgent"):
+        await health(other)
+        await pump_once(other, lane)
+    assert (await state_of(worker, first)).health_by is None
+    await queue_campaign(worker, NUMBERS[:1])
+    await pump_once(worker)
+    assert mine.call_count == 1
+    assert (await state_of(worker, first)).health_by == worker.name
+
+
+async def test_right_to_try_is_given_back_when_nothing_more_comes(
+    worker: HandWorker, other: HandWorker, router: respx.MockRouter, first: UUID
+) -> None:
+    """And what was seen until then is not lost: who tries again goes on from there."""
+    mine = at(router)
+    await half_open(worker, first)
+    await queue_one(worker)
+    await pump_once(worker, "urgent")
     await health(worker)
-    await by_hand.advance(seconds=PROBE_SECONDS)
-    await health(other)
+    assert (await state_of(worker, first)).health_by == worker.name  # another one may follow
+    worker.healths.probes[first].used_at -= 2 * UNUSED_SECONDS
+    await health(worker)
+    assert (await state_of(worker, first)).health_by is None
+    await queue_one(worker)
+    await pump_once(other, "urgent")
+    assert mine.call_count == 2
     assert (await state_of(worker, first)).health_by == other.name
+    await leave(other)
+    assert (await state_of(worker, first)).health_by is None
+    for _ in range(PROBES - 1):
+        await queue_one(worker)
+        await keep_book(worker)
+        await pump_once(worker, "urgent")
+    await health(worker)
+    assert (await state_of(worker, first)).health == "ok"
+
+
+async def test_right_to_try_of_one_that_died_goes_to_another(
+    worker: HandWorker, router: respx.MockRouter, first: UUID, by_hand: HandClock
+) -> None:
+    mine = at(router)
+    until = worker.now() + timedelta(seconds=PROBE_SECONDS)
+    await half_open(worker, first, health_by="dead", health_until=until)
+    await queue_one(worker)
+    await pump_once(worker, "urgent")
+    assert not mine.called
+    await by_hand.advance(seconds=PROBE_SECONDS + 1)
+    await keep_book(worker)
+    await pump_once(worker, "urgent")
+    assert mine.call_count == 1
+    assert (await state_of(worker, first)).health_by == worker.name
+
+
+async def test_second_gateway_is_tried_out_while_the_first_serves(
+    worker: HandWorker, router: respx.MockRouter, first: UUID, second: UUID
+) -> None:
+    """By single messages of a campaign, one at a time, and never by a password."""
+    mine, other_ = at(router), at(router, "second")
+    await half_open(worker, second)
+    await queue_one(worker, kind=Kind.OTP)
+    await pump_once(worker, "urgent")
+    assert (mine.call_count, other_.call_count) == (1, 0)
+    assert (await state_of(worker, second)).health_by is None
+    await queue_campaign(worker, NUMBERS[:30])
+    for trial in range(1, PROBES + 1):
+        await pump_once(worker, slots=4)
+        assert (mine.call_count, other_.call_count) == (1 + 3 * trial, trial)
+    await health(worker)
+    assert (await state_of(worker, second)).health == "ok"
+    await pump_all(worker)
+    assert other_.call_count == PROBES
+    assert await statuses(worker.engine) == {"submitted": 31}
+    await check_tallies(worker.engine)
+
+
+async def test_trial_keeps_to_what_its_gateway_serves(
+    worker: HandWorker, router: respx.MockRouter, first: UUID, second: UUID
+) -> None:
+    at(router)
+    other_ = at(router, "second")
+    await half_open(worker, second, location_ids=["elsewhere"])
+    await queue_campaign(worker, NUMBERS[:3])
+    await pump_all(worker)
+    assert not other_.called
+    assert (await state_of(worker, second)).health_by is None
+
+
+async def test_password_without_a_choice_is_no_trial(worker: HandWorker, router: respx.MockRouter, first: UUID) -> None:
+    """It goes through a gateway that is being tried out, and its answer says nothing of the trial."""
+    mine = at(router)
+    until = worker.now() + timedelta(seconds=PROBE_SECONDS)
+    await half_open(worker, first, health_at=worker.now(), health_by=worker.name, health_until=until)
+    on_its_way = UUID(int=1)
+    worker.healths.begin_probe(first, on_its_way)
+    for _ in range(PROBES + 1):
+        await queue_one(worker, kind=Kind.OTP)
+        await pump_once(worker, "urgent")
+    assert mine.call_count == PROBES + 1
+    assert worker.healths.probes[first].message_id == on_its_way
+    assert worker.healths.probes[first].good == 0
+    for _ in range(IN_A_ROW):  # nor do failures of others open it anew
+        worker.healths.hear(first, [Lost(may_have_arrived=True, cause="x")], seconds=1, message_ids=[UUID(int=2)])
+    await health(worker)
+    row = await state_of(worker, first)
+    assert (row.health, row.trips) == ("half_open", 1)
+
+
+async def test_password_without_a_choice_takes_the_one_that_has_rested(
+    worker: HandWorker, router: respx.MockRouter, first: UUID, second: UUID
+) -> None:
+    mine, other_ = at(router), at(router, "second")
+    now = worker.now()
+    await half_open(worker, first, health="open", health_until=now + timedelta(minutes=1))
+    await half_open(worker, second, health_at=now)
+    await queue_one(worker, kind=Kind.OTP)
+    await pump_once(worker, "urgent")
+    assert (mine.call_count, other_.call_count) == (0, 1)
 
 
 async def test_passwords_are_not_for_trials_and_do_not_wait(
