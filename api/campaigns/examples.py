@@ -38,6 +38,7 @@ _HEAD: Final[dict[str, Any]] = {
     "sender_id": world.SENDER,
     "owner": "marketing",
     "created_by": world.API_KEY,
+    "confirmed_recipients": None,
     "recipients": None,
     "starts_at": world.SEND_AT,
     "started_at": None,

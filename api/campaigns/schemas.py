@@ -189,6 +189,9 @@ class CampaignOut(Out):
     created_by: str | None
     opt_in_acknowledged_at: datetime | None
     quiet_hours: list[QuietWindowOut] | None
+    confirmed_recipients: int | None = Field(
+        description="It was started for so many at most; null where nobody confirmed a number."
+    )
     recipients: int | None = Field(
         description="How many the audience holds once it is frozen, or the campaign stopped or archived; before, null."
     )

@@ -17,7 +17,8 @@ from shared.db import begin
 from shared.domain.automation_plan import plan
 from shared.models import Message
 from shared.sealing import Sealer
-from tests.factories import make_api_key, make_contact, make_gateway, make_opt_out, make_sender_id
+from tests.factories import GATEWAY_SECRET, make_api_key, make_contact, make_gateway, make_opt_out, make_sender_id
+from tests.handsets import Handsets
 from tests.stages import pump_all
 from tests.worlds import HandClock, HandWorker, another, by_hand, router, worker
 
@@ -208,6 +209,25 @@ async def test_opt_in_says_of_which_senders(client: AsyncClient, engine: AsyncEn
         assert (await client.delete(path, params={"sender_id": sender_id})).status_code == 204
         await automate(worker)
         assert len(await messages(engine)) == count
+
+
+async def test_a_start_from_the_handset_says_to_which_sender(
+    client: AsyncClient, anonymous: AsyncClient, engine: AsyncEngine, worker: HandWorker, sealer: Sealer
+) -> None:
+    async with begin(engine) as tx:
+        gateway_id = await make_gateway(tx, sealer)
+        for sender_id in (OURS, OTHERS):
+            await make_sender_id(tx, gateway_id, sender_id)
+    await client.put("/v1/policy", json={"opt_out_scope": "sender"})
+    url = f"https://sms.example.com/callbacks/{gateway_id}/token-of-first/inbound"
+    handsets = Handsets(anonymous, url, str(gateway_id), GATEWAY_SECRET)
+    for sender_id in (OURS, OTHERS):
+        condition = {"field": "sender_ids", "operator": "contains", "value": sender_id}
+        await automation(client, name=f"as {sender_id}", event="opt_in", sender_id=sender_id, conditions=[condition])
+        assert (await handsets.write(MSISDN, "STOP", To=sender_id)).status_code == 200
+    assert (await handsets.write(MSISDN, "START", To=OTHERS)).status_code == 200
+    await automate(worker)
+    assert [message.sender_id for message in await messages(engine)] == [OTHERS]
 
 
 async def test_a_contact_that_is_gone(client: AsyncClient, engine: AsyncEngine, worker: HandWorker) -> None:

@@ -102,6 +102,8 @@ async def test_more_people_than_confirmed_get_nothing(
     await join(worker, NUMBERS[3])
     await its_time_comes(worker, by_hand)
     assert await campaign_of(client, campaign_id) == ("held", "audience")
+    told = (await client.get(f"/v1/campaigns/{campaign_id}")).json()
+    assert (told["confirmed_recipients"], told["recipients"]) == (3, None)
     await check_nothing_began(worker, campaign_id)
     assert not gateway.called
     async with begin(worker.engine) as tx:
