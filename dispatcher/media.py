@@ -27,30 +27,33 @@ class MediaBook:
     def __init__(self, *, public_url: str, pepper: bytes) -> None:
         self._public_url = public_url
         self._key = key_of(pepper)
-        self._of: dict[UUID, Sequence[Media]] = {}
+        self._known: set[UUID] = set()
+        self._of: dict[UUID, Sequence[Media]] = {}  # of those that have any
         self._links: dict[UUID, tuple[int, Links]] = {}
 
     async def read(self, tx: AsyncConnection, claimed: Sequence[Claimed]) -> None:
         """Get to know what goes with messages that were claimed, where that is not known yet."""
         steps = {one.campaign_message_id for one in claimed if one.campaign_message_id is not None}
-        if steps.issubset(self._of):
+        if steps <= self._known:
             return
-        if len(self._of) > MOST_KNOWN:
+        if len(self._known) > MOST_KNOWN:
             # Only those that have nothing: a message between its claim and its call must not lose what goes with it.
-            self._of = {step: media for step, media in self._of.items() if media}
-        self._of |= await list_media(tx, steps.difference(self._of))
+            self._known = set(self._of)
+        found = await list_media(tx, steps - self._known)
+        self._of |= {step: media for step, media in found.items() if media}
+        self._known |= steps
 
     def goes_with(self, step_id: UUID | None) -> bool:
         """Whether anything goes with the messages of a campaign message."""
-        return step_id is not None and bool(self._of[step_id])
+        return step_id in self._of
 
     def links(self, step_id: UUID | None, *, now_seconds: float) -> Links:
         """Where a gateway fetches what goes with a message; the same for all that leave within an hour."""
-        if step_id is None or not (media := self._of[step_id]):
+        if step_id is None or step_id not in self._of:
             return ()
         expires = expiry(datetime.fromtimestamp(now_seconds, UTC))
         known = self._links.get(step_id)
         if known is None or known[0] != expires:
-            made = tuple(link(self._public_url, self._key, one, expires=expires) for one in media)
+            made = tuple(link(self._public_url, self._key, one, expires=expires) for one in self._of[step_id])
             known = self._links[step_id] = expires, made
         return known[1]

@@ -314,6 +314,23 @@ async def test_what_was_deleted_since_is_told_by_name(
     is_refused(await do(client, copy["id"], "estimate"), 409, "attachment-gone", "'photo.jpg'")
 
 
+async def test_a_campaign_from_the_archive_may_lack_what_it_sent(
+    client: AsyncClient, worker: HandWorker, mms: UUID, photo: str, clock: Clock
+) -> None:
+    """What was stopped needs its files until it is put away; taken out again, it is told that they are gone."""
+    later = (clock.now + timedelta(hours=1)).isoformat()
+    step = {"text": "Look.", "attachment_ids": [photo], "send_at": later}
+    campaign_id = await create(client, messages=[step])
+    for deed in ("start", "stop"):
+        assert (await do(client, campaign_id, deed)).status_code == 200
+    await empty_stopped(worker)
+    is_refused(await client.delete(f"/v1/attachments/{photo}"), 409, "attachment-in-use")
+    assert (await do(client, campaign_id, "archive")).status_code == 200
+    assert (await client.delete(f"/v1/attachments/{photo}")).status_code == 204
+    assert (await do(client, campaign_id, "unarchive")).json()["status"] == "stopped"
+    is_refused(await do(client, campaign_id, "restart"), 409, "attachment-gone", "'photo.jpg'")
+
+
 async def test_one_message_alone_is_not_sent_again_without(
     client: AsyncClient, worker: HandWorker, router: respx.MockRouter, mms: UUID, photo: str
 ) -> None:
@@ -333,11 +350,11 @@ async def test_nothing_is_forgotten_that_goes_with_a_message(
     gateway = at(router, "mms")
     await do(client, await create(client, photo), "start")
     await run_to_the_end(worker)
-    worker.media._of |= {uuid4(): () for _ in range(MOST_KNOWN)}
+    worker.media._known |= {uuid4() for _ in range(MOST_KNOWN)}
     await do(client, await create(client, photo, name="Another"), "start")
     await run_to_the_end(worker)
     assert sum(b"MediaUrl" in call.request.content for call in gateway.calls) == 6
-    assert len(worker.media._of) == 2
+    assert len(worker.media._known) == 2
 
 
 async def test_a_campaign_asks_once_what_goes_with_it(
