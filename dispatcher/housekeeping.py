@@ -3,6 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Final
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from dispatcher.queries.housekeeping import (
     delete_applied_receipts,
     delete_old_deliveries,
@@ -12,6 +14,7 @@ from dispatcher.queries.housekeeping import (
 )
 from dispatcher.worker import Worker
 from shared.domain.policy import Policy
+from shared.queries import audit
 from shared.queries.attachments import delete_unused
 from shared.queries.idempotency import prune_idempotency_keys
 from shared.queries.partitions import ensure_partitions
@@ -45,8 +48,19 @@ async def keep_house(worker: Worker) -> int:
         gone += await delete_old_events(tx, before=now - EVENTS_KEPT, limit=BATCH)
         gone += await prune_idempotency_keys(tx, now)
     async with worker.transaction() as tx:
-        gone += await delete_unused(tx, before=_unused_before(await get_policy(tx), now), limit=FILES)
+        gone += await _drop_unused(tx, now)
     return gone
+
+
+async def _drop_unused(tx: AsyncConnection, now: datetime) -> int:
+    """Attachments are their owner's: that they went is written down."""
+    dropped = await delete_unused(tx, before=_unused_before(await get_policy(tx), now), limit=FILES)
+    for attachment_id, name in dropped.items():
+        subject = ("attachment", str(attachment_id))
+        await audit.record(
+            tx, caller="dispatcher", action="attachment.dropped", subject=subject, detail={"name": name}, now=now
+        )
+    return len(dropped)
 
 
 def _unused_before(policy: Policy, now: datetime) -> datetime:

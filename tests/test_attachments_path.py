@@ -419,6 +419,9 @@ async def test_what_nobody_uses_is_kept_no_longer_than_messages(
     await by_hand.advance(seconds=1)
     await keep_house(worker)
     assert (await client.get(f"/v1/attachments/{photo}")).status_code == 404
+    deeds = await client.get("/v1/audit", params={"subject_kind": "attachment", "subject_id": photo})
+    deed = deeds.json()["items"][0]
+    assert (deed["caller"], deed["action"]) == ("dispatcher", "attachment.dropped")
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ async def find_user(tx: AsyncConnection, attachment_id: UUID) -> User | None:
 
 
 _UNUSED = text("""
-    SELECT a.id, a.sha256 FROM attachments a
+    SELECT a.id, a.name, a.sha256 FROM attachments a
     WHERE a.created_at < :before
       AND NOT EXISTS (
           SELECT FROM campaign_messages m JOIN campaigns c ON c.id = m.campaign_id
@@ -68,16 +68,15 @@ _UNUSED = text("""
 """)
 
 
-async def delete_unused(tx: AsyncConnection, *, before: datetime, limit: int) -> int:
-    """Delete attachments that are older than that and that no campaign has used since; how many went."""
+async def delete_unused(tx: AsyncConnection, *, before: datetime, limit: int) -> Mapping[UUID, str]:
+    """Delete attachments that are older than that and that no campaign has used since; the names of those that went."""
     rows = (await tx.execute(_UNUSED, {"before": before, "limit": limit})).all()
-    if rows:
-        # Locked now: a campaign that took one meanwhile is seen by this second look, and a new one waits.
-        gone = [row for row in rows if await find_user(tx, row.id) is None]
+    # Locked now: a campaign that took one meanwhile is seen by this second look, and a new one waits.
+    gone = [row for row in rows if await find_user(tx, row.id) is None]
+    if gone:
         await tx.execute(delete(Attachment).where(Attachment.id.in_([row.id for row in gone])))
         await drop_contents(tx, {row.sha256 for row in gone})
-        return len(gone)
-    return 0
+    return {row.id: row.name for row in gone}
 
 
 async def lock_content(tx: AsyncConnection, digest: bytes) -> None:
