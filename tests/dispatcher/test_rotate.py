@@ -32,9 +32,9 @@ WEBHOOK_SECRET = b"a-webhook-s-secret"
 ANSWERS = 350
 ROOT = Path(__file__).parents[2]
 
-# Bytes that are no secrets: digests and hashes by their names, and a file that is on its way in.
-PLAIN = ("digest", "fingerprint", "_hash")
-PLAIN_BYTES = {"import_chunks.data"}
+# Bytes that are no secrets: digests and hashes by their names, and files that come in and go out.
+PLAIN = ("digest", "fingerprint", "_hash", "sha256")
+PLAIN_BYTES = {"import_chunks.data", "attachment_chunks.data"}
 
 
 def columns() -> dict[str, Any]:
