@@ -38,7 +38,6 @@ _HEAD: Final[dict[str, Any]] = {
     "sender_id": world.SENDER,
     "owner": "marketing",
     "created_by": world.API_KEY,
-    "confirmed_recipients": None,
     "recipients": None,
     "starts_at": world.SEND_AT,
     "started_at": None,
@@ -46,6 +45,7 @@ _HEAD: Final[dict[str, Any]] = {
     "created_at": world.CREATED,
 }
 DRAFT: Final[dict[str, Any]] = _HEAD | {
+    "confirmed_recipients": None,
     "phone_field": "msisdn",
     "opt_in_acknowledged_at": world.CREATED,
     "quiet_hours": None,
