@@ -26,6 +26,8 @@ class Limits:
     """What an engine keeps to, in seconds, connections and bytes."""
 
     connect_timeout: float = 5.0
+    # A call that has to begin soon waits no longer than this for its connection to stand.
+    hasty_connect_timeout: float = 1.0
     # A gateway that closes a quiet connection just as we write leaves a message of unknown fate.
     # Most keep theirs for 15 s or more; letting go first makes that rare.
     idle_timeout: float = 5.0

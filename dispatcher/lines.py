@@ -9,7 +9,7 @@ import asyncio
 import socket
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -52,10 +52,16 @@ class Rules:
 
 @dataclass(slots=True, eq=False)
 class Way:
-    """One checked address of a peer, the engine pinned to it, and the calls on it."""
+    """One checked address of a peer, the engines pinned to it, and the calls on it.
+
+    The hasty one is for calls that have to begin soon: an engine begins a call when its connection stands, and takes as
+    long for that as it may.
+    """
 
     address: Address
     engine: httpx.AsyncBaseTransport | None = field(default=None, repr=False)
+    hasty_engine: httpx.AsyncBaseTransport | None = field(default=None, repr=False)
+    patient_until: float = float("-inf")  # it takes long to connect to: until then every call has that time
     calls: int = 0
     retired: bool = False
 
@@ -71,9 +77,11 @@ class Way:
             await self.close()
 
     async def close(self) -> None:
-        if self.engine is not None:
-            engine, self.engine = self.engine, None
-            await engine.aclose()
+        engines = self.engine, self.hasty_engine
+        self.engine = self.hasty_engine = None
+        for engine in engines:
+            if engine is not None:
+                await engine.aclose()
 
 
 class Slots:
@@ -161,13 +169,23 @@ class Line:
         done, _ = await asyncio.wait({self._lookup}, timeout=patience)
         return self._lookup.result() if done and not self._lookup.cancelled() else NoAddress.LATE
 
-    def enter(self, way: Way) -> httpx.AsyncBaseTransport:
-        """The engine of this way, with one call more on it; `way.leave()` ends the call."""
-        if way.engine is None:
+    def enter(self, way: Way, *, hasty: bool = False) -> httpx.AsyncBaseTransport:
+        """An engine of this way, with one call more on it; `way.leave()` ends the call."""
+        engine = way.hasty_engine if hasty else way.engine
+        if engine is None:
+            limits = self._rules.limits
+            if hasty:
+                limits = replace(limits, connect_timeout=limits.hasty_connect_timeout)
             peer = Peer(self._host.name, self._host.port, way.address, self._host.verify_tls)
-            way.engine = self._rules.factory(peer, self._rules.limits)
+            engine = self._rules.factory(peer, limits)
+            way.engine, way.hasty_engine = (way.engine, engine) if hasty else (engine, way.hasty_engine)
         way.calls += 1
-        return way.engine
+        return engine
+
+    def has_haste(self, way: Way, now: float) -> bool:
+        """Whether a call that has to begin soon gets less time here than others."""
+        limits = self._rules.limits
+        return limits.hasty_connect_timeout < limits.connect_timeout and now >= way.patient_until
 
     def demote(self, way: Way) -> None:
         """Try this way last from now on: it led nowhere."""

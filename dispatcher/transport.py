@@ -44,6 +44,8 @@ ENGINES: dict[EngineName, EngineFactory] = {"pyreqwest": ReqwestEngine, "httpx":
 
 _DEFAULT_LIMITS = Limits()
 _HEADER_CAP = 32_768
+# Who takes long to connect to is given its time for so long; then it may have become quicker.
+_PATIENT_SECONDS = 60.0
 
 
 class Cause(StrEnum):
@@ -159,7 +161,8 @@ class Transport:
     ) -> Answer | Lost:
         """The answer within `deadline` seconds, or Lost. Raises nothing but CancelledError.
 
-        After `start_by` (monotonic seconds) nothing is given to a connection any more. The certificate is checked
+        After `start_by` (monotonic seconds) nothing is given to a connection any more. One that has to be made first
+        stands a moment later or is given up, but where the peer is known to take longer. The certificate is checked
         unless the door or this call says otherwise.
         """
         loop = asyncio.get_running_loop()
@@ -204,9 +207,11 @@ class Transport:
         that arrived.
         """
         outcome: Answer | Lost = Lost(may_have_arrived=False, cause=Cause.UNREACHABLE)
+        loop = asyncio.get_running_loop()
         for way in ways:
+            hasty = times.start_by < math.inf and line.has_haste(way, loop.time())
             try:
-                engine = line.enter(way)
+                engine = line.enter(way, hasty=hasty)
             except Exception as error:  # noqa: BLE001 - an engine that was not built sent nothing
                 _log_unforeseen(error)
                 return Lost(may_have_arrived=False, cause=Cause.UNFORESEEN)
@@ -217,7 +222,11 @@ class Transport:
             if isinstance(outcome, Answer) or outcome.cause not in _CONNECT_CAUSES:
                 break
             line.demote(way)
-            if times.until - asyncio.get_running_loop().time() < times.deadline / 2:
+            if hasty and outcome.cause is Cause.CONNECT_TIMEOUT:
+                # No fault of the peer's: it is asked again, in its own time.
+                way.patient_until = loop.time() + _PATIENT_SECONDS
+                outcome = Lost(may_have_arrived=False, cause=Cause.LEASE_MARGIN)
+            if times.until - loop.time() < times.deadline / 2:
                 break
         return outcome
 

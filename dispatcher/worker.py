@@ -51,7 +51,8 @@ class Limits:
     deadline: float = 10.0
     lease: float = 30.0
     # What a claim looked at holds for so long, counted from before it looked: no hand-over begins more than a second
-    # after a stop or a STOP was committed.
+    # after a stop or a STOP was committed. One that has to connect first is given another for that, and more only where
+    # the peer is known to need it.
     fresh: float = 0.9
     bulk_slots: int = 500
     urgent_slots: int = 100

@@ -151,6 +151,15 @@ class FullBacklog:
         for plug in (*self._waiting, self._listener):
             plug.close()
 
+    def make_room(self) -> None:
+        """From now on there is a place: whoever has knocked in vain gets in when it knocks again."""
+        for plug in self._waiting:
+            plug.close()
+        self._listener.settimeout(0)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self._listener.accept()[0].close()
+
 
 def free_port() -> int:
     """A port that nobody listens on."""

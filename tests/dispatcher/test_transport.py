@@ -321,6 +321,41 @@ async def test_after_a_slow_name_nothing_leaves() -> None:
     assert server.requests == []
 
 
+HASTY = Limits(connect_timeout=3.0, hasty_connect_timeout=0.3)
+
+
+async def test_after_a_slow_connection_nothing_leaves(build: Callable[..., Transport]) -> None:
+    """Once nothing at all, for no fault of the peer's; then it has its own time, and that is its fault."""
+    with FullBacklog() as port:
+        door, url = build(limits=HASTY), f"http://127.0.0.1:{port}/"
+        begun = time.monotonic()
+        first = await door.perform(post(url), deadline=8, start_by=begun + 0.1)
+        took = time.monotonic() - begun
+        second = await door.perform(post(url), deadline=8, start_by=time.monotonic() + 5)
+    assert first == Lost(may_have_arrived=False, cause=Cause.LEASE_MARGIN)
+    assert took < HASTY.connect_timeout
+    assert second == Lost(may_have_arrived=False, cause=Cause.CONNECT_TIMEOUT)
+
+
+async def test_who_connects_slowly_is_reached_all_the_same(build: Callable[..., Transport]) -> None:
+    """A connection that stands within a second, where the hasty have less."""
+    backlog = FullBacklog()
+    with backlog as port:
+        door, url = build(limits=HASTY), f"http://127.0.0.1:{port}/"
+        late = await door.perform(post(url), deadline=8, start_by=time.monotonic() + 5)
+        asyncio.get_running_loop().call_later(0.5, backlog.make_room)  # its second knock comes after a second
+        outcome = await door.perform(post(url), deadline=4, start_by=time.monotonic() + 5)
+    assert late == Lost(may_have_arrived=False, cause=Cause.LEASE_MARGIN)
+    # It stood, and the call was made: nobody answers it here.
+    assert outcome == Lost(may_have_arrived=True, cause=Cause.READ_TIMEOUT)
+
+
+async def test_calls_that_need_not_begin_soon_have_all_the_time(build: Callable[..., Transport]) -> None:
+    with FullBacklog() as port:
+        outcome = await build(limits=HASTY).perform(post(f"http://127.0.0.1:{port}/"), deadline=8)
+    assert outcome == Lost(may_have_arrived=False, cause=Cause.CONNECT_TIMEOUT)
+
+
 async def test_slots_are_given_in_turn_and_none_is_lost() -> None:
     slots = Slots(2)
     served: list[int] = []
