@@ -36,6 +36,7 @@ class InFlight:
         self.in_use = dict.fromkeys(_LANES, 0)
         self.taken = dict.fromkeys(_LANES, 0)  # messages that have room, and are in no request yet
         self.looking: set[str] = set()  # the lanes that were told of room and have not claimed yet
+        self._lanes: set[str] = set()  # that this process serves
         self._line: dict[str, deque[asyncio.Future[None]]] = {lane: deque() for lane in _LANES}
         self._lasts: float | None = None  # seconds of a request, lately
         self._peak = 0
@@ -49,12 +50,18 @@ class InFlight:
         """Requests in flight, and those that what was claimed will need."""
         return self.used + sum(map(len, self._line.values())) + ceil(sum(self.taken.values()) / self.largest_batch)
 
+    @property
+    def beyond(self) -> int:
+        """How many of all the requests are not for this process: those for urgent messages, where it serves none."""
+        return 0 if self.limit is None or "urgent" in self._lanes else kept_for_urgent(self.limit)
+
     def waits(self, *lanes: str) -> bool:
         """Whether a request of these lanes, or of any, waits for one that ends."""
         return any(self._line[lane] for lane in lanes or _LANES)
 
     def room(self, lane: str) -> int | None:
         """How many messages there is room for; None for no limit."""
+        self._lanes.add(lane)
         if self.limit is None:
             return None
         if self.allowed <= 0:
@@ -76,7 +83,7 @@ class InFlight:
         wanted = max(1, 2 * busy) if more else busy
         if self.looking:
             wanted = max(wanted, self.allowed)
-        wanted = min(self.limit, max(wanted, self._peak))
+        wanted = min(self.limit - self.beyond, max(wanted, self._peak))
         self.allowed = min(self.allowed, wanted)
         return Needs(wanted, max(self.used, self.allowed))
 
@@ -118,7 +125,8 @@ class InFlight:
         return self.limit is None or self._spare(lane) > 0
 
     def _spare(self, lane: str) -> int:
-        kept = 0 if lane == "urgent" else max(0, kept_for_urgent(self.allowed) - self.in_use["urgent"])
+        keeps = lane != "urgent" and "urgent" in self._lanes
+        kept = max(0, kept_for_urgent(self.allowed) - self.in_use["urgent"]) if keeps else 0
         return self.allowed - kept - self.used
 
     def _ahead(self) -> int:

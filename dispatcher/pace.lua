@@ -3,13 +3,14 @@
 -- KEYS: due, alive, held, hungry, asked, since
 -- ARGV: dispatcher; rate (0: no limit), segments wanted, how far ahead of their time;
 --       requests in flight in all (0: no limit), wanted, and what it may use until it hears the answer; burst, life,
---       turn; and for proofs the time
+--       turn; for how many requests it may not ask, for it has no urgent messages; and for proofs the time
 local clock = redis.call('TIME')
-local now = tonumber(ARGV[11]) or (clock[1] * 1000000 + clock[2])
+local now = tonumber(ARGV[12]) or (clock[1] * 1000000 + clock[2])
 local name = ARGV[1]
 local rate, segments, ahead = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local limit, requests, kept = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local burst, life, turn = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
+local urgent = tonumber(ARGV[11])
 local keep = math.ceil(life / 1000) * 4
 
 -- Whoever has not asked for so long is gone, and what it held is free.
@@ -37,36 +38,54 @@ end
 
 local held, hungry = 0, 0
 if limit > 0 then
-  local others, all = 0, redis.call('HGETALL', KEYS[3])
-  for at = 1, #all, 2 do
-    if all[at] ~= name then others = others + tonumber(all[at + 1]) end
-  end
-  local free = limit - others
-
-  -- Whoever asks for less than an equal share gets that, and the others share what it leaves.
-  redis.call('HSET', KEYS[5], name, requests)
+  -- Those without urgent messages have `urgent` requests less among them; their wishes end with a "b".
+  redis.call('HSET', KEYS[5], name, requests .. (urgent > 0 and 'b' or ''))
   redis.call('PEXPIRE', KEYS[5], keep)
-  local asked, wants = redis.call('HGETALL', KEYS[5]), {}
-  for at = 2, #asked, 2 do table.insert(wants, tonumber(asked[at])) end
-  table.sort(wants)
-  local left, level, over = limit, limit, 0
-  for at, want in ipairs(wants) do
-    local share = math.floor(left / (#wants - at + 1))
-    if want > share then
-      level, over = share, left - share * (#wants - at + 1)
-      break
-    end
-    left = left - want
+  local wish, held_by = redis.call('HGETALL', KEYS[5]), redis.call('HGETALL', KEYS[3])
+  local asked, bulk = {}, {}
+  for at = 1, #wish, 2 do
+    asked[wish[at]] = tonumber(string.match(wish[at + 1], '%d+'))
+    bulk[wish[at]] = string.sub(wish[at + 1], -1) == 'b'
   end
-  local share = math.min(requests, level)
-  if level > 0 and requests > level then
-    -- What does not go evenly into shares is for those whose names come first.
-    local before = 0
-    for at = 1, #asked, 2 do
-      if tonumber(asked[at + 1]) > level and asked[at] < name then before = before + 1 end
+
+  -- My share of so many, and what is left of them by the others: of all of them, or of those without urgent messages.
+  -- Whoever asks for less than an equal share gets that, and the others share what it leaves. What does not go evenly
+  -- into shares is for those whose names come first.
+  local function share_of(total, only_bulk)
+    local free, wants = total, {}
+    for at = 1, #held_by, 2 do
+      local other = held_by[at]
+      if other ~= name and (bulk[other] or not only_bulk) then free = free - tonumber(held_by[at + 1]) end
     end
-    if before < over then share = share + 1 end
-  elseif level == 0 and requests > 0 then
+    for other, want in pairs(asked) do
+      if bulk[other] or not only_bulk then table.insert(wants, want) end
+    end
+    table.sort(wants)
+    local left, level, over = total, total, 0
+    for at, want in ipairs(wants) do
+      local share = math.floor(left / (#wants - at + 1))
+      if want > share then
+        level, over = share, left - share * (#wants - at + 1)
+        break
+      end
+      left = left - want
+    end
+    if level > 0 and requests > level then
+      local before = 0
+      for other, want in pairs(asked) do
+        if want > level and other < name and (bulk[other] or not only_bulk) then before = before + 1 end
+      end
+      if before < over then return level + 1, free, level end
+    end
+    return math.min(requests, level), free, level
+  end
+
+  local share, free, level = share_of(limit, false)
+  if urgent > 0 then
+    local its_share, its_free, its_level = share_of(limit - urgent, true)
+    share, free, level = math.min(share, its_share), math.min(free, its_free), math.min(level, its_level)
+  end
+  if level == 0 and requests > 0 then
     -- Fewer requests than dispatchers go round: one each, for a turn, and then to whoever has waited longest.
     share = 1
     if tonumber(redis.call('HGET', KEYS[3], name) or '0') > 0 then

@@ -126,6 +126,7 @@ class Paces:
                 _micro(BURST_SECONDS),
                 _micro(self._life),
                 _micro(TURN_SECONDS),
+                meter.in_flight.beyond,
             ],
         )
         segments, requests, live, wait, hungry = told

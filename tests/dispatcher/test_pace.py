@@ -53,9 +53,9 @@ class Account:
         self, name: str = "one", *, rate: float = 0, segments: int = 0, ahead: int = 0, now: int, **requests: int
     ) -> Slice:
         keys = [f"{self.key}:{part}" for part in ("due", "alive", "held", "hungry", "asked", "since")]
-        most, wanted, used = (requests.get(part, 0) for part in ("most", "wanted", "used"))
+        most, wanted, used, beyond = (requests.get(part, 0) for part in ("most", "wanted", "used", "beyond"))
         burst = round(BURST_SECONDS * MICRO)
-        told: Any = self.script(keys, [name, rate, segments, ahead, most, wanted, used, burst, LIFE, TURN, now])
+        told: Any = self.script(keys, [name, rate, segments, ahead, most, wanted, used, burst, LIFE, TURN, beyond, now])
         return Slice(told[0], told[1], told[2], told[3] / MICRO, told[4] > 0)
 
 
@@ -136,19 +136,41 @@ def test_what_does_not_go_evenly_is_used(account: Account) -> None:
     assert used == {"one": 3, "three": 3, "two": 2}
 
 
+def test_what_is_kept_for_urgent_messages(account: Account) -> None:
+    """Processes without any share the rest; what they leave is there at once, and they do not lose by it."""
+    now = 1_700_000_000 * MICRO
+
+    def bulk(name: str, used: int = 0) -> int:
+        return account.ask(name, most=20, wanted=18, used=used, beyond=2, now=now).requests
+
+    assert bulk("one") == 18
+    assert account.ask("urgent", most=20, wanted=2, now=now).requests == 2
+    assert bulk("one", 18) == 18
+    assert bulk("two") == 0
+    assert bulk("one", 18) == 9
+    assert bulk("one", 9) == 9
+    assert bulk("two") == 9
+    assert account.ask("urgent", most=20, wanted=5, used=2, now=now).requests == 2
+    assert bulk("one", 9) == 8  # urgent ones may have more than that part, as anybody may
+
+
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     most=st.integers(1, 12),
     turns=st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 12), st.floats(0, 1)), max_size=60),
+    beyond=st.integers(0, 1),
 )
-def test_never_more_than_the_limit_together(valkey: Valkey, most: int, turns: list[tuple[str, int, float]]) -> None:
+def test_never_more_than_the_limit_together(
+    valkey: Valkey, most: int, turns: list[tuple[str, int, float]], beyond: int
+) -> None:
     """Whoever asks for whatever: each uses some of what it was told, and never more, and hears the answer late."""
     account, now = Account(valkey), 1_700_000_000 * MICRO
     allowed, used = dict.fromkeys("abcd", 0), dict.fromkeys("abcd", 0)
     for name, wanted, part in turns:
         now += 50_000
         # It begins what it may while it asks, and afterwards some of it ends.
-        told = account.ask(name, most=most, wanted=wanted, used=max(used[name], allowed[name]), now=now)
+        most_used, without = max(used[name], allowed[name]), beyond if name in "ab" else 0
+        told = account.ask(name, most=most, wanted=wanted, used=most_used, beyond=without, now=now)
         used[name] = max(used[name], allowed[name])
         assert sum(used.values()) <= most
         allowed[name] = told.requests
@@ -278,6 +300,7 @@ async def test_old_credit_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_requests_in_flight_are_bounded_and_some_kept_for_urgent() -> None:
     meter = Meter(Pace(None, 3), largest_batch=2)
+    assert meter.room("urgent") == 0
     meter.draw(Slice(0, 3, 1, 0.0))
     assert meter.room("bulk") == 4  # two requests of two messages; the third is for urgent ones
     assert meter.room("urgent") == 6
@@ -341,19 +364,17 @@ async def test_redis_that_dies_and_comes_back(tmp_path: Path) -> None:
 
 
 @contextlib.asynccontextmanager
-async def busy(meter: Meter, most: int, seen: list[int] | None = None) -> AsyncIterator[None]:
+async def busy(meter: Meter, most: int, lane: str = "urgent") -> AsyncIterator[None]:
     """Have as many requests as there is room for in flight, up to so many, one after the other."""
 
     async def keep_one() -> None:
         while True:
-            if meter.room("urgent") == 0 or not meter.take("urgent", 1):
+            if meter.room(lane) == 0 or not meter.take(lane, 1):
                 await asyncio.sleep(0.005)
                 continue
-            meter.looked("urgent")
-            async with meter.request("urgent", [1], start_by=monotonic() + 30) as free:
+            meter.looked(lane)
+            async with meter.request(lane, [1], start_by=monotonic() + 30) as free:
                 assert free
-                if seen is not None:
-                    seen.append(meter.in_flight.used)
                 await asyncio.sleep(0.01)
 
     tasks = [asyncio.create_task(keep_one()) for _ in range(most)]
@@ -394,6 +415,21 @@ async def test_share_follows_what_there_is_to_do(paces: Paces, others: Paces) ->
     assert not watching.done()
     await end(watching)
     assert max(together) == 8
+
+
+async def test_campaigns_in_a_process_of_their_own_leave_the_urgent_part(paces: Paces, others: Paces) -> None:
+    """It is free at once for a process that serves urgent messages; one that serves both keeps some of what it has."""
+    gateway_id = uuid4()
+    one, two = (each.meter(gateway_id, Pace(None, 20), largest_batch=1) for each in (paces, others))
+    async with busy(one, 40, "bulk"):
+        await until(lambda: one.in_flight.used == 18)
+        async with busy(two, 2):
+            await until(lambda: two.in_flight.used == 2)
+            assert one.in_flight.allowed == 18
+        await until(lambda: not two.in_flight.allowed)
+        assert one.room("urgent") is not None
+        await until(lambda: one.in_flight.allowed == 20)
+        assert one.in_flight.used <= 18
 
 
 async def test_one_that_only_looks_takes_no_share(paces: Paces, others: Paces) -> None:
