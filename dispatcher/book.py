@@ -97,6 +97,10 @@ class Book:
         ]
         self._routes = {**self._routes, **{route.gateway_id: route for route in self.routes}}
 
+    def knows(self, account: Account) -> bool:
+        """Whether its gateway is still there, enabled or not."""
+        return account.gateway_id in self.accounts
+
     def adapter_of(self, account: Account) -> Adapter:
         """Who speaks for this account, with what was derived from its settings."""
         known, adapter = self._adapters[account.gateway_id]

@@ -25,7 +25,9 @@ from shared.domain.outcome import Accepted, Fault, Lost, Outcome, OutcomeName, R
 from shared.gateways import BATCHED, sandbox
 
 LOGIN_SECONDS: Final = 1.0
-_OURS: Final = frozenset({LEASE_MARGIN, LOGIN_ENDED})  # no fault of the gateway's
+GATEWAY_GONE: Final = "gateway_gone"
+_OURS: Final = frozenset({LEASE_MARGIN, LOGIN_ENDED, GATEWAY_GONE})  # no fault of the gateway's
+_NOBODY_ASKED: Final = frozenset({LEASE_MARGIN, GATEWAY_GONE})
 _LONGEST: Final = 255
 _LARGEST_SMALL: Final = 32_767
 
@@ -70,8 +72,10 @@ async def hand_over(
     """
     now = worker.now()
     messages = [sms_of(worker, claimed, account, now_seconds=now.timestamp()) for claimed in batch]
-    if monotonic() > start_by:
-        said = Said.of_all(messages, Lost(may_have_arrived=False, cause=LEASE_MARGIN), account)
+    if monotonic() > start_by or not worker.book.knows(account):
+        # Claimed too long ago, or its gateway was deleted meanwhile: whoever claims it next chooses anew.
+        cause = LEASE_MARGIN if worker.book.knows(account) else GATEWAY_GONE
+        said = Said.of_all(messages, Lost(may_have_arrived=False, cause=cause), account)
         worker.healths.end_probe(account.gateway_id, [one.id for one in batch])
     else:
         latency = worker.gauges.lane_latency(lane)
@@ -173,7 +177,7 @@ def _again(worker: Worker, claimed: Claimed, gateway_id: UUID, outcome: Outcome,
         return None
     tried = claimed.tried or ()
     # No fault of the gateway's: the same one is asked again.
-    if isinstance(outcome, Lost) and outcome.cause == LEASE_MARGIN:
+    if isinstance(outcome, Lost) and outcome.cause in _NOBODY_ASKED:
         return routing.Again(0.0, tuple(tried))
     if isinstance(outcome, Lost) and outcome.cause == LOGIN_ENDED and claimed.attempt < routing.MAX_ATTEMPTS:
         return routing.Again(LOGIN_SECONDS, tuple(tried))
