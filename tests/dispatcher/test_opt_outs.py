@@ -5,10 +5,11 @@ from uuid import UUID
 
 import pytest
 import respx
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dispatcher.due import due
+from dispatcher.queries import claims
 from dispatcher.receipts import receipts
 from shared.db import begin
 from shared.domain.message import Kind, SkipReason, Status
@@ -99,6 +100,17 @@ async def test_whose_messages_are_held_back(
     assert await statuses(worker.engine) == ({"skipped": 2, "submitted": 1} if held else {"submitted": 3})
     assert numbers_of(route) == [msisdn] * (1 if held else 3)
     await check_tallies(worker.engine)
+
+
+@pytest.mark.parametrize("lane", ["urgent", "bulk", "trials"])
+async def test_a_claim_asks_once_for_each_message_and_by_the_index(worker: HandWorker, lane: str) -> None:
+    """The database would ask for each column that the fate decides, if it were let."""
+    given = {"slots": 8, "lease": 30.0, "dispatcher": "x"}
+    async with worker.transaction() as tx:
+        await tx.execute(text("SET LOCAL enable_seqscan = off"))
+        plan = (await tx.execute(text(f"EXPLAIN {claims._CLAIMS[lane].text}"), given)).scalars().all()
+    (asked,) = [line for line in plan if " on opt_outs " in line]
+    assert "uq_opt_outs_msisdn_hash" in asked
 
 
 @pytest.mark.parametrize(("sender_ids", "sender_id", "msisdn", "held"), HOLDS)
