@@ -22,6 +22,12 @@ _TALLIES = (
     "WHERE c.campaign_id = '{}' GROUP BY 1"
 )
 _IN_FLIGHT = "SELECT id, attempt FROM messages WHERE status = 'sending' AND leased_by LIKE '%-{}-%'"
+# What the dead had begun: a commit that has reached the database is done, whoever is gone.
+_BEGUN = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE application_name = 'lapwing-dispatcher' AND xact_start <= to_timestamp({})
+"""
+_BEGUN_SECONDS: Final = 10.0
 
 
 class Stuck(TimeoutError):
@@ -68,6 +74,14 @@ def callbacks_queued(world: World) -> int:
 def in_flight_of(world: World, pid: int) -> dict[str, int]:
     """The messages whose lease a dispatcher process holds, with their attempt."""
     return {id_: int(attempt) for id_, attempt in world.ask(_IN_FLIGHT.format(pid))}
+
+
+def left_by(world: World, pid: int) -> dict[str, int]:
+    """The same of one that was just killed, once its last commit is made or never will be."""
+    killed_at = time.time()
+    while world.count(_BEGUN.format(killed_at)) and time.time() < killed_at + _BEGUN_SECONDS:
+        time.sleep(0.02)
+    return in_flight_of(world, pid)
 
 
 def read_rows(world: World) -> list[Row]:

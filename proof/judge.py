@@ -53,7 +53,7 @@ class Verdict:
     unfounded: tuple[Key, ...]  # not sent, says Postgres, and nobody gave cause for that
     doubted: tuple[Key, ...]  # unconfirmed, but the gateway has it: a receipt settles these
     never_arrived: tuple[Key, ...]  # unconfirmed, and the gateway never took it: stated, not hidden
-    never_asked: tuple[Key, ...]  # of these, what the gateway did not even refuse: a kill took it before it was sent
+    never_asked: Mapping[str, Key]  # of these, by id, what the gateway did not even refuse: a kill took it unsent
     statuses: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -67,17 +67,22 @@ class Verdict:
             "unfounded": len(self.unfounded),
         }
 
-    def broken(self, *, doubted: int = 0, in_flight: int = 0) -> list[str]:
-        """A sentence for each law that does not hold; so many may stay in doubt, so many were in flight at kills."""
+    def broken(self, *, doubted: int = 0, held: Collection[str] = (), in_flight: int = 0) -> list[str]:
+        """A sentence for each law that does not hold; so many may stay in doubt.
+
+        `held` are the ids that the dead had in hand at the kills: nothing else may be in doubt and never asked for.
+        `in_flight` is how many more there may have been where nobody could look.
+        """
         found = [f"{count} {law}, such as {getattr(self, law)[0]}" for law, count in self.laws.items() if count]
         if len(self.doubted) > doubted:
             found.append(
                 f"{len(self.doubted)} unconfirmed after all receipts (at most {doubted}), such as {self.doubted[0]}"
             )
-        if len(self.never_asked) > in_flight:
+        dropped = [key for id_, key in self.never_asked.items() if id_ not in held]
+        if len(dropped) > in_flight:
             found.append(
-                f"{len(self.never_asked)} unconfirmed that the gateway was never asked for, and {in_flight} were in "
-                f"flight at the kills, such as {self.never_asked[0]}"
+                f"{len(dropped)} unconfirmed that the gateway was never asked for, and that none of the dead held "
+                f"(at most {in_flight}), such as {dropped[0]}"
             )
         return found
 
@@ -118,9 +123,11 @@ def judge(
         ),
         doubted=tuple(sorted(row.key for row in rows if row.status == IN_DOUBT and arrivals[row.id])),
         never_arrived=tuple(sorted(row.key for row in rows if row.status == IN_DOUBT and not arrivals[row.id])),
-        never_asked=tuple(
-            sorted(row.key for row in rows if row.status == IN_DOUBT and not arrivals[row.id] and row.id not in refused)
-        ),
+        never_asked={
+            row.id: row.key
+            for row in sorted(rows, key=lambda row: row.key)
+            if row.status == IN_DOUBT and not arrivals[row.id] and row.id not in refused
+        },
         statuses=dict(Counter(row.status for row in rows)),
     )
 

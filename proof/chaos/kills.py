@@ -10,7 +10,7 @@ from typing import Final
 
 from proof.chaos.chatter import Chatter
 from proof.chaos.trial import Finding, Plan, conclude
-from proof.evidence import ENDED, await_ended, in_flight_of
+from proof.evidence import ENDED, await_ended, left_by
 from proof.numbers import fictional
 from proof.processes import Process
 from proof.promises import Promises, Started, import_group
@@ -96,10 +96,11 @@ def _kill_while_it_runs(
 def _kill(world: World, victim: Process, finding: Finding) -> None:
     victim.kill()
     finding.trials += 1
-    left = len(in_flight_of(world, victim.pid))
+    held = left_by(world, victim.pid)
+    left = len(held)
     finding.most("in flight at a kill, most", left)
     finding.add("in flight in all", left)
-    finding.in_flight += left
+    finding.held |= held.keys()
     finding.require(
         left <= world.shape.slots,
         f"kill {finding.trials} left {left} messages in flight; a dispatcher has {world.shape.slots} slots",

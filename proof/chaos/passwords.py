@@ -13,7 +13,7 @@ from typing import Any, Final
 from deploy.simulator.ledger import ACCEPTED
 from proof.chaos.trial import Finding, Plan, sleep_until
 from proof.chaos.visitors import MAX_SENDS, Crowd, begin, numbers, open_page
-from proof.evidence import await_still, in_flight_of, read_entries, read_rows
+from proof.evidence import await_still, in_flight_of, left_by, read_entries, read_rows
 from proof.judge import judge
 from proof.password_laws import MOST_SUBMISSIONS, Challenge, Visit, judge_passwords
 from proof.processes import NotReady, Process
@@ -142,7 +142,7 @@ class Trial:
             time.sleep(0.02)
         self.finding.require(process.code == KILLED, f"{step}: the step was not reached; exit code {process.code}")
         self.finding.trials += 1
-        self._remember(process)
+        self._remember(left_by(self.world, process.pid))
         if self.world.count(_ASKED_TWICE.format(visit.id)) < MOST_SUBMISSIONS:
             self.across[visit.id] = time.time()
             if go_on:
@@ -202,7 +202,7 @@ class Trial:
         sleeper.await_ready()
         time.sleep(self.chance.uniform(0.5, 1.5))
         sleeper.pause()
-        self._remember(sleeper)
+        self._remember(in_flight_of(self.world, sleeper.pid))
         time.sleep(SHAPE.lease + 1.5)
         sleeper.resume()
         self.finding.add("naps past the lease", 1)
@@ -212,14 +212,13 @@ class Trial:
         if awake:
             victim = self.chance.choice(awake)
             victim.kill()
-            self._remember(victim)
+            self._remember(left_by(self.world, victim.pid))
             self.finding.trials += 1
             self.world.start_dispatcher(wait=False)
 
-    def _remember(self, process: Process) -> None:
-        """What it has in hand as it dies, or falls asleep."""
-        held = in_flight_of(self.world, process.pid)
-        self.finding.in_flight += len(held)
+    def _remember(self, held: Mapping[str, int]) -> None:
+        """What one had in hand as it died, or fell asleep."""
+        self.finding.held |= held.keys()
         self.finding.most("in flight at a kill, most", len(held))
         self.late.update((id_, str(attempt)) for id_, attempt in held.items())
 
@@ -243,7 +242,7 @@ class Trial:
             endings=endings,
         )
         finding.verdicts.append(verdict)
-        finding.broken += verdict.broken(in_flight=finding.in_flight)
+        finding.broken += verdict.broken(held=finding.held)
         challenges = {
             id_: Challenge(int(attempts), int(most), float(expires_at))
             for id_, attempts, most, expires_at in world.ask(_CHALLENGES)

@@ -85,7 +85,7 @@ def _sleep_and_wake(
     finding.trials += 1
     held = in_flight_of(world, sleeper.pid)
     finding.add("held while asleep, in all", len(held))
-    finding.in_flight += len(held)
+    finding.held |= held.keys()
     time.sleep(SHAPE.lease + chance.uniform(1.5, 4.0))
     woken_at = time.time()
     sleeper.resume()

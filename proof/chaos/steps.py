@@ -11,7 +11,7 @@ from typing import Final
 
 from dispatcher.failpoints import NAMES
 from proof.chaos.trial import Finding, Plan, conclude
-from proof.evidence import await_ended, in_flight_of, read_rows
+from proof.evidence import await_ended, left_by, read_rows
 from proof.judge import IN_DOUBT, TAKEN
 from proof.numbers import fictional
 from proof.promises import Promises
@@ -96,8 +96,8 @@ def _die_at(world: World, failpoint: str, finding: Finding) -> dict[str, int]:
     finding.require(process.code == KILLED, f"{failpoint}: the step was not reached; exit code {process.code}")
     process.end()
     finding.trials += 1
-    left = in_flight_of(world, process.pid)
-    finding.in_flight += len(left)
+    left = left_by(world, process.pid)
+    finding.held |= left.keys()
     finding.require(
         len(left) <= world.shape.slots, f"{failpoint} left {len(left)} in flight, more than {world.shape.slots}"
     )

@@ -42,7 +42,8 @@ class Finding:
     scenario: str
     unit: str  # what a trial is: a kill, a restart, a command
     trials: int = 0
-    in_flight: int = 0  # at the kills in this world: so many may have been claimed and never sent
+    held: set[str] = field(default_factory=set)  # by the dead of this world: these may have been claimed, never sent
+    in_flight: int = 0  # so many more, where nobody could look whose they were
     verdicts: list[Verdict] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
@@ -79,8 +80,8 @@ def conclude(
     await_still(world, seconds=seconds)
     verdict = judge_world(world, promises, endings=endings)
     finding.verdicts.append(verdict)
-    finding.broken += verdict.broken(in_flight=finding.in_flight, doubted=doubted)
-    finding.in_flight = 0
+    finding.broken += verdict.broken(held=finding.held, in_flight=finding.in_flight, doubted=doubted)
+    finding.held, finding.in_flight = set(), 0
     finding.broken += check_sums(world, promises.campaigns)
     world.keep = world.keep or bool(finding.broken)
     return verdict

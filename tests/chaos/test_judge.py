@@ -69,17 +69,32 @@ def test_an_ending_is_founded_by_its_own_name_alone() -> None:
     assert verdict.unfounded == ((STEP, NUMBERS[0]),)
 
 
-def test_what_was_never_asked_for_is_no_more_than_what_was_in_flight() -> None:
+def test_what_was_never_asked_for_was_in_the_hands_of_the_dead() -> None:
     verdict = judge(PROMISED[:2], [row(0, "unconfirmed"), row(1, "unconfirmed")], [])
-    assert verdict.never_asked == verdict.never_arrived
-    assert verdict.broken(in_flight=2) == []
-    assert len(verdict.broken(in_flight=1)) == 1
+    assert tuple(verdict.never_asked.values()) == verdict.never_arrived
+    assert verdict.broken(held={"m0", "m1"}) == []
+    assert len(verdict.broken()) == 1
+
+
+def test_a_message_dropped_into_doubt_is_seen_however_many_the_dead_held() -> None:
+    """What a service would like best: to give up a message of its own accord and let a kill answer for it."""
+    verdict = judge(PROMISED, [row(0), row(1, "unconfirmed"), row(2, "unconfirmed")], [arrival(0)])
+    (sentence,) = verdict.broken(held={"m0", "m1", "m7", "m8", "m9"})
+    assert sentence.startswith("1 unconfirmed that the gateway was never asked for")
+    assert NUMBERS[2] in sentence
+
+
+def test_where_nobody_could_look_what_was_never_asked_for_is_no_more_than_may_have_been_in_flight() -> None:
+    verdict = judge(PROMISED, [row(n, "unconfirmed") for n in range(3)], [])
+    assert verdict.broken(held={"m0"}, in_flight=2) == []
+    assert len(verdict.broken(held={"m0"}, in_flight=1)) == 1
+    assert len(verdict.broken(held={"m7", "m8", "m9"}, in_flight=2)) == 1
 
 
 def test_what_the_gateway_refused_without_saying_so_was_asked_for() -> None:
     verdict = judge(PROMISED[:1], [row(0, "unconfirmed")], [arrival(0, kind=REFUSED)])
     assert verdict.never_arrived == ((STEP, NUMBERS[0]),)
-    assert verdict.never_asked == ()
+    assert verdict.never_asked == {}
     assert verdict.broken() == []
 
 
@@ -152,7 +167,7 @@ def test_every_law_has_its_sentence() -> None:
         unfounded=(PROMISED[0],),
         doubted=(),
         never_arrived=(),
-        never_asked=(),
+        never_asked={},
     )
     assert len(harmed.broken()) == len(harmed.laws) == 6
 
