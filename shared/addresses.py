@@ -98,10 +98,24 @@ def unmapped(address: Address) -> Address:
     return address
 
 
+def literal_of(host: str) -> Address | None:
+    """The address that a URL's host says without a look-up, as `localhost` does; None for a name."""
+    found = host_of(host)
+    if not isinstance(found, str):
+        return found
+    return IPv4Address("127.0.0.1") if found == "localhost" or found.endswith(".localhost") else None
+
+
+def is_never(address: Address) -> bool:
+    """Whether nothing may connect there, whatever the operator lists."""
+    address = unmapped(address)
+    return any(inner in network for inner in (address, *_carried(address)) for network in _NEVER)
+
+
 def may_connect(address: Address, allowed: Sequence[Network]) -> bool:
     """Whether the door may connect to this address, given the operator's ALLOWED_NETWORKS."""
     address = unmapped(address)
-    if any(inner in network for inner in (address, *_carried(address)) for network in _NEVER):
+    if is_never(address):
         return False
     return not _is_special(address) or any(address in network for network in allowed)
 

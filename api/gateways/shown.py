@@ -9,6 +9,7 @@ from api.security import ADMIN, Caller
 from shared.adapter import Account
 from shared.clock import utc_now
 from shared.domain import balance as law
+from shared.domain import gateway_hosts
 from shared.domain.breaker import Health
 from shared.gateways import ADAPTERS, WARNED, adapter_for
 from shared.queries.gateways import callback_urls, open_secrets
@@ -30,12 +31,17 @@ def shown(row: GatewayRow, resources: Resources, caller: Caller) -> GatewayOut:
         balance_check=row.balance_check,
         callback_urls=CallbackUrlsOut.model_validate(urls) if ADMIN in caller.scopes else None,
         capabilities=_capabilities(row),
-        warnings=list(WARNED[row.kind].warnings(row.settings)) if row.kind in WARNED else [],
+        warnings=_warnings(row, resources),
         health=_health(row, now=utc_now()),
         balance=balance_of(row) if row.balance is not None or row.balance_failures else None,
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
+
+
+def _warnings(row: GatewayRow, resources: Resources) -> list[str]:
+    of_kind = WARNED[row.kind].warnings(row.settings) if row.kind in WARNED else ()
+    return [*gateway_hosts.warnings(row.settings, allowed=resources.allowed_networks), *of_kind]
 
 
 def _capabilities(row: GatewayRow) -> CapabilitiesOut | None:

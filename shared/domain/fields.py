@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from shared.addresses import UnreadableHost, is_never, literal_of
 from shared.errors import FieldError, Invalid
 
 _LONGEST: Final = 4096
@@ -159,7 +160,19 @@ class Fields:
             self.refuse(name, f"{remedy}.")
             return None
         self.kept[name] = value.rstrip("/")
-        return value.rstrip("/")
+        return None if self.refuse_forbidden(name, value) else value.rstrip("/")
+
+    def refuse_forbidden(self, name: str, url: str) -> bool:
+        """Whether this is an address that nothing ever connects to: better said now than at every hand-over."""
+        try:
+            address = literal_of(urlsplit(url).hostname or "")
+        except UnreadableHost:
+            self.refuse(name, "names no host that can be read; give a name, or an address in its usual form.")
+            return True
+        if address is None or not is_never(address):
+            return False
+        self.refuse(name, f"leads to {address}, which is never connected to; give the gateway's own address.")
+        return True
 
     def wrong(self, *names: str) -> bool:
         """Whether one of these was refused before."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
-from shared.addresses import Network, UnreadableHost, host_of, may_connect
+from shared.addresses import Network, UnreadableHost, literal_of, may_connect
 from shared.errors import Invalid
 
 _LONGEST: Final = 2_000
@@ -33,12 +33,10 @@ def check_url(url: str, *, allowed: Sequence[Network]) -> None:
 
 def _check_host(name: str, allowed: Sequence[Network]) -> None:
     try:
-        host = host_of(name)
+        address = literal_of(name)
     except UnreadableHost:
         raise _refused("names no host that can be read") from None
-    if isinstance(host, str):
-        host = host_of("127.0.0.1") if host == "localhost" or host.endswith(".localhost") else host
-    if not isinstance(host, str) and not may_connect(host, allowed):
+    if address is not None and not may_connect(address, allowed):
         raise _refused(
             "leads to an address inside; only public ones are called, and those that LAPWING_ALLOWED_NETWORKS lists"
         )

@@ -1,15 +1,19 @@
 """Gateways over HTTP: what is stored, what is shown of it, who may change it, and what stands in the way."""
 
 import logging
+from dataclasses import replace
 from datetime import datetime, timedelta
+from ipaddress import ip_network
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.main import equip
 from api.resources import Resources
 from shared.clock import utc_now
 from shared.db import begin
@@ -451,6 +455,61 @@ async def test_what_is_unwise_is_allowed_and_said(client: httpx.AsyncClient, eng
     )
     assert patched.json()["warnings"] == []
     assert (await create(client))["warnings"] == []  # of a kind that has none
+
+
+CUSTOM: dict[str, Any] = {"url": "https://sms.example.com/?to=%TO%&text=%MESSAGE%", "success_statuses": [200]}
+SMSPORTAL: dict[str, Any] = {"client_id": "id", "api_secret": CANARY}
+
+
+def of_kind(kind: str, url: str) -> dict[str, Any]:
+    """A gateway of this kind at that address; balance is a custom one that is only asked for its credit there."""
+    return {
+        "twilio": {"settings": TWILIO["settings"] | {"base_url": url}},
+        "smsportal": {"kind": "smsportal", "settings": {"base_url": url}, "secrets": SMSPORTAL},
+        "custom": {"kind": "custom", "settings": CUSTOM | {"url": f"{url}/?to=%TO%&text=%MESSAGE%"}, "secrets": {}},
+        "balance": {"kind": "custom", "settings": CUSTOM | {"balance": {"url": f"{url}/credit"}}, "secrets": {}},
+    }[kind]
+
+
+POINTERS = {"twilio": "base_url", "smsportal": "base_url", "custom": "url", "balance": "balance/url"}
+
+
+@pytest.mark.parametrize("kind", POINTERS)
+@pytest.mark.parametrize(
+    "host",
+    ["169.254.169.254", "0xa9fea9fe", "[::ffff:169.254.169.254]", "[fd00:ec2::254]", "0.0.0.0", "168.63.129.16:80"],
+)
+async def test_an_address_that_is_never_connected_to_is_refused(
+    client: httpx.AsyncClient, engine: AsyncEngine, kind: str, host: str
+) -> None:
+    given = {**TWILIO, **of_kind(kind, f"http://{host}")}
+    answer = await client.post("/v1/gateways", json=given)
+    assert f"/settings/{POINTERS[kind]}" in pointers(answer)
+    assert "never connected to; give the gateway's own address" in str(answer.json()["errors"])
+    sound = await create(client, **of_kind(kind, "https://sms.example.com"))
+    answer = await client.patch(f"/v1/gateways/{sound['id']}", json={"settings": given["settings"]})
+    assert f"/settings/{POINTERS[kind]}" in pointers(answer)
+
+
+@pytest.mark.parametrize("kind", POINTERS)
+async def test_a_host_that_only_some_would_read_is_refused(client: httpx.AsyncClient, kind: str) -> None:
+    answer = await client.post("/v1/gateways", json={**TWILIO, **of_kind(kind, "http://10.0.0.256")})
+    assert f"/settings/{POINTERS[kind]}" in pointers(answer)
+
+
+@pytest.mark.parametrize("kind", POINTERS)
+@pytest.mark.parametrize("host", ["10.20.30.40", "localhost:8080", "[::1]", "1.1.1.1", "sms.example.com"])
+async def test_an_address_inside_is_warned_of_unless_its_network_is_allowed(
+    client: httpx.AsyncClient, app: FastAPI, resources: Resources, kind: str, host: str
+) -> None:
+    created = await create(client, **of_kind(kind, f"https://{host}"))
+    inside = [warning for warning in created["warnings"] if "LAPWING_ALLOWED_NETWORKS" in warning]
+    assert len(inside) == (host not in {"1.1.1.1", "sms.example.com"})
+    assert all(warning.startswith(POINTERS[kind].replace("/", ".") + " leads to ") for warning in inside)
+    allowed = tuple(ip_network(network) for network in ("10.0.0.0/8", "127.0.0.0/8", "::1/128"))
+    equip(app, replace(resources, allowed_networks=allowed))
+    shown = (await client.get(f"/v1/gateways/{created['id']}")).json()
+    assert not [warning for warning in shown["warnings"] if "LAPWING_ALLOWED_NETWORKS" in warning]
 
 
 async def test_presets_are_listed_page_by_page(client: httpx.AsyncClient) -> None:

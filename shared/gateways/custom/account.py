@@ -79,6 +79,8 @@ def _url(fields: Fields) -> Iterator[Template]:
     if not is_plain_url(origin) or "#" in rest or "%" in origin:
         fields.refuse("url", f"{remedy}, and no placeholder before its path.")
         return
+    if fields.refuse_forbidden("url", origin):
+        return
     yield from _compiled(fields, "url", url, Context.FORM)
 
 
@@ -171,6 +173,8 @@ def _balance_url(balance: Fields, url: str) -> Iterator[Template]:
     origin, rest = _split(beside(url, given))
     if url and (not is_plain_url(origin) or "#" in rest or "%" in origin):
         balance.refuse("url", f"{remedy}.")
+        return
+    if url and not given.startswith("/") and balance.refuse_forbidden("url", origin):
         return
     yield from _compiled(balance, "url", given, Context.FORM)
 
