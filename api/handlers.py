@@ -1,7 +1,8 @@
 """From an exception to its problem: ours, the framework's, the database's, and whatever nobody thought of."""
 
 import logging
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -79,6 +80,8 @@ _SENTENCES: Final = {
     "datetime_parsing": "Give a time with its zone, such as `2026-03-01T09:00:00Z`.",
     "datetime_from_date_parsing": "Give a time with its zone, such as `2026-03-01T09:00:00Z`.",
 }
+_NO_BODY: Final = frozenset({"missing", "model_attributes_type", "model_type"})
+_MOST_NAMED: Final = 5
 _JSON_ENDINGS: Final = ("/json", "+json")
 
 
@@ -96,8 +99,7 @@ def respond(
     headers: dict[str, str] | None = None,
 ) -> Response:
     """The problem as an answer."""
-    if isinstance(error, Invalid):
-        fields = fields or error.errors
+    fields = fields or error.errors
     document = document_of(type(error), detail=error.detail, fields=fields, request_id=request_id)
     return JSONResponse(
         document,
@@ -158,12 +160,13 @@ async def _on_invalid_request(request: Request, error: Exception) -> Response:
     refusal = _unreadable(request, error)
     if refusal is not None:
         return respond(refusal, request_id=_request_id(request))
-    fields = [
-        FieldError(_pointer(_place(found), error.body, kind=found["type"]), _sentence(found))
-        for found in error.errors()
-    ]
-    # Two members of a union may refuse the same field in the same words.
-    fields = list(dict.fromkeys(fields))
+    said: defaultdict[str, list[str]] = defaultdict(list)
+    for found in error.errors():
+        pointer = _pointer(_place(found), error.body, kind=found["type"])
+        bodiless = not pointer and found["type"] in _NO_BODY
+        said[pointer].append(_no_body(request) if bodiless else _sentence(found))
+    # The members of a union refuse the same field, each in its own words or in those of another.
+    fields = [FieldError(pointer, _in_one(dict.fromkeys(sentences))) for pointer, sentences in said.items()]
     detail = fields[0].detail if len(fields) == 1 else f"{len(fields)} fields cannot be used."
     return respond(Invalid(detail), fields=fields, request_id=_request_id(request))
 
@@ -196,6 +199,21 @@ def _sentence(found: dict[str, Any]) -> str:
     sentence = _SENTENCES.get(found["type"], "").format_map(found.get("ctx", {}))
     sentence = sentence or str(found["msg"]).removeprefix("Value error, ")
     return sentence if sentence.endswith((".", "?", "!")) else f"{sentence}."
+
+
+def _in_one(sentences: Iterable[str]) -> str:
+    first, *others = sentences
+    more = "".join(f", or {sentence[0].lower()}{sentence[1:].removesuffix('.')}" for sentence in others)
+    return f"{first.removesuffix('.')}{more}." if more else first
+
+
+def _no_body(request: Request) -> str:
+    """What the route would read, by the names of its fields: first of all those that have to be there."""
+    field = getattr(request.scope.get("route"), "body_field", None)
+    fields = getattr(field and field.field_info.annotation, "model_fields", {})
+    needed = [name for name, one in fields.items() if one.is_required()]
+    named = ", ".join(f"`{name}`" for name in (needed or list(fields))[:_MOST_NAMED])
+    return f"The body is missing or no object; send a JSON object{named and f' with {named}'}."
 
 
 def _pointer(loc: Sequence[str | int], body: object, *, kind: str) -> str:

@@ -1,4 +1,7 @@
-"""Query parameters that a route does not have are refused: a filter with a slip in its name would show everything."""
+"""Query parameters that a route does not have are refused: a filter with a slip in its name would show everything.
+
+So is a NUL in one, which the database would refuse without its name.
+"""
 
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -18,9 +21,12 @@ _known: dict[object, tuple[str, ...]] = {}
 
 
 async def only_known_parameters(request: Request, caller: Identified) -> None:
-    """Raise Invalid for each parameter that is not the route's; who has no key is left to be told that."""
+    """Raise Invalid for a NUL, and for what is not the route's; who has no key is left to be told that."""
     if caller is None or not request.query_params:
         return
+    spoilt = [name for name, value in request.query_params.multi_items() if "\0" in value]
+    if spoilt:
+        raise Invalid("The text holds a NUL character (%00); remove it.", pointer=f"?{spoilt[0][:_LONGEST_TOLD]}")
     known = _known_to(request.scope["route"])
     unknown = [name for name in request.query_params if name not in known]
     if unknown:

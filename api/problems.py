@@ -2,7 +2,8 @@
 
 `type` and `title` come from the error's class name, the meaning from its docstring, `detail` from the one who
 raised it. Fields are named by JSON pointers into the body (`/messages/0/text`), by `?limit` for a query
-parameter, `{contact_id}` for one in the path and `Idempotency-Key:` for a header.
+parameter, `{contact_id}` for one in the path and `Idempotency-Key:` for a header; a command that has no such field in
+its body names the one of what it commands (`/opt_in_acknowledged` of the campaign).
 """
 
 import re

@@ -1,9 +1,11 @@
 """What bodies have in common: an unknown field is refused by its name, an answer is read from rows."""
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, cast
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -27,6 +29,15 @@ def _no_number(value: object) -> object:
     return value
 
 
+def _in_calendar(value: datetime) -> datetime:
+    """Of the first and last hours of the calendar some are beyond it in UTC, where the database keeps them."""
+    try:
+        value.astimezone(UTC)
+    except OverflowError:
+        raise PydanticCustomError("datetime_range", "Give a time within the years 1 to 9999, in UTC.") from None
+    return value
+
+
 def _no_boolean(value: object) -> object:
     """True is no 1: whoever sends it means something else."""
     if isinstance(value, bool):
@@ -35,7 +46,7 @@ def _no_boolean(value: object) -> object:
 
 
 # A time in the query, where everything is a text.
-Moment = Annotated[AwareDatetime, BeforeValidator(_no_number)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_no_number), AfterValidator(_in_calendar)]
 
 
 _BEFORE: Final = (_no_number, _no_boolean)
@@ -49,7 +60,8 @@ def _strict(node: Any) -> Any:
         case dict():
             made = {name: value if name in _NO_SCHEMAS else _strict(value) for name, value in node.items()}
             if made.get("type") == "datetime":
-                return core_schema.no_info_before_validator_function(_no_number, cast("CoreSchema", made))
+                kept = core_schema.no_info_after_validator_function(_in_calendar, cast("CoreSchema", made))
+                return core_schema.no_info_before_validator_function(_no_number, kept)
             if made.get("type") in ("int", "float"):
                 return core_schema.no_info_before_validator_function(_no_boolean, cast("CoreSchema", made))
             return {**made, "strict": True} if made.get("type") == "bool" else made

@@ -22,19 +22,17 @@ class ServiceError(Exception):
     # What to do about any of its kind; the nearest parent's counts.
     remedy: ClassVar[str] = "Read `detail`: it says what to do about this one."
 
-    def __init__(self, detail: str) -> None:
+    def __init__(self, detail: str, *, pointer: str | None = None, errors: Sequence[FieldError] = ()) -> None:
+        """`pointer` names the field where one is to blame; a command's refusal names the field of its subject."""
         super().__init__(detail)
         self.detail = detail
+        self.errors = tuple(errors) or ((FieldError(pointer, detail),) if pointer else ())
 
 
 class Invalid(ServiceError):
     """The request is well-formed, but a value in it cannot be used."""
 
     remedy: ClassVar[str] = "Mend what `errors` names and send the request again; nothing was done."
-
-    def __init__(self, detail: str, *, pointer: str | None = None, errors: Sequence[FieldError] = ()) -> None:
-        super().__init__(detail)
-        self.errors = tuple(errors) or ((FieldError(pointer, detail),) if pointer else ())
 
     def at(self, pointer: str) -> Self:
         """The same refusal, named by the field it came in."""

@@ -28,7 +28,9 @@ async def insert_automation(tx: AsyncConnection, values: Mapping[str, Any]) -> A
 async def check_name_free(tx: AsyncConnection, name: str, *, besides: UUID | None = None) -> None:
     taken = await tx.scalar(select(Automation.id).where(Automation.name == name).with_for_update())
     if taken is not None and taken != besides:
-        raise AutomationNameTaken(f"The automation {taken} is named {name!r} already; choose another name.")
+        raise AutomationNameTaken(
+            f"The automation {taken} is named {name!r} already; choose another name.", pointer="/name"
+        )
 
 
 async def get_automation(tx: AsyncConnection, automation_id: UUID, *, lock: bool = False) -> AnyRow:

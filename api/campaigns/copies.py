@@ -115,7 +115,9 @@ async def _name(tx: AsyncConnection, wanted: str | None, base: str) -> str:
     if wanted is not None:
         await queries.lock_name(tx, wanted)
         if (taken := await queries.find_id_of_name(tx, wanted)) is not None:
-            raise CampaignNameTaken(f"The campaign {taken} is named {wanted!r} already; choose another name.")
+            raise CampaignNameTaken(
+                f"The campaign {taken} is named {wanted!r} already; choose another name.", pointer="/name"
+            )
         return wanted
     base = base[: LONGEST_NAME - 8]
     await queries.lock_name(tx, base)

@@ -272,7 +272,9 @@ async def _refuse_taken_name(tx: AsyncConnection, name: str) -> None:
     await queries.lock_name(tx, name)
     taken = await queries.find_id_of_name(tx, name)
     if taken is not None:
-        raise CampaignNameTaken(f"The campaign {taken} is named {name!r} already; choose another name.")
+        raise CampaignNameTaken(
+            f"The campaign {taken} is named {name!r} already; choose another name.", pointer="/name"
+        )
 
 
 def _place_of(page: PageAsked, sort: str) -> tuple[Any, UUID] | None:

@@ -61,7 +61,7 @@ async def check_name_free(tx: AsyncConnection, name: str, *, besides: UUID | Non
     """Raise if another gateway has the name. Holds for as long as `lock_order` does."""
     holder = await tx.scalar(select(Gateway.id).where(Gateway.name == name))
     if holder is not None and holder != besides:
-        raise GatewayNameTaken(f"There is a gateway named {name!r} already; choose another name.")
+        raise GatewayNameTaken(f"There is a gateway named {name!r} already; choose another name.", pointer="/name")
 
 
 async def insert_gateway(tx: AsyncConnection, row: Mapping[str, Any]) -> GatewayRow:

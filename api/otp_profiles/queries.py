@@ -132,4 +132,4 @@ def _there(row: AnyRow | None) -> AnyRow:
 
 
 def _taken(name: str) -> OtpProfileNameTaken:
-    return OtpProfileNameTaken(f"There is a profile named {name!r} already; choose another name.")
+    return OtpProfileNameTaken(f"There is a profile named {name!r} already; choose another name.", pointer="/name")

@@ -179,7 +179,9 @@ async def _one(tx: AsyncConnection, question: Select[Any]) -> AnyRow:
 
 
 def _taken(name: str) -> TargetGroupNameTaken:
-    return TargetGroupNameTaken(f"There is a target group named {name!r} already; choose another name.")
+    return TargetGroupNameTaken(
+        f"There is a target group named {name!r} already; choose another name.", pointer="/name"
+    )
 
 
 # Contacts are held, so that none can go between being found and being made a member.

@@ -103,4 +103,4 @@ async def _one(tx: AsyncConnection, question: Select[Any]) -> AnyRow:
 
 
 def _taken(name: str) -> TemplateNameTaken:
-    return TemplateNameTaken(f"There is a template named {name!r} already; choose another name.")
+    return TemplateNameTaken(f"There is a template named {name!r} already; choose another name.", pointer="/name")

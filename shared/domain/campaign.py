@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from shared.domain.message import Status as MessageStatus
-from shared.errors import Conflict
+from shared.errors import Conflict, FieldError
 
 
 class Status(StrEnum):
@@ -175,6 +175,7 @@ class MessageNotMovable(Conflict):
     """The message has begun to be sent, or never will be; its time is settled."""
 
 
+_WHOM: Final = ("target_group_ids", "contact_ids", "msisdns")
 _NOT_KEPT: Final = "The policy's retention_days are over and messages of the campaign are not kept any more, so"
 
 
@@ -190,7 +191,8 @@ def start(
     if not allows(Event.START, status):
         raise CampaignNotStartable(f"The campaign is {status}; only a draft can be started.")
     if not send_ats:
-        raise CampaignNotStartable("The campaign has no message; add one with a text under `messages`.")
+        sentence = "The campaign has no message; add one with a text under `messages`."
+        raise CampaignNotStartable(sentence, pointer="/messages")
     _check_consent(has_recipients=has_recipients, opt_in_acknowledged=opt_in_acknowledged, way_out="")
     return _begun(send_ats, now=now)
 
@@ -213,13 +215,15 @@ def check_still_startable(status: Status, *, has_recipients: bool, opt_in_acknow
 
 def _check_consent(*, has_recipients: bool, opt_in_acknowledged: bool, way_out: str) -> None:
     if not has_recipients:
-        raise CampaignNotStartable(
+        sentence = (
             "The campaign has no recipients; name target_group_ids, contact_ids or msisdns that hold somebody"
             f"{way_out}."
         )
+        raise CampaignNotStartable(sentence, errors=[FieldError(f"/{name}", sentence) for name in _WHOM])
     if not opt_in_acknowledged:
         raise OptInNotAcknowledged(
-            f"Set opt_in_acknowledged to true to confirm that the recipients agreed to be written to{way_out}."
+            f"Set opt_in_acknowledged to true to confirm that the recipients agreed to be written to{way_out}.",
+            pointer="/opt_in_acknowledged",
         )
 
 

@@ -425,6 +425,7 @@ async def test_a_change_is_told_with_its_difference(client: AsyncClient) -> None
     assert details["automation.changed"] == {"delay_seconds": {"from": 0, "to": 60}}
     taken = await client.post("/v1/automations", json={"name": "x", "event": "y", "template_id": rule["template_id"]})
     assert taken.json()["type"] == "/problems/automation-name-taken"
+    assert taken.json()["errors"][0]["pointer"] == "/name"
 
 
 async def test_who_may(client: AsyncClient, anonymous: AsyncClient, engine: AsyncEngine) -> None:

@@ -419,6 +419,7 @@ async def test_duplicate(client: AsyncClient, worker: HandWorker) -> None:
     assert (await command(client, original["id"], "duplicate"))["name"] == "Spring offer (copy 2)"
     taken_name = await client.post(f"/v1/campaigns/{original['id']}/duplicate", json={"name": "Spring offer"})
     refusal(taken_name, 409, "campaign-name-taken")
+    assert taken_name.json()["errors"][0]["pointer"] == "/name"
 
 
 async def test_duplicate_of_what_was_sent_has_no_times(

@@ -221,6 +221,7 @@ async def test_name_that_is_taken(client: AsyncClient) -> None:
     told = problem(await client.post("/v1/campaigns", json=PLAIN), 409)
     assert told["type"] == "/problems/campaign-name-taken"
     assert first["id"] in told["detail"]
+    assert told["errors"] == [{"pointer": "/name", "detail": told["detail"]}]
 
 
 async def test_name_that_two_want_at_once(client: AsyncClient) -> None:
@@ -422,6 +423,10 @@ async def test_start_refused(
     told = problem(await client.post(f"/v1/campaigns/{campaign['id']}/start"), 409)
     assert told["type"] == f"/problems/{kind}"
     assert words in told["detail"]
+    assert {error["pointer"] for error in told["errors"]} == {
+        "campaign-not-startable": {"/target_group_ids", "/contact_ids", "/msisdns"},
+        "opt-in-not-acknowledged": {"/opt_in_acknowledged"},
+    }[kind]
     (row,) = await rows(engine, Campaign, campaign["id"])
     assert row.status is Status.DRAFT
 

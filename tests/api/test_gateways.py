@@ -176,6 +176,7 @@ async def test_a_name_is_taken_once(client: httpx.AsyncClient) -> None:
     same = await client.patch(f"/v1/gateways/{other['id']}", json={"name": "Second"})
     assert (twice.status_code, renamed.status_code, same.status_code) == (409, 409, 200)
     assert twice.json()["type"].endswith("/gateway-name-taken")
+    assert twice.json()["errors"][0]["pointer"] == renamed.json()["errors"][0]["pointer"] == "/name"
 
 
 async def test_order_is_the_operators(client: httpx.AsyncClient, engine: AsyncEngine) -> None:

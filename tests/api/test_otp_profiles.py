@@ -127,9 +127,11 @@ async def test_a_name_is_given_once(client: httpx.AsyncClient) -> None:
     await create(client)
     answer = await client.post("/v1/otp-profiles", json={"name": "cafe"})
     assert (answer.status_code, answer.json()["type"]) == (409, "/problems/otp-profile-name-taken")
+    assert answer.json()["errors"][0]["pointer"] == "/name"
     other = await create(client, name="bar")
     answer = await client.patch(f"/v1/otp-profiles/{other['id']}", json={"name": "cafe"})
     assert (answer.status_code, answer.json()["type"]) == (409, "/problems/otp-profile-name-taken")
+    assert answer.json()["errors"][0]["pointer"] == "/name"
 
 
 async def test_a_sender_is_one_of_ours(client: httpx.AsyncClient, engine: AsyncEngine, resources: Any) -> None:

@@ -143,9 +143,62 @@ async def test_a_body_without_a_media_type(client: AsyncClient) -> None:
     problem_of(await client.post("/trees", content=b"{}"), 415, "unsupported-media-type")
 
 
-async def test_no_body_where_one_is_needed(client: AsyncClient) -> None:
-    problem = problem_of(await client.post("/trees"), 422, "invalid")
-    assert problem["errors"] == [{"pointer": "", "detail": "This field is required."}]
+A_CAMPAIGN = "/v1/campaigns/0192f0c1-3b7a-7c3e-9a51-5b1f2c9d7e10"
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        pytest.param(f"{A_CAMPAIGN}/resend", "`which`", id="what it needs"),
+        pytest.param(f"{A_CAMPAIGN}/restart", "`messages`", id="what it takes, where it needs nothing"),
+        pytest.param("/trees", "`leaves`, `shape`, `mixed`, `notes`, `felled_at`", id="not all of many"),
+    ],
+)
+@pytest.mark.parametrize("sent", [None, b'"a text"', b"[1]"])
+async def test_no_body_where_one_is_needed(client: AsyncClient, path: str, fields: str, sent: bytes | None) -> None:
+    headers = {"Content-Type": "application/json"} if sent else {}
+    problem = problem_of(await client.post(path, content=sent, headers=headers), 422, "invalid")
+    detail = f"The body is missing or no object; send a JSON object with {fields}."
+    assert problem["errors"] == [{"pointer": "", "detail": detail}]
+    assert problem["detail"] == detail
+
+
+async def test_a_value_that_is_none_of_several_kinds_is_one_error(client: AsyncClient) -> None:
+    contact = {"msisdn": "+12025550142", "fields": {"a": {"b": 1}}}
+    problem = problem_of(await client.post("/v1/contacts", json=contact), 422, "invalid")
+    (told,) = problem["errors"]
+    assert told["pointer"] == "/fields/a"
+    assert told["detail"] == problem["detail"]
+    assert told["detail"].startswith("Give a text, in quotation marks, or give an integer, such as 7, or ")
+    assert told["detail"].endswith("or give true or false.")
+
+
+@pytest.mark.parametrize(
+    ("path", "pointer", "remedy"),
+    [
+        pytest.param("/v1/contacts?q=%00", "?q", "remove it", id="NUL"),
+        pytest.param("/v1/campaigns?q=a&q=b%00", "?q", "remove it", id="NUL, the second of a name"),
+        pytest.param(
+            "/v1/campaigns?starts_from=9999-12-31T23:59:59-14:00", "?starts_from", "years 1 to 9999", id="too late"
+        ),
+        pytest.param(
+            "/v1/campaigns?starts_from=0001-01-01T00:00:00%2B14:00", "?starts_from", "years 1", id="too early"
+        ),
+    ],
+)
+async def test_what_no_database_keeps_is_named_in_the_query(
+    client: AsyncClient, path: str, pointer: str, remedy: str
+) -> None:
+    problem = problem_of(await client.get(path), 422, "invalid")
+    (told,) = problem["errors"]
+    assert told["pointer"] == pointer
+    assert remedy in told["detail"]
+
+
+async def test_the_ends_of_the_calendar_are_times(client: AsyncClient) -> None:
+    for moment in ("9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z"):
+        assert (await client.get("/v1/campaigns", params={"starts_from": moment})).status_code == 200
+        assert (await client.post("/trees", json={"felled_at": moment})).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -198,6 +251,9 @@ async def test_nul_is_refused_where_it_stands(client: AsyncClient, sent: object,
         pytest.param({"rings": [1, 2, 3]}, "/rings", "too many entries; give at most 2", id="too many"),
         pytest.param({"felled_at": "2026-03-01T09:00:00"}, "/felled_at", "end it with `Z` for UTC", id="no zone"),
         pytest.param({"felled_at": "noon"}, "/felled_at", "such as `2026-03-01T09:00:00Z`", id="no time"),
+        pytest.param(
+            {"felled_at": "9999-12-31T23:59:59-14:00"}, "/felled_at", "within the years 1 to 9999", id="beyond the end"
+        ),
         pytest.param({"notes": []}, "/notes", "Give an object", id="no object"),
         pytest.param({"leaves": ["x"]}, "/leaves/0", "Give an object", id="no body"),
         pytest.param({"leaves": [{"text": 7}]}, "/leaves/0/text", "Give a text", id="no text"),

@@ -81,6 +81,7 @@ async def test_names_are_unique(client: httpx.AsyncClient) -> None:
     renamed = await client.patch(f"{GROUPS}/{other}", json={"name": "Guests"})
     assert (again.status_code, renamed.status_code) == (409, 409)
     assert again.json()["type"] == renamed.json()["type"] == "/problems/target-group-name-taken"
+    assert again.json()["errors"][0]["pointer"] == renamed.json()["errors"][0]["pointer"] == "/name"
     assert (await client.patch(f"{GROUPS}/{other}", json={"name": "Others"})).status_code == 200
     assert (await client.patch(f"{GROUPS}/{other}", json={"name": "New"})).json()["name"] == "New"
 

@@ -127,6 +127,7 @@ async def test_names_are_unique(client: AsyncClient) -> None:
     renamed = await client.patch(f"{TEMPLATES}/{other['id']}", json={"name": "Hello"})
     for answer in (again, renamed):
         assert (answer.status_code, answer.json()["type"]) == (409, "/problems/template-name-taken")
+        assert answer.json()["errors"][0]["pointer"] == "/name"
 
 
 async def test_what_is_not_there_is_told(client: AsyncClient) -> None:
