@@ -458,7 +458,7 @@ async def test_what_is_unwise_is_allowed_and_said(client: httpx.AsyncClient, eng
     assert (await create(client))["warnings"] == []  # of a kind that has none
 
 
-CUSTOM: dict[str, Any] = {"url": "https://sms.example.com/?to=%TO%&text=%MESSAGE%", "success_statuses": [200]}
+DESCRIBED: dict[str, Any] = {"url": "https://sms.example.com/?to=%TO%&text=%MESSAGE%", "success_statuses": [200]}
 SMSPORTAL: dict[str, Any] = {"client_id": "id", "api_secret": CANARY}
 
 
@@ -467,8 +467,8 @@ def of_kind(kind: str, url: str) -> dict[str, Any]:
     return {
         "twilio": {"settings": TWILIO["settings"] | {"base_url": url}},
         "smsportal": {"kind": "smsportal", "settings": {"base_url": url}, "secrets": SMSPORTAL},
-        "custom": {"kind": "custom", "settings": CUSTOM | {"url": f"{url}/?to=%TO%&text=%MESSAGE%"}, "secrets": {}},
-        "balance": {"kind": "custom", "settings": CUSTOM | {"balance": {"url": f"{url}/credit"}}, "secrets": {}},
+        "custom": {"kind": "custom", "settings": DESCRIBED | {"url": f"{url}/?to=%TO%&text=%MESSAGE%"}, "secrets": {}},
+        "balance": {"kind": "custom", "settings": DESCRIBED | {"balance": {"url": f"{url}/credit"}}, "secrets": {}},
     }[kind]
 
 
