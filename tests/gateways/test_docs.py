@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from api.gateways.schemas import GatewayIn
+from shared.domain import breaker, pace, routing
 from shared.domain.balance import check_of
 from shared.domain.message import Status
 from shared.domain.outcome import Fault
@@ -130,3 +131,31 @@ def test_the_limits_of_scripts_are_told() -> None:
     assert f"{MOST_ANSWER_BYTES // 1024} KiB of JSON, {DEEPEST} levels" in page
     assert f"{MOST_ARGUMENT_BYTES // 1024} KiB of JSON" in page
     assert f"{MOST_BYTES:,} bytes" in page
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(f"{breaker.IN_A_ROW} hand-overs in a row failed", id="in a row"),
+        pytest.param(f"half of at least {breaker.AT_LEAST} within a minute", id="share"),
+        pytest.param(f"refused {breaker.REFUSED_IN_A_ROW} messages in a row", id="refused"),
+        pytest.param(f"{breaker.SLOW_SHARE * 100:.0f} % of at least {breaker.AT_LEAST} answers", id="slow"),
+        pytest.param(f"its rest: {breaker.REST_SECONDS:.0f} s, doubled", id="rest"),
+        pytest.param(f"{breaker.REST_CAP_SECONDS / 60:.0f} minutes at most", id="longest rest"),
+        pytest.param(f"{breaker.PROBES} taken in a row make it `ok`", id="trials"),
+        pytest.param(f"every {routing.THROTTLE_MADE_UP_BY} messages it takes make up for one", id="made up"),
+        pytest.param(f"says so again within {routing.THROTTLE_MEMORY_SECONDS:.0f} s", id="again"),
+        pytest.param(f"up to {routing.THROTTLE_PATIENCE_SECONDS:.0f} s for a throttled gateway", id="patience"),
+    ],
+)
+def test_figures_of_health_are_those_of_the_law(words: str) -> None:
+    assert words in " ".join((PAGES / "health-and-pace.md").read_text().split())
+
+
+def test_other_figures_of_health_and_pace_are_those_of_the_law() -> None:
+    """What the page says in words."""
+    assert (breaker.SHARE, breaker.SLOW_SHARE_OF_DEADLINE, breaker.WINDOW_SECONDS) == (0.5, 0.5, 60)
+    assert (breaker.SLOW_REST_SECONDS, breaker.PATIENCE_SECONDS, breaker.UNUSED_SECONDS) == (60, 300, 1)
+    assert (routing.THROTTLE_BASE_SECONDS, routing.THROTTLE_CAP_SECONDS) == (0.1, 60)
+    assert (pace.SLICE_SECONDS, pace.URGENT_SHARE) == (1 / 20, 0.1)
+    assert [pace.kept_for_urgent(requests) for requests in (1, 2, 10, 20)] == [0, 1, 1, 2]
