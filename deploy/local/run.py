@@ -25,17 +25,23 @@ ROOT = Path(__file__).resolve().parents[2]
 API = Command("api", (sys.executable, "-m", "api.main"))
 DISPATCHER = Command("dispatcher", (sys.executable, "-m", "dispatcher.main"))
 MIGRATION = (sys.executable, "-m", "alembic", "-c", "migrations/alembic.ini", "upgrade", "head")
+_PORT = "LAPWING_PORT"
+_METRICS_PORT = "LAPWING_METRICS_PORT"
 LOOPBACK = "127.0.0.0/8,::1/128"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run and where; `logs` sends the processes' lines to files of the state directory."""
+    """What to run and where; `logs` sends the processes' lines to files of the state directory.
+
+    At `metrics_port` the one dispatcher tells its metrics: 0 is any free one, None is nowhere.
+    """
 
     environment: Mapping[str, str]
     state: Path
     host: str
     port: int
+    metrics_port: int | None = None
     commands: Sequence[Command] = (API, DISPATCHER)
     migration: Sequence[str] = MIGRATION
     durable: bool = True
@@ -43,15 +49,20 @@ class Plan:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Plan":
-        port = environment.get("LAPWING_PORT") or "8000"
-        if not port.isdigit() or int(port) > 65535:
-            raise ServerFailed(f"LAPWING_PORT is {port!r}; it must be a number up to 65535.")
         return cls(
             environment=environment,
             state=Path(environment.get("LAPWING_STATE_DIR") or ".lapwing").resolve(),
             host=environment.get("LAPWING_HOST") or "127.0.0.1",
-            port=int(port),
+            port=_port_in(environment, _PORT, default="8000"),
+            metrics_port=_port_in(environment, _METRICS_PORT, default="0"),
         )
+
+
+def _port_in(environment: Mapping[str, str], setting: str, *, default: str) -> int:
+    port = environment.get(setting) or default
+    if not (port.isascii() and port.isdigit()) or int(port) > 65535:
+        raise ServerFailed(f"{setting} is {port!r}; it must be a number up to 65535.")
+    return int(port)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +74,7 @@ class Base:
     environment: Mapping[str, str]
     host: str
     port: int
+    metrics_port: int | None
 
     @property
     def admin_key_is_new(self) -> bool:
@@ -70,7 +82,15 @@ class Base:
 
     @property
     def url(self) -> str:
-        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+        return self._url_at(self.port)
+
+    @property
+    def metrics_url(self) -> str | None:
+        """The dispatcher's metrics; the api's are at its own address."""
+        return None if self.metrics_port is None else f"{self._url_at(self.metrics_port)}/metrics"
+
+    def _url_at(self, port: int) -> str:
+        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{port}"
 
 
 class Interruptions:
@@ -101,6 +121,7 @@ def prepared(plan: Plan) -> Iterator[Base]:
     plan.state.mkdir(parents=True, exist_ok=True)
     keys = keep_keys(plan.state)
     port = free_port(plan.host, plan.port)
+    metrics_port = _free_metrics_port(plan, besides=port)
     ours = {
         **keys.as_environment(),
         "LAPWING_ALLOWED_NETWORKS": LOOPBACK,
@@ -118,13 +139,25 @@ def prepared(plan: Plan) -> Iterator[Base]:
             servers.append(valkey)
             ours["LAPWING_REDIS_URL"] = valkey.url
         given = {name: value for name, value in plan.environment.items() if value}
-        fixed = {"LAPWING_PORT": str(port), "LAPWING_STATE_DIR": str(plan.state)}
+        fixed = {_PORT: str(port), "LAPWING_STATE_DIR": str(plan.state)}
+        if metrics_port is not None:
+            fixed[_METRICS_PORT] = str(metrics_port)
         environment = {**ours, **given, **fixed}
         migrate(plan.migration, environment=environment)
-        yield Base(tuple(servers), keys, environment, plan.host, port)
+        yield Base(tuple(servers), keys, environment, plan.host, port, metrics_port)
 
 
-def free_port(host: str, port: int) -> int:
+def _free_metrics_port(plan: Plan, *, besides: int) -> int | None:
+    if plan.metrics_port is None:
+        return None
+    if plan.metrics_port == besides:
+        raise ServerFailed(f"{_METRICS_PORT} is {besides}, where the api listens; choose another, or leave it out.")
+    while (port := free_port(plan.host, plan.metrics_port, setting=_METRICS_PORT)) == besides:
+        pass  # the same one given out twice
+    return port
+
+
+def free_port(host: str, port: int, *, setting: str = _PORT) -> int:
     """The port asked for, or any when it is 0; a sentence when somebody has it."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
@@ -134,7 +167,7 @@ def free_port(host: str, port: int) -> int:
         except (OSError, OverflowError) as failure:
             raise ServerFailed(
                 f"Cannot listen on {host} port {port}: {failure}. Stop what uses it, or choose "
-                "another with LAPWING_HOST and LAPWING_PORT."
+                f"another with LAPWING_HOST and {setting}."
             ) from failure
         return int(probe.getsockname()[1])
 
@@ -188,6 +221,8 @@ class Welcome:
             return
         self._said = True
         say(f"\nLapwing is ready: {self._base.url}/docs")
+        if self._base.metrics_url:
+            say(f"Metrics: {self._base.url}/metrics of the api, {self._base.metrics_url} of the dispatcher")
         if self._base.admin_key_is_new:
             say(f"Admin key, shown this once: {self._base.keys.admin}")
         say(f"Keys are kept in {self._state / FILE}. Ctrl-C drains and stops.\n")

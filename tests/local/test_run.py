@@ -150,6 +150,8 @@ def test_it_starts_says_where_it_is_and_drains(tmp_path: Path) -> None:
         assert environment["LAPWING_REDIS_URL"].startswith("unix://")
         assert environment["LAPWING_ALLOWED_NETWORKS"] == "127.0.0.0/8,::1/128"
         assert f"http://127.0.0.1:{environment['LAPWING_PORT']}/docs" in run.said
+        assert environment["LAPWING_METRICS_PORT"] not in {"0", environment["LAPWING_PORT"]}
+        assert f"http://127.0.0.1:{environment['LAPWING_METRICS_PORT']}/metrics of the dispatcher" in run.said
         assert run.said.count(environment["LAPWING_ADMIN_KEY"]) == 1
         assert environment["LAPWING_SECRET_KEYS"] not in run.said
         assert (state / FILE).stat().st_mode & 0o777 == 0o600
@@ -275,10 +277,42 @@ def test_a_taken_port_is_a_sentence() -> None:
     assert free_port("127.0.0.1", 0) > 0
 
 
-@pytest.mark.parametrize("port", ["http", "-1", "65536"])
-def test_a_port_that_is_none_is_named(port: str) -> None:
-    with pytest.raises(ServerFailed, match="LAPWING_PORT"):
-        Plan.from_environment({"LAPWING_PORT": port})
+@pytest.mark.parametrize("setting", ["LAPWING_PORT", "LAPWING_METRICS_PORT"])
+@pytest.mark.parametrize("port", ["http", "-1", "65536", "²"])
+def test_a_port_that_is_none_is_named(setting: str, port: str) -> None:
+    with pytest.raises(ServerFailed, match=setting):
+        Plan.from_environment({setting: port})
+
+
+def test_the_port_for_metrics_that_is_named_is_taken(tmp_path: Path) -> None:
+    port = free_port("127.0.0.1", 0)
+    given = {**ELSEWHERE, "LAPWING_METRICS_PORT": str(port)}
+    with running(tmp_path / "s", commands={"api": API}, given=given) as run:
+        assert run.says("Ctrl-C drains")
+        assert f"LAPWING_METRICS_PORT={port}" in (tmp_path / "s" / "environment").read_text().splitlines()
+        assert f"http://127.0.0.1:{port}/metrics of the dispatcher" in run.said
+        assert run.ends(signal.SIGTERM) == 0
+
+
+def test_a_port_for_metrics_that_is_taken_is_a_sentence(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        given = {**ELSEWHERE, "LAPWING_METRICS_PORT": port}
+        with running(tmp_path / "s", commands={"api": API}, given=given) as run:
+            assert run.ends() == 1
+            assert f"port {port}" in run.said
+            assert "another with LAPWING_HOST and LAPWING_METRICS_PORT" in run.said
+    both = {**ELSEWHERE, "LAPWING_METRICS_PORT": port, "LAPWING_PORT": port}
+    with running(tmp_path / "s", commands={"api": API}, given=both) as run:
+        assert run.ends() == 1
+        assert f"LAPWING_METRICS_PORT is {port}, where the api listens" in run.said
+
+
+def test_several_dispatchers_are_not_given_one_port() -> None:
+    """The demo has two: a plan that names no port gives none."""
+    assert Plan(environment={}, state=Path(), host="127.0.0.1", port=0).metrics_port is None
 
 
 def test_keys_are_made_once_and_fit_the_sealer(tmp_path: Path) -> None:
