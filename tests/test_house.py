@@ -177,13 +177,15 @@ def _names_in(node: ast.AST) -> Iterator[tuple[int, str]]:
         case ast.Constant(value=str(words)) | ast.Name(id=words) | ast.Attribute(attr=words):
             pass
         case ast.ImportFrom(module=str(source), names=names):
-            words = " ".join([source, *(name.name for name in names)])
+            words = ".".join([source, *(name.name for name in names)])
         case ast.Import(names=names):
-            words = " ".join(name.name for name in names)
+            words = ".".join(name.name for name in names)
         case _:
             return
+    is_import = isinstance(node, ast.Import | ast.ImportFrom)
+    parts = words.split(".") if is_import else [re.split(r"[-_.:]", words)[0]]  # "twilio", "twilio-request-id"
     for kind in VENDORS:
-        if re.search(rf"(?<![a-z]){kind}(?![a-z])", words):
+        if kind in parts:
             yield node.lineno, kind
 
 
