@@ -73,7 +73,7 @@ class MessageIn(Body):
     @property
     def is_filled(self) -> bool:
         """Whether the tags in the text are tags, and not the text itself."""
-        return bool(self.variables) or self.voucher is not None
+        return "variables" in self.model_fields_set or self.voucher is not None
 
     @model_validator(mode="after")
     def one_text(self) -> Self:

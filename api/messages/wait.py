@@ -7,6 +7,7 @@ all the messages that somebody waits for, with one query each time.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
@@ -63,8 +64,8 @@ class Watch:
         self._count = 0
         self._looking: asyncio.Task[None] | None = None
 
-    async def reached(self, message_id: UUID, goal: Goal, *, seconds: float) -> bool:
-        """Whether the message got so far in time; False at once where too many wait already."""
+    async def wait(self, message_id: UUID, goal: Goal, *, seconds: float) -> bool:
+        """Until the message got so far, or the time is over; False, and at once, where too many wait already."""
         if self._count >= MOST_WAITING:
             return False
         future = asyncio.get_running_loop().create_future()
@@ -74,10 +75,9 @@ class Watch:
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look_while_waited_for())
         try:
-            async with asyncio.timeout(seconds):
-                await future
-        except TimeoutError:
-            return False
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await future
         finally:
             self._count -= 1
             self._forget(message_id, entry)
@@ -120,7 +120,8 @@ class _Waiting(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         awaited = self._awaited
-        if await awaited.watch.reached(awaited.message_id, awaited.goal, seconds=awaited.seconds):
+        # Also when it did not get so far in time: it may have got somewhere.
+        if await awaited.watch.wait(awaited.message_id, awaited.goal, seconds=awaited.seconds):
             try:
                 async with reading(awaited.watch.engine) as tx:
                     self.body = await awaited.read(tx)

@@ -1,4 +1,4 @@
-"""The null gateway: takes everything, sends nothing, and decides by the last digit of the msisdn.
+"""The null gateway: takes everything, sends nothing, and decides by the last digit of a number set aside for fiction.
 
 0-5  taken, and delivered
 6    taken, and not delivered: the handset cannot be reached
@@ -6,8 +6,9 @@
 8    too busy on the first attempt, taken and delivered on the next
 9    refused: no gateway would take it
 
-Its calls leave no process. Whoever performs calls gives those to `sandbox:` to `answer`, and
-records `receipts_of` as if a callback had brought them.
+Any other number is taken and delivered, so that an operator's own list can be tried out. Its calls
+leave no process. Whoever performs calls gives those to `sandbox:` to `answer`, and records
+`receipts_of` as if a callback had brought them.
 """
 
 import json
@@ -29,6 +30,7 @@ from shared.adapter import (
 )
 from shared.domain.fields import Fields, refuse_if_wrong
 from shared.domain.message import Status
+from shared.domain.numbering import is_fictional
 from shared.domain.outcome import Accepted, Fault, Lost, Outcome, Refused
 
 KIND: Final = "sandbox"
@@ -77,7 +79,7 @@ def receipts_of(sms: Sms) -> Sequence[Receipt]:
     """The news that will follow the hand-over of a message."""
     if _word(sms) != _TAKEN:
         return []
-    unreachable = sms.msisdn.endswith("6")
+    unreachable = sms.msisdn.endswith("6") and is_fictional(sms.msisdn[1:])
     return [
         Receipt(
             status=Status.UNDELIVERED if unreachable else Status.DELIVERED,
@@ -98,6 +100,8 @@ def read_inbound(account: Account, callback: Callback) -> Sequence[Inbound]:  # 
 
 
 def _word(sms: Sms) -> str:
+    if not is_fictional(sms.msisdn[1:]):
+        return _TAKEN
     match sms.msisdn[-1:]:
         case "7":
             return "lost"

@@ -274,6 +274,25 @@ async def test_get_waits_too(client: AsyncClient, engine: AsyncEngine) -> None:
     assert (second.json()["status"], second.json()["attempts"]) == ("delivered", [])
 
 
+@pytest.mark.parametrize(
+    ("more", "text"), [({}, "Hi {{ msisdn }}"), ({"variables": {}}, f"Hi {NUMBER}")], ids=["as it is", "filled"]
+)
+async def test_variables_make_tags_of_a_texts_braces(client: AsyncClient, more: dict[str, Any], text: str) -> None:
+    """None of them, too: whoever names them means the tags."""
+    answer = await client.post("/v1/messages", json={"msisdn": NUMBER, "text": "Hi {{ msisdn }}", **more})
+    assert (answer.status_code, answer.json()["text"]) == (202, text)
+
+
+async def test_an_answer_that_waited_in_vain_is_of_now(client: AsyncClient, engine: AsyncEngine) -> None:
+    """It did not become final, but a gateway may have it: whoever waits for it should be told that."""
+    moved = asyncio.create_task(later(engine, Status.UNCONFIRMED))
+    answer = await client.post("/v1/messages", params={"wait": 2, "wait_for": "final"}, json=PLAIN)
+    await moved
+    assert answer.status_code == 202
+    assert answer.json()["status"] == "unconfirmed"
+    assert "may have arrived" in answer.json()["advice"]
+
+
 async def test_many_wait_without_holding_a_connection(client: AsyncClient, engine: AsyncEngine, app: FastAPI) -> None:
     """The pool has ten; sixty wait, and a request beside them is served at once."""
     made = (await send(client)).json()
@@ -297,12 +316,12 @@ async def test_only_so_many_wait(
     async with begin(engine) as tx:
         message_id = await make_message(tx, pepper, now=clock.now)
     watch = Watch(engine)
-    first = [asyncio.create_task(watch.reached(message_id, "submitted", seconds=0.5)) for _ in range(2)]
+    first = [asyncio.create_task(watch.wait(message_id, "submitted", seconds=0.5)) for _ in range(2)]
     await asyncio.sleep(0)
     begun = monotonic()
-    assert await watch.reached(message_id, "submitted", seconds=30) is False
+    assert await watch.wait(message_id, "submitted", seconds=30) is False
     assert monotonic() - begun < 10
-    assert await asyncio.gather(*first) == [False, False]
+    assert await asyncio.gather(*first) == [True, True]
     assert not watch._waiting
     assert watch._count == 0
 
