@@ -1,12 +1,15 @@
 """Query parameters that a route does not have are refused: a filter with a slip in its name would show everything.
 
-So is a NUL in one, which the database would refuse without its name.
+So are fields of a form that the route does not have, as a JSON body's are by its own shape; and so is a NUL in a query,
+which the database would refuse without its name.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
+from functools import partial
 from typing import Any, Final
 
+from fastapi import params
 from fastapi.dependencies.models import Dependant
 from pydantic import BaseModel
 from starlette.requests import Request
@@ -16,31 +19,70 @@ from shared.errors import FieldError, Invalid
 
 _MOST_TOLD: Final = 10
 _LONGEST_TOLD: Final = 100
+_SHORTEST_PART: Final = 4
 
 _known: dict[object, tuple[str, ...]] = {}
 
 
 async def only_known_parameters(request: Request, caller: Identified) -> None:
     """Raise Invalid for a NUL, and for what is not the route's; who has no key is left to be told that."""
-    if caller is None or not request.query_params:
+    if caller is None:
         return
+    route = request.scope["route"]
+    if request.query_params:
+        _check_query(request, _known_to(route))
+    fields = _fields_of(route)
+    if fields:
+        unknown = [name for name in dict.fromkeys(await request.form()) if name not in fields]
+        _refuse(unknown, place=_place_in_form, told=partial(_told_of_field, route=route), many="fields of the form")
+
+
+def _check_query(request: Request, known: tuple[str, ...]) -> None:
     spoilt = [name for name, value in request.query_params.multi_items() if "\0" in value]
     if spoilt:
         raise Invalid("The text holds a NUL character (%00); remove it.", pointer=f"?{spoilt[0][:_LONGEST_TOLD]}")
-    known = _known_to(request.scope["route"])
     unknown = [name for name in request.query_params if name not in known]
+    _refuse(unknown, place="?{}".format, told=partial(_told, known=known), many="query parameters")
+
+
+def _refuse(unknown: Sequence[str], *, place: Callable[[str], str], told: Callable[[str], str], many: str) -> None:
     if unknown:
-        errors = [FieldError(f"?{name[:_LONGEST_TOLD]}", _told(name, known)) for name in unknown[:_MOST_TOLD]]
-        detail = errors[0].detail if len(unknown) == 1 else f"{len(unknown)} query parameters are not known here."
+        errors = [FieldError(place(name[:_LONGEST_TOLD]), told(name)) for name in unknown[:_MOST_TOLD]]
+        detail = errors[0].detail if len(unknown) == 1 else f"{len(unknown)} {many} are not known here."
         raise Invalid(detail, errors=errors)
 
 
-def _told(name: str, known: tuple[str, ...]) -> str:
+def _told(name: str, *, known: tuple[str, ...]) -> str:
     if not known:
         return "This path takes no query parameters; leave it out."
+    return f"There is no such query parameter.{_meant(name, known)} This path takes {_listed(known)}."
+
+
+def _told_of_field(name: str, *, route: Any) -> str:
+    if name in _known_to(route):
+        return f"This is no field of the form; it goes into the address, as ?{name}=."
+    fields = _fields_of(route)
+    return f"There is no such field of the form.{_meant(name, fields)} The form takes {_listed(fields)}."
+
+
+def _meant(name: str, known: tuple[str, ...]) -> str:
     near = get_close_matches(name[:_LONGEST_TOLD], known, n=1)
-    meant = f" Did you mean `{near[0]}`?" if near else ""
-    return f"There is no such query parameter.{meant} This path takes {', '.join(f'`{each}`' for each in known)}."
+    # `region` is a part of the name that was meant, and too short to be near it
+    near = near or [each for each in known if len(name) >= _SHORTEST_PART and name.lower() in each]
+    return f" Did you mean `{near[0]}`?" if near else ""
+
+
+def _listed(known: tuple[str, ...]) -> str:
+    return ", ".join(f"`{each}`" for each in known)
+
+
+def _place_in_form(name: str) -> str:
+    return "/" + name.replace("~", "~0").replace("/", "~1")
+
+
+def _fields_of(route: Any) -> tuple[str, ...]:
+    """The fields of the form that a route takes; none if it takes no form."""
+    return tuple(field.alias for field in route.dependant.body_params if isinstance(field.field_info, params.Form))
 
 
 def _known_to(route: Any) -> tuple[str, ...]:

@@ -92,3 +92,53 @@ async def test_a_number_is_neither_true_nor_false(client: AsyncClient, value: fl
     response = await client.post("/v1/campaigns", json=body)
     assert response.status_code == 422
     assert response.json()["errors"] == [{"pointer": "/opt_in_acknowledged", "detail": "Give true or false."}]
+
+
+FORMS = {
+    "/v1/contacts/import": "`file`, `target_group_id`, `default_region`",
+    "/v1/opt-outs/import.csv": "`file`, `default_region`",
+    "/v1/attachments": "`file`",
+}
+FILE = {"file": ("a.csv", b"msisdn\n+12025550142\n", "text/csv")}
+
+
+def test_every_form_is_asked_about(app: FastAPI) -> None:
+    posts = {path: one["post"] for path, one in app.openapi()["paths"].items() if "post" in one}
+    forms = {
+        path for path, post in posts.items() if "multipart/form-data" in post.get("requestBody", {}).get("content", {})
+    }
+    assert forms == set(FORMS)
+
+
+@pytest.mark.parametrize("path", FORMS)
+async def test_a_form_takes_its_own_fields_only(client: AsyncClient, path: str) -> None:
+    answer = await client.post(path, files=FILE, data={"colour/x": "DE"})
+    errors = refused(answer.json())
+    assert errors == {"/colour~1x": f"There is no such field of the form. The form takes {FORMS[path]}."}
+    assert (await client.get("/v1/imports")).json()["items"] == []
+
+
+@pytest.mark.parametrize("slip", ["region", "default_regoin", "Default_Region"])
+async def test_a_slip_in_a_forms_field_is_told_what_was_meant(client: AsyncClient, slip: str) -> None:
+    answer = await client.post("/v1/contacts/import", files=FILE, data={slip: "DE"})
+    errors = refused(answer.json())
+    assert list(errors) == [f"/{slip}"]
+    assert "Did you mean `default_region`?" in errors[f"/{slip}"]
+
+
+async def test_each_field_of_a_form_is_named_and_a_parameter_sent_as_one_is_sent_to_its_place(
+    client: AsyncClient,
+) -> None:
+    answer = await client.post("/v1/attachments", files=FILE, data={"name": "a.csv", "kind": "x"})
+    errors = refused(answer.json())
+    assert errors["/name"] == "This is no field of the form; it goes into the address, as ?name=."
+    assert list(errors) == ["/name", "/kind"]
+
+
+async def test_a_file_under_another_name_is_refused_by_it(client: AsyncClient) -> None:
+    answer = await client.post("/v1/contacts/import", files={"csv": FILE["file"]})
+    assert "/csv" in refused(answer.json())
+
+
+async def test_who_has_no_key_is_told_that_first(anonymous: AsyncClient) -> None:
+    assert (await anonymous.post("/v1/contacts/import", files=FILE, data={"region": "DE"})).status_code == 401
