@@ -9,6 +9,7 @@ import csv
 import io
 import re
 from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Final, Literal
 
 from fastapi import Query
@@ -55,6 +56,11 @@ def _cell(value: Value, *, style: Style) -> str:
     if style == "spreadsheet" and isinstance(value, str) and text.startswith(_FORMULA):
         return f"'{text}"
     return text
+
+
+def moment_text(at: datetime | None) -> str | None:
+    """A moment as a cell."""
+    return None if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 class CsvResponse(StreamingResponse):

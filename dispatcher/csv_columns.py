@@ -1,7 +1,8 @@
 """How a CSV is laid out: its delimiter, and what each column of the first row means for a contact.
 
-Names are matched without case. Of several columns for one thing the first one counts; the others become fields
-with a number behind their name (`name_2`).
+Names are matched by their letters and digits alone: `Time Zone`, `time-zone` and `timeZone` are one. Of several columns
+for one thing the first one counts; the others become fields with a number behind their name (`name_2`). Columns of
+consent are never passed over in this manner: all of them are read, and a row in which they disagree is rejected.
 """
 
 import re
@@ -37,10 +38,16 @@ NUMBER_NAMES: Final = (
     "contact_number",
 )
 KNOWN_NAMES: Final = ("name", "external_id", "location_id", "time_zone")
+CONSENT_NAMES: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("consent_status", "consent", "opt_in", "opted_in"), "consent_status"),
+    **dict.fromkeys(("consent_source", "opt_in_source"), "consent_source"),
+    **dict.fromkeys(("consent_at", "consent_date", "opt_in_at", "opt_in_date", "opt_in_time"), "consent_at"),
+}
+CONSENT_PLACES: Final = frozenset(CONSENT_NAMES.values())
 
 _QUOTED: Final = re.compile(r'"(?:[^"]++|"")*+"?')
 _SEPARATOR_LINE: Final = re.compile(r"sep=(.)\n", re.IGNORECASE)
-_FORM: Final = re.compile(r"[\s\-]+")
+_NO_LETTERS: Final = re.compile(r"[\W_]+")
 _LIKE_A_NUMBER: Final = re.compile(r"[\s'\"+(]*[0-9][0-9\s().\-/]{5,}")
 
 
@@ -93,11 +100,11 @@ def find_delimiter(head: str) -> str:
 
 
 def _without_delimiters(quoted: re.Match[str]) -> str:
-    return _FORM.sub("_", re.sub(r"[,;|\n\"]", "", quoted[0]))
+    return _NO_LETTERS.sub("_", quoted[0])
 
 
 def _has_number_column(headers: Sequence[str]) -> bool:
-    return any(_form(header) in NUMBER_NAMES for header in headers)
+    return any(_form(header) in _NUMBER_FORMS for header in headers)
 
 
 def find_layout(head: str, *, encoding: str, whole: bool, defined: Sequence[str] = ()) -> Layout:
@@ -128,8 +135,7 @@ def read_header(cells: Sequence[str], *, defined: Sequence[str] = ()) -> tuple[C
         headers.pop()
     if len(headers) > MAX_COLUMNS:
         raise UnreadableFile(f"The file has {len(headers)} columns; leave at most {MAX_COLUMNS}.")
-    forms = [_form(header) for header in headers]
-    places = _known_places(headers, forms)
+    places = _known_places(headers, defined={key.lower() for key in defined})
     reserved = {"msisdn", *KNOWN_NAMES, *(key_of(headers[index]).lower() for index in places)}
     keys: set[str] = set()
     own_case = {key.lower(): key for key in defined}
@@ -151,18 +157,28 @@ def read_header(cells: Sequence[str], *, defined: Sequence[str] = ()) -> tuple[C
 
 
 def _form(header: str) -> str:
-    """A name as it is compared: `Phone Number`, `phone-number` and `"phone_number"` are one."""
-    return _FORM.sub("_", header.strip().strip('"').strip().lower())
+    """A name as it is compared: `Phone Number`, `phone-number` and `"phoneNumber"` are one."""
+    return _NO_LETTERS.sub("", header.lower())
 
 
-def _known_places(headers: Sequence[str], forms: Sequence[str]) -> dict[int, str]:
-    number = next((forms.index(name) for name in NUMBER_NAMES if name in forms), None)
+_NUMBER_FORMS: Final = tuple(map(_form, NUMBER_NAMES))
+_CONSENT_FORMS: Final = {_form(name): place for name, place in CONSENT_NAMES.items()}
+
+
+def _known_places(headers: Sequence[str], *, defined: Container[str]) -> dict[int, str]:
+    forms = [_form(header) for header in headers]
+    number = next((forms.index(form) for form in _NUMBER_FORMS if form in forms), None)
     if number is None:
         raise UnreadableFile(_no_number_column(headers))
     places = {number: "msisdn"}
     for name in KNOWN_NAMES:
-        if name in forms:
-            places[forms.index(name)] = name
+        if _form(name) in forms:
+            places[forms.index(_form(name))] = name
+    for index, form in enumerate(forms):
+        place = _CONSENT_FORMS.get(form)
+        # `opt_in` may be a field that the owner has defined; `consent_status` is the contact's, whatever is defined
+        if place and (form == _form(place) or key_of(headers[index]).lower() not in defined):
+            places[index] = place
     return places
 
 

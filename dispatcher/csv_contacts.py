@@ -8,9 +8,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from dispatcher.csv_columns import Layout
+from dispatcher.csv_columns import CONSENT_PLACES, Layout
 from dispatcher.csv_reader import Row
+from shared.clock import utc_now
 from shared.domain import msisdn
+from shared.domain.consent import Statement, read_moment, read_status, standing_of, statement_of
 from shared.domain.contact import Scalar, problem_of_field, problem_of_size, read_text, read_time_zone
 from shared.domain.contact_field import Definition
 from shared.errors import Invalid
@@ -73,10 +75,15 @@ class ContactReader:
             for index, column in enumerate(layout.columns)
             if column.goes_to in readers
         ]
+        self._consents = [
+            (index, column.header, column.goes_to)
+            for index, column in enumerate(layout.columns)
+            if column.goes_to in CONSENT_PLACES
+        ]
         self._fields = [
             (index, column.header, column.goes_to.removeprefix("fields."))
             for index, column in enumerate(layout.columns)
-            if column.goes_to not in readers
+            if column.goes_to not in readers and column.goes_to not in CONSENT_PLACES
         ]
         self._columns = len(layout.columns)
         self._definitions = definitions or {}
@@ -94,7 +101,21 @@ class ContactReader:
             except Invalid as refusal:
                 raise RejectedRow(refusal.detail, column=header) from None
         contact["fields"] = self._read_fields(cells)
+        if self._consents:
+            contact["consent"] = self._read_consent(cells)
         return contact
+
+    def _read_consent(self, cells: Sequence[str]) -> Statement | None:
+        said: dict[str, Any] = {}
+        for index, header, place in self._consents:
+            value = unwrapped(cells[index])
+            try:
+                read = _CONSENT_READERS[place](value) if value else None
+            except Invalid as refusal:
+                raise RejectedRow(refusal.detail, column=header) from None
+            if read is not None and said.setdefault(place, read) != read:
+                raise RejectedRow(f"Two columns of the row disagree on {place}; leave one of them.", column=header)
+        return statement_of(said.get("consent_status"), source=said.get("consent_source"), at=said.get("consent_at"))
 
     def _read_fields(self, cells: Sequence[str]) -> dict[str, Scalar]:
         fields: dict[str, Scalar] = {}
@@ -121,6 +142,13 @@ class ContactReader:
 
 def _text_reader(name: str) -> Callable[[str], str | None]:
     return lambda value: read_text(value, name=name)
+
+
+_CONSENT_READERS: Final[Mapping[str, Callable[[str], str | None]]] = {
+    "consent_status": read_status,
+    "consent_source": _text_reader("consent_source"),
+    "consent_at": lambda value: read_moment(value, now=utc_now()),
+}
 
 
 class Batch:
@@ -168,8 +196,10 @@ class Batch:
 def _overlay(known: Contact, later: Contact) -> None:
     """What the later row says wins; where it says nothing, the earlier one stands."""
     known["fields"] |= later["fields"]
+    if "consent" in later:
+        known["consent"] = standing_of(known["consent"], later["consent"])
     for name, value in later.items():
-        if name != "fields" and value is not None:
+        if name not in {"fields", "consent"} and value is not None:
             known[name] = value
 
 

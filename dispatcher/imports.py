@@ -156,7 +156,7 @@ async def _write(worker: Worker, held: HeldImport, payload: bytes) -> None:
         if held.kind == OPT_OUTS:
             await imports.write_opt_outs(tx, held, batch, _opt_outs_of(worker, rows), now=worker.now())
         else:
-            await imports.write_contacts(tx, held, batch, rows.decode(), now=worker.now())
+            await imports.write_contacts(tx, held, batch, rows.decode(), pepper=worker.pepper, now=worker.now())
         failpoints.hit("before_import_commit")
     failpoints.hit("after_import_commit")
     held.cursor_row = batch.last_row

@@ -1,52 +1,16 @@
 """What consent asks of the database."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, insert, or_, select, update
+from sqlalchemy import Row, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.domain.message import Kind, Status
-from shared.ids import uuid7
 from shared.models import Campaign, ConsentEvent, Contact, Message, OptOut
 
 AnyRow = Row[Any]
 _MOST = 200
-
-
-async def record_statement(
-    tx: AsyncConnection, contact: AnyRow, *, msisdn_hash: bytes, caller: str, now: datetime
-) -> None:
-    """Write down what a contact's row says of their consent now."""
-    await tx.execute(
-        insert(ConsentEvent).values(
-            id=uuid7(now),
-            contact_id=contact.id,
-            msisdn_hash=msisdn_hash,
-            status=contact.consent_status,
-            source=contact.consent_source,
-            at=contact.consent_at,
-            recorded_at=now,
-            recorded_by=caller,
-        )
-    )
-
-
-async def call_back_campaigns(tx: AsyncConnection, msisdn: str, *, now: datetime) -> int:
-    """Have every message of a campaign cancelled that waits for this number; how many were asked for."""
-    statement = (
-        update(Message)
-        .where(
-            Message.msisdn == msisdn,
-            Message.status == Status.QUEUED,
-            Message.kind == Kind.CAMPAIGN,
-            Message.cancel_requested_at.is_(None),
-        )
-        .values(cancel_requested_at=now)
-    )
-    return (await tx.execute(statement)).rowcount
 
 
 async def list_statements(tx: AsyncConnection, contact_id: UUID, msisdn_hash: bytes) -> Sequence[AnyRow]:

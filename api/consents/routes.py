@@ -1,7 +1,6 @@
 """Evidence of consent over HTTP: of one contact with all that bears on it, and of everybody as CSV."""
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -12,7 +11,7 @@ from api.consents.schemas import EXPORTED, AcknowledgedOut, EvidenceOut, Stateme
 from api.contacts import queries as contacts
 from api.deps import CanRead, Reader, Res
 from api.examples import answered
-from api.exports import PAGE, CsvResponse, Line, StyleAsked, csv_answer
+from api.exports import PAGE, CsvResponse, Line, StyleAsked, csv_answer, moment_text
 from api.problems import problems
 from api.resources import Resources
 from shared.db import reading
@@ -45,8 +44,8 @@ async def _pages(resources: Resources) -> AsyncIterator[Sequence[Line]]:
                     row.msisdn,
                     row.status,
                     row.source,
-                    _moment(row.at),
-                    _moment(row.recorded_at),
+                    moment_text(row.at),
+                    moment_text(row.recorded_at),
                     row.recorded_by,
                 ]
                 for row in rows
@@ -77,7 +76,3 @@ async def show_evidence(
         opted_out_of=opt_out.sender_ids if opt_out else None,
         campaigns=[AcknowledgedOut.model_validate(row) for row in campaigns],
     )
-
-
-def _moment(at: datetime | None) -> str | None:
-    return None if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,13 +1,12 @@
-"""A change of a contact's consent: written down as evidence, and acted upon."""
+"""A change of one contact's consent, as a request makes it."""
 
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.consents import queries
 from shared.domain.contact import Consent
-from shared.sealing import hash_msisdn
+from shared.queries.consents import ChangedConsent, keep_consents
 
 _TOLD: Final = ("consent_status", "consent_source", "consent_at")
 
@@ -22,8 +21,12 @@ async def keep_consent(
     before = [Consent.UNKNOWN.value, None, None] if was is None else [getattr(was, name) for name in _TOLD]
     if before == [getattr(contact, name) for name in _TOLD]:
         return False
-    msisdn_hash = hash_msisdn(pepper, contact.msisdn)
-    await queries.record_statement(tx, contact, msisdn_hash=msisdn_hash, caller=caller, now=now)
-    if contact.consent_status != Consent.WITHDRAWN.value or before[0] == Consent.WITHDRAWN.value:
-        return False
-    return await queries.call_back_campaigns(tx, contact.msisdn, now=now) > 0
+    changed = ChangedConsent(
+        contact.id,
+        contact.msisdn,
+        contact.consent_status,
+        contact.consent_source,
+        contact.consent_at,
+        was=Consent.UNKNOWN.value if was is None else was.consent_status,
+    )
+    return await keep_consents(tx, [changed], pepper=pepper, caller=caller, now=now) > 0

@@ -41,7 +41,8 @@ async def import_contacts(  # noqa: PLR0913, PLR0917 - what a route asks for, by
         UploadFile,
         File(
             description="CSV of up to 200 MB in any usual encoding and delimiter. Its first row names the columns: "
-            "`msisdn` (or `phone`), `name`, `external_id`, `location_id`, `time_zone`; all others become fields."
+            "`msisdn` (or `phone`), `name`, `external_id`, `location_id`, `time_zone`, `consent_status`, "
+            "`consent_source`, `consent_at`; all others become fields."
         ),
     ],
     tx: Tx,
@@ -64,6 +65,10 @@ async def import_contacts(  # noqa: PLR0913, PLR0917 - what a route asks for, by
     file the later row wins, and each counts as imported. The number's column may also be named `mobile`, `cell`,
     `telephone`, `number` and the like; of two columns for one thing the first counts, the other becomes a field
     (`name_2`). Missing cells at the end of a row are empty ones. Opt-outs are left alone.
+
+    `consent_status` (or `consent`, `opt_in`) is granted or withdrawn, yes or no; it is kept as evidence, and what
+    campaigns would still send to who withdraws is called back. Empty and `unknown` change nothing, and so does a
+    statement whose `consent_at` is before that of the one we have.
     """
     check_file(file)
     await _check_group(tx, target_group_id)

@@ -5,12 +5,13 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from api.exports import PAGE, Line
+from api.exports import PAGE, Line, moment_text
 from api.resources import Resources
 from api.target_groups import queries
 from shared.db import reading
 
-COLUMNS: Final = ("msisdn", "name", "external_id", "location_id", "time_zone")
+_TEXTS: Final = ("msisdn", "name", "external_id", "location_id", "time_zone", "consent_status", "consent_source")
+COLUMNS: Final = (*_TEXTS, "consent_at")
 
 
 def head_of(keys: Sequence[str]) -> Line:
@@ -34,5 +35,5 @@ async def pages_of(
 
 
 def _line(row: Any, keys: Sequence[str]) -> Line:
-    columns = [getattr(row, column) for column in COLUMNS]
-    return [*columns, *(row.fields.get(key) for key in keys)]
+    columns = [getattr(row, column) for column in _TEXTS]
+    return [*columns, moment_text(row.consent_at), *(row.fields.get(key) for key in keys)]

@@ -14,6 +14,8 @@ from sqlalchemy import case, delete, func, or_, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dispatcher.csv_columns import CONSENT_PLACES
+from dispatcher.queries.import_consents import write_consents
 from shared.models import Import, ImportChunk, TargetGroup
 from shared.queries.contact_fields import note_keys
 from shared.queries.opt_outs import NewOptOut, insert_opt_outs
@@ -44,6 +46,7 @@ class HeldImport:
     default_region: str | None
     layout: Mapping[str, Any] | None
     cursor_row: int
+    created_by: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,7 @@ async def claim_import(tx: AsyncConnection, *, now: datetime) -> HeldImport | No
             Import.default_region,
             Import.layout,
             Import.cursor_row,
+            Import.created_by,
         )
     )
     row = (await tx.execute(claim)).one_or_none()
@@ -106,16 +110,24 @@ def field_keys(layout: Mapping[str, Any]) -> list[str]:
     return [place.removeprefix("fields.") for place in goes_to if place.startswith("fields.")]
 
 
+def has_consents(layout: Mapping[str, Any]) -> bool:
+    """Whether the file says anything of consents."""
+    return any(column["goes_to"] in CONSENT_PLACES for column in layout["columns"])
+
+
 async def write_contacts(
-    tx: AsyncConnection, held: HeldImport, batch: WritableBatch, contacts: str, *, now: datetime
+    tx: AsyncConnection, held: HeldImport, batch: WritableBatch, contacts: str, *, pepper: bytes, now: datetime
 ) -> None:
-    """Contacts (JSON), memberships, rejections, counts and cursor: all of a batch, or nothing."""
+    """Contacts (JSON), their consents, memberships, rejections, counts and cursor: all of a batch, or nothing."""
     # before the import's own row, as whoever deletes the group locks them in this order, too
     group_id = await _hold_target_group(tx, held.target_group_id)
 
     async def write() -> None:
         if batch.imported:
             await tx.execute(_STORE_CONTACTS, {"rows": contacts, "now": now, "group_id": group_id})
+            if held.layout and has_consents(held.layout):
+                caller = held.created_by or "import"
+                await write_consents(tx, contacts, pepper=pepper, caller=caller, now=now)
 
     await _write(tx, held, batch, write, now=now)
 

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dispatcher.due import due
 from dispatcher.finish import cancel_requested, empty_stopped
+from dispatcher.imports import run_imports
 from dispatcher.revive import revive
 from shared.db import begin
 from shared.models import ConsentEvent, Message
@@ -164,3 +165,95 @@ async def test_refuses(client: AsyncClient, anonymous: AsyncClient) -> None:
     assert (await client.get(f"/v1/contacts/{uuid4()}/evidence")).status_code == 404
     assert (await anonymous.get(f"/v1/contacts/{uuid4()}/evidence")).status_code == 401
     assert (await anonymous.get("/v1/consents/export.csv")).status_code == 401
+
+
+async def imported(client: AsyncClient, worker: HandWorker, data: str | bytes, **more: Any) -> Any:
+    content = data.encode() if isinstance(data, str) else data
+    answer = await client.post("/v1/contacts/import", files={"file": ("people.csv", content)}, data=more)
+    assert answer.status_code == 202, answer.text
+    assert await run_imports(worker) == 1
+    return (await client.get(f"/v1/imports/{answer.json()['id']}")).json()
+
+
+async def test_a_withdrawal_in_a_file_calls_back_what_waits(
+    client: AsyncClient, engine: AsyncEngine, worker: HandWorker, pepper: bytes, clock: Clock
+) -> None:
+    campaign = {"name": "Spring", "messages": [{"text": "Hi"}], "msisdns": [ANN, BEN], "opt_in_acknowledged": True}
+    path = f"/v1/campaigns/{(await client.post('/v1/campaigns', json=campaign)).json()['id']}"
+    await client.post(f"{path}/start")
+    await due(worker)
+    await expand_all(worker)
+    async with begin(engine) as tx:
+        await make_message(tx, pepper, msisdn=ANN, now=clock.now)
+    file = f"msisdn;name;consent_status;consent_source\n{ANN};Ann;withdrawn;form\n{BEN};Ben;granted;form\n"
+    done = await imported(client, worker, file)
+    assert [column["goes_to"] for column in done["layout"]["columns"]] == [
+        "msisdn",
+        "name",
+        "consent_status",
+        "consent_source",
+    ]
+    while await cancel_requested(worker):
+        pass
+    async with begin(engine) as tx:
+        rows = (await tx.execute(select(Message.msisdn, Message.kind, Message.status))).all()
+    assert {(row.msisdn, row.kind.value, row.status.value) for row in rows} == {
+        (ANN, "campaign", "cancelled"),
+        (BEN, "campaign", "queued"),
+        (ANN, "personal", "queued"),
+    }
+    await check_tallies(engine)
+    (contact,) = (await client.get("/v1/contacts", params={"msisdn": ANN})).json()["items"]
+    told = (await client.get(f"/v1/contacts/{contact['id']}/evidence")).json()
+    (statement,) = told["statements"]
+    assert (statement["status"], statement["source"], statement["recorded_by"]) == ("withdrawn", "form", "admin")
+
+
+async def test_a_campaign_leaves_out_who_withdrew_by_a_file(
+    client: AsyncClient, engine: AsyncEngine, worker: HandWorker, router: respx.MockRouter
+) -> None:
+    taker = at(router)
+    async with begin(engine) as tx:
+        await make_gateway(tx, worker.sealer)
+    group = (await client.post("/v1/target-groups", json={"name": "Guests"})).json()["id"]
+    await imported(client, worker, f"phone,consent\n{ANN},no\n{BEN},yes\n", target_group_id=group)
+    campaign = {"name": "Spring", "messages": [{"text": "Hi"}], "target_group_ids": [group]}
+    answer = await client.post("/v1/campaigns", json=campaign | {"opt_in_acknowledged": True})
+    assert (await client.post(f"/v1/campaigns/{answer.json()['id']}/start")).status_code == 200
+    await due(worker)
+    await expand_all(worker)
+    await pump_all(worker)
+    assert numbers_of(taker) == [BEN]
+
+
+@pytest.mark.parametrize("style", ["machine", "spreadsheet"])
+async def test_an_export_keeps_consent(
+    client: AsyncClient, engine: AsyncEngine, worker: HandWorker, style: str
+) -> None:
+    """Into a place that does not know them, and over those who are there."""
+    group = (await client.post("/v1/target-groups", json={"name": "Guests"})).json()["id"]
+    urls = [
+        await created(
+            client, consent_status="withdrawn", consent_source="=call", consent_at="2026-01-02T03:04:05.678Z"
+        ),
+        await created(client, msisdn=BEN, consent_source="list"),
+    ]
+    ids = [url.rpartition("/")[2] for url in urls]
+    await client.post(f"/v1/target-groups/{group}/members", json={"contact_ids": ids})
+    exported = (await client.get(f"/v1/target-groups/{group}/export.csv", params={"style": style})).content
+    names = ("msisdn", "consent_status", "consent_source", "consent_at", "fields")
+
+    async def known() -> list[dict[str, Any]]:
+        items = (await client.get("/v1/contacts")).json()["items"]
+        return sorted(({name: one[name] for name in names} for one in items), key=lambda one: one["msisdn"])
+
+    before = await known()
+    assert {one["consent_status"] for one in before} == {"withdrawn", "unknown"}
+    await imported(client, worker, exported)
+    assert await known() == before
+    async with begin(engine) as tx:
+        assert len((await tx.execute(select(ConsentEvent))).all()) == 2
+    for url in urls:
+        await client.delete(url)
+    await imported(client, worker, exported)
+    assert await known() == before

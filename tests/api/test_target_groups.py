@@ -167,11 +167,14 @@ async def test_exports_for_machines_as_it_is(client: httpx.AsyncClient, engine: 
         "external_id",
         "location_id",
         "time_zone",
+        "consent_status",
+        "consent_source",
+        "consent_at",
         "fields.city",
         "fields.debt",
         "fields.vip",
     ]
-    assert line == ["+12025550000", '=1+1, "x"\n', "", "", "", "@Delft", "-3", "true"]
+    assert line == ["+12025550000", '=1+1, "x"\n', "", "", "", "unknown", "", "", "@Delft", "-3", "true"]
 
 
 @pytest.mark.parametrize("evil", ["=1+1", "+1", "-1", "@x", "\tx", "\rx"])
@@ -182,7 +185,7 @@ async def test_exports_for_spreadsheets_hold_no_formula(
     contacts = await make_contacts(engine, 1, now, name=evil, fields={"city": evil, "debt": -3})
     await client.post(f"{GROUPS}/{group}/members", json={"contact_ids": contacts})
     _, line = await export(client, group, None)
-    assert line == ["'+12025550000", f"'{evil}", "", "", "", f"'{evil}", "-3"]
+    assert line == ["'+12025550000", f"'{evil}", "", "", "", "unknown", "", "", f"'{evil}", "-3"]
 
 
 async def test_exports_all_pages(client: httpx.AsyncClient, engine: AsyncEngine, now: datetime) -> None:
