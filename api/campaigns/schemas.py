@@ -10,7 +10,8 @@ from api import example_world as world
 from api.campaigns import examples
 from api.campaigns.results.schemas import SummaryOut
 from api.examples import shown
-from api.policy.schemas import QuietWindowIn, QuietWindowOut
+from api.policy.rules import QuietWindowIn
+from api.policy.schemas import QuietWindowOut
 from api.schemas import Body, Moment, Out
 from shared.domain.attachment import MOST
 from shared.domain.campaign import HeldReason, Status, StepStatus, Which

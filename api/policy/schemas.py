@@ -1,30 +1,19 @@
 """The policy as clients write and read it. What each rule does to a request is in `shared/domain/policy.py`."""
 
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import Field
 
 from api import example_world as world
 from api.examples import shown
-from api.schemas import Body, Out
+from api.policy import rules
+from api.policy.rules import ActivatedIn, Checked, Day, FrequencyCapIn, KeywordsIn
+from api.schemas import Out
 from shared.domain import policy as law
-from shared.domain.attachment import LARGEST
-from shared.domain.contact import read_time_zone
-from shared.domain.keywords import MOST_OWN, Keyword
+from shared.domain.keywords import Keyword
 from shared.domain.message import MAX_SEGMENTS
-from shared.domain.msisdn import parse_region
 from shared.domain.policy import EditWhenScheduled, OptOutScope, Policy, QuotaUnit
-from shared.domain.quiet_hours import DAYS
-from shared.errors import Invalid
-
-MAX_WINDOWS: Final = 14
-MAX_LOCATIONS: Final = 1_000
-MAX_COUNTRIES: Final = 250
-TEN_YEARS: Final = 3_650
-
-Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-Clock = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 
 EXAMPLE: Final[dict[str, Any]] = {
     "schedule_min_lead_minutes": 15,
@@ -52,164 +41,87 @@ EXAMPLE: Final[dict[str, Any]] = {
     "max_attachment_bytes": 1_000_000,
     "activated": {"campaigns": True, "personal": True, "otp": True, "automations": False},
 }
+CHANGE: Final[dict[str, Any]] = {"max_chars": 480, "frequency_cap": None, "activated": {"automations": False}}
+CHANGED: Final[dict[str, Any]] = {
+    **EXAMPLE,
+    "frequency_cap": None,
+    "updated_at": world.CREATED,
+    "updated_by": world.API_KEY,
+}
 
 
-Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z]{2,4})?$")]
-Words = Annotated[list[Annotated[str, StringConstraints(min_length=1)]], Field(min_length=1, max_length=MOST_OWN)]
-
-
-class KeywordsIn(Body):
-    """Whole messages from handsets that mean stop, start or help, by language (`sw`, `pt-BR`)."""
-
-    stop: dict[Language, Words] = Field(default_factory=dict)
-    start: dict[Language, Words] = Field(default_factory=dict)
-    help: dict[Language, Words] = Field(default_factory=dict)
-
-    def given(self) -> dict[str, dict[str, list[str]]]:
-        """The families that hold any."""
-        return {family: languages for family, languages in self if languages}
-
-
-class QuietWindowIn(Body):
-    """A window in which nobody is disturbed, by the recipient's clock; it may pass midnight."""
-
-    start: Clock = Field(examples=["20:00"])
-    end: Clock = Field(examples=["08:00"], description="The same as `start` is the whole day.")
-    days: list[Day] | None = Field(default=None, min_length=1, description="Those it starts on; null is every day.")
-
-
-class FrequencyCapIn(Body):
-    """At most so many campaign messages to one number within so many hours."""
-
-    messages: int = Field(ge=1, le=1_000)
-    hours: int = Field(ge=1, le=24 * 366)
-
-
-class ActivatedIn(Body):
-    campaigns: bool = True
-    personal: bool = Field(default=True, description="Personal and voucher messages.")
-    otp: bool = True
-    automations: bool = True
-
-
-class Rules(Body):
+class Rules(Checked):
     """Every rule. What is not named takes its default."""
 
     model_config = shown(EXAMPLE)
 
-    schedule_min_lead_minutes: int = Field(
-        default=0,
-        ge=0,
-        le=10_080,
-        description="A `send_at` lies at least so far ahead. Sending at once is no schedule.",
-    )
-    schedule_max_ahead_days: int = Field(default=365, ge=1, le=365)
-    edit_when_scheduled: EditWhenScheduled = Field(
-        default=EditWhenScheduled.EVERYTHING,
-        description="`schedule_only` locks words, recipients and sender of a scheduled campaign; times may be moved.",
-    )
-    stop_when_running: bool = Field(default=True, description="Whether an owner may stop a campaign that runs.")
-    move_when_running: bool = Field(
-        default=True, description="Whether a message that has not begun may be moved when its campaign has."
-    )
-    require_opt_in_acknowledgement: bool = Field(
-        default=True, description="A campaign starts only after somebody vouched for the recipients' consent."
-    )
-    require_consent: bool = Field(
-        default=False, description="Campaigns skip contacts whose `consent_status` is not `granted`."
-    )
-    max_chars: int | None = Field(default=None, ge=1, le=1_600, description="Longest text, in characters.")
-    max_segments: int = Field(default=MAX_SEGMENTS, ge=1, le=MAX_SEGMENTS)
-    quota_unit: QuotaUnit = Field(
-        default=QuotaUnit.SEGMENT, description="`per_160` counts each 160 characters begun, whatever the encoding."
-    )
-    opt_out_scope: OptOutScope = Field(
-        default=OptOutScope.ALL,
-        description="Whose messages a STOP holds back: everybody's, or those of the sender it was written to.",
-    )
-    keywords: KeywordsIn = Field(
-        default_factory=KeywordsIn,
-        description="Words of your own beside those that are built in, by language. They count everywhere.",
-    )
-    quiet_hours: list[QuietWindowIn] = Field(default_factory=list, max_length=MAX_WINDOWS)
-    quiet_hours_kinds: list[Literal["campaign", "personal", "voucher"]] = Field(
-        default=["campaign"], description="Which messages wait. One-time passwords never do."
-    )
-    time_zone: str | None = Field(
-        default=None, description="IANA zone of recipients that tell none by contact, location or number; else UTC."
-    )
-    location_time_zones: dict[str, str] = Field(
-        default_factory=dict, max_length=MAX_LOCATIONS, description="IANA zone of each `location_id`."
-    )
-    late_after_minutes: int = Field(
-        default=60, ge=1, le=10_080, description="A campaign that could not start for so long waits for its owner."
-    )
+    schedule_min_lead_minutes: rules.MinLead = 0
+    schedule_max_ahead_days: rules.MaxAhead = 365
+    edit_when_scheduled: rules.Editing = EditWhenScheduled.EVERYTHING
+    stop_when_running: rules.Stopping = True
+    move_when_running: rules.Moving = True
+    require_opt_in_acknowledgement: rules.Acknowledging = True
+    require_consent: rules.Consenting = False
+    max_chars: rules.MaxChars = None
+    max_segments: rules.MaxSegments = MAX_SEGMENTS
+    quota_unit: rules.Unit = QuotaUnit.SEGMENT
+    opt_out_scope: rules.Scope = OptOutScope.ALL
+    keywords: rules.OwnWords = Field(default_factory=KeywordsIn)
+    quiet_hours: rules.QuietHours = Field(default_factory=list)
+    quiet_hours_kinds: rules.QuietKinds = ["campaign"]
+    time_zone: rules.Zone = None
+    location_time_zones: rules.LocationZones = Field(default_factory=dict)
+    late_after_minutes: rules.LateAfter = 60
     frequency_cap: FrequencyCapIn | None = None
-    default_region: str | None = Field(
-        default=None, description="Country of numbers without a country code, where a request names none."
-    )
-    alphanumeric_senders: bool = Field(default=False, description="Whether a name may stand as the sender.")
-    allowed_countries: list[str] | None = Field(
-        default=None, max_length=MAX_COUNTRIES, description="ISO codes; null allows all."
-    )
-    retention_days: int | None = Field(
-        default=None, ge=1, le=TEN_YEARS, description="How long messages are kept; null keeps them."
-    )
-    max_attachment_bytes: int = Field(
-        default=5_000_000, ge=1, le=LARGEST, description="Largest file that may go with a message."
-    )
-    activated: ActivatedIn = Field(default_factory=ActivatedIn, description="What may be used at all.")
-
-    @field_validator("time_zone")
-    @classmethod
-    def _zone(cls, value: str | None) -> str | None:
-        return None if value is None else _read_zone(value)
-
-    @field_validator("location_time_zones")
-    @classmethod
-    def _zones(cls, value: dict[str, str]) -> dict[str, str]:
-        return {location: _read_zone(zone) for location, zone in value.items()}
-
-    @field_validator("default_region")
-    @classmethod
-    def _region(cls, value: str | None) -> str | None:
-        return None if value is None else _read_region(value)
-
-    @field_validator("allowed_countries")
-    @classmethod
-    def _regions(cls, value: list[str] | None) -> list[str] | None:
-        return None if value is None else sorted({_read_region(code) for code in value})
-
-    @model_validator(mode="after")
-    def _open_sometime(self) -> "Rules":
-        whole = {day for window in self.quiet_hours if window.start == window.end for day in window.days or DAYS}
-        if len(whole) == len(DAYS):
-            raise ValueError("quiet_hours close every hour of every day; leave an hour open")
-        return self
+    default_region: rules.Region = None
+    alphanumeric_senders: rules.Names = False
+    allowed_countries: rules.Countries = None
+    retention_days: rules.Retention = None
+    max_attachment_bytes: rules.LargestFile = 5_000_000
+    activated: rules.Activated = Field(default_factory=ActivatedIn)
 
     def to_policy(self) -> Policy:
         return law.read({**self.model_dump(mode="json"), "keywords": self.keywords.given()})
 
 
-def _read_zone(value: str) -> str:
-    try:
-        zone = read_time_zone(value)
-    except Invalid as refusal:
-        raise ValueError(
-            f"{value[:64]!r} is not in the IANA database; write a name such as Africa/Johannesburg"
-        ) from refusal
-    if zone is None:
-        raise ValueError("the time zone is empty; write a name such as Africa/Johannesburg, or leave it out")
-    return zone
+class RulesPatch(Checked):
+    """What is left out stays; null takes the rule's default."""
 
+    model_config = shown(CHANGE)
 
-def _read_region(value: str) -> str:
-    try:
-        return parse_region(value)
-    except Invalid as refusal:
-        raise ValueError(
-            f"{value[:64]!r} is not a known country; give its two-letter code, such as ZA or GB"
-        ) from refusal
+    schedule_min_lead_minutes: rules.MinLead | None = None
+    schedule_max_ahead_days: rules.MaxAhead | None = None
+    edit_when_scheduled: rules.Editing | None = None
+    stop_when_running: rules.Stopping | None = None
+    move_when_running: rules.Moving | None = None
+    require_opt_in_acknowledgement: rules.Acknowledging | None = None
+    require_consent: rules.Consenting | None = None
+    max_chars: rules.MaxChars = None
+    max_segments: rules.MaxSegments | None = None
+    quota_unit: rules.Unit | None = None
+    opt_out_scope: rules.Scope | None = None
+    keywords: rules.OwnWords | None = None
+    quiet_hours: rules.QuietHours | None = None
+    quiet_hours_kinds: rules.QuietKinds | None = None
+    time_zone: rules.Zone = None
+    location_time_zones: rules.LocationZones | None = None
+    late_after_minutes: rules.LateAfter | None = None
+    frequency_cap: FrequencyCapIn | None = None
+    default_region: rules.Region = None
+    alphanumeric_senders: rules.Names | None = None
+    allowed_countries: rules.Countries = None
+    retention_days: rules.Retention = None
+    max_attachment_bytes: rules.LargestFile | None = None
+    activated: rules.ActivatedSwitches | None = None
+
+    def onto(self, was: Policy) -> Policy:
+        """The policy after this change of it."""
+        named = self.model_dump(mode="json", include=self.model_fields_set)
+        if self.keywords is not None:
+            named["keywords"] = self.keywords.given()
+        if self.activated is not None:
+            named["activated"] = self.activated.model_dump(exclude_unset=True)
+        return law.changed(was, named)
 
 
 class QuietWindowOut(Out):

@@ -132,7 +132,9 @@ class AttachmentNameRefused(Invalid):
 class AttachmentTooLarge(ServiceError):
     """The file is larger than the policy's `max_attachment_bytes`."""
 
-    remedy: ClassVar[str] = "Make the file smaller, or have an admin set `max_attachment_bytes` under `PUT /v1/policy`."
+    remedy: ClassVar[str] = (
+        "Make the file smaller, or have an admin set `max_attachment_bytes` under `PATCH /v1/policy`."
+    )
 
 
 class AttachmentInUse(Conflict):
@@ -216,7 +218,7 @@ def check_size(size: int, *, most: int) -> None:
     if size > most:
         raise AttachmentTooLarge(
             f"The file has {size:,} bytes, and {most:,} are the most; make it smaller, or have an admin set "
-            "max_attachment_bytes under PUT /v1/policy."
+            "max_attachment_bytes under PATCH /v1/policy."
         )
 
 

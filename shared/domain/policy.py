@@ -145,6 +145,18 @@ def write(policy: Policy) -> dict[str, Any]:
     return {name: _plain(value) for name, value in ((one.name, getattr(policy, one.name)) for one in fields(Policy))}
 
 
+def changed(was: Policy, named: Mapping[str, Any]) -> Policy:
+    """The policy with the rules that are named, as JSON holds them, in place of its own; None is a rule's default.
+
+    The switches under `activated` are named one by one; every other rule is one thing.
+    """
+    rules = {**write(was), **named}
+    if (switches := named.get("activated")) is not None:
+        turned = {**write(was)["activated"], **switches}
+        rules["activated"] = {feature: on for feature, on in turned.items() if on is not None}
+    return read({name: value for name, value in rules.items() if value is not None})
+
+
 def _plain(value: Any) -> Any:
     match value:
         case QuietWindow():
@@ -175,9 +187,10 @@ def beyond_defaults(policy: Policy) -> dict[str, Any]:
 def check_activated(policy: Policy, feature: Feature) -> None:
     if not policy.activated[feature]:
         raise NotActivated(
-            f"{feature.capitalize()} are switched off here; an admin may set activated.{feature} under PUT /v1/policy."
+            f"{feature.capitalize()} are switched off here; an admin may set activated.{feature} under "
+            "PATCH /v1/policy."
             if feature is not Feature.PERSONAL
-            else "Personal messages are switched off here; an admin may set activated.personal under PUT /v1/policy."
+            else "Personal messages are switched off here; an admin may set activated.personal under PATCH /v1/policy."
         )
 
 
@@ -219,7 +232,7 @@ def find_sender_refused(policy: Policy, sender_id: str | None) -> str | None:
         return None
     return (
         f"The sender {sender_id!r} is a name, and names are switched off here; use a number, leave sender_id out, or "
-        "have an admin set alphanumeric_senders under PUT /v1/policy."
+        "have an admin set alphanumeric_senders under PATCH /v1/policy."
     )
 
 
@@ -233,7 +246,7 @@ def find_country_refused(policy: Policy, msisdn: str) -> str | None:
     return (
         f"Messages to {country or 'a number of no country'} are not allowed here; give a number of "
         f"{', '.join(policy.allowed_countries)}, or have an admin add the country to allowed_countries under "
-        "PUT /v1/policy."
+        "PATCH /v1/policy."
     )
 
 
@@ -250,12 +263,13 @@ def check_movable(policy: Policy, *, begun: bool) -> None:
     """Refuse to move a message of a campaign that has begun. Of a scheduled one, times are never locked."""
     if begun and not policy.move_when_running:
         raise CampaignTimesLocked(
-            "The campaign has begun, and its times are locked; an admin may set move_when_running under PUT /v1/policy."
+            "The campaign has begun, and its times are locked; an admin may set move_when_running under "
+            "PATCH /v1/policy."
         )
 
 
 def check_stoppable(policy: Policy, *, running: bool) -> None:
     if running and not policy.stop_when_running:
         raise CampaignNotStoppableByPolicy(
-            "A running campaign cannot be stopped here; an admin may set stop_when_running under PUT /v1/policy."
+            "A running campaign cannot be stopped here; an admin may set stop_when_running under PATCH /v1/policy."
         )

@@ -1,4 +1,4 @@
-"""The policy over HTTP: read, replaced as a whole, refused by field, written down with its difference."""
+"""The policy over HTTP: read, replaced or changed in part, refused by field, written down with its difference."""
 
 from datetime import timedelta
 from typing import Any
@@ -82,6 +82,58 @@ async def test_rules_are_set_as_a_whole(client: AsyncClient, now: Any) -> None:
     assert told == DEFAULTS | {"max_segments": 3, "updated_at": stamp, "updated_by": "admin"}
 
 
+SET: dict[str, Any] = {
+    "max_chars": 480,
+    "max_segments": 3,
+    "opt_out_scope": "sender",
+    "keywords": {"stop": {"sv": ["avsluta"]}, "start": {"sv": ["anmäl"]}},
+    "quiet_hours": [{"start": "20:00", "end": "08:00", "days": None}],
+    "frequency_cap": {"messages": 3, "hours": 168},
+    "allowed_countries": ["NA", "ZA"],
+    "location_time_zones": {"cape-town-1": "Africa/Johannesburg"},
+    "activated": {"campaigns": True, "personal": True, "otp": False, "automations": True},
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "changed"),
+    [
+        pytest.param({"max_chars": 320}, {"max_chars": 320}, id="one rule"),
+        pytest.param({}, {}, id="none at all"),
+        pytest.param({"max_chars": None}, {"max_chars": None}, id="the default is none"),
+        pytest.param({"max_segments": None}, {"max_segments": 10}, id="the default is a number"),
+        pytest.param({"opt_out_scope": None}, {"opt_out_scope": "all"}, id="the default is a word"),
+        pytest.param({"quiet_hours": None}, {"quiet_hours": []}, id="the default is an empty list"),
+        pytest.param({"keywords": None}, {"keywords": {}}, id="no words of one's own"),
+        pytest.param(
+            {"keywords": {"help": {"sw": ["nisaidie"]}}}, {"keywords": {"help": {"sw": ["nisaidie"]}}}, id="words"
+        ),
+        pytest.param({"location_time_zones": {}}, {"location_time_zones": {}}, id="a mapping is one thing"),
+        pytest.param({"allowed_countries": ["gb", "GB"]}, {"allowed_countries": ["GB"]}, id="read as in a whole one"),
+        pytest.param(
+            {"quiet_hours": [{"start": "21:00", "end": "07:00"}]},
+            {"quiet_hours": [{"start": "21:00", "end": "07:00", "days": None}]},
+            id="a list is one thing",
+        ),
+        pytest.param(
+            {"activated": {"automations": False}},
+            {"activated": SET["activated"] | {"automations": False}},
+            id="a switch",
+        ),
+        pytest.param({"activated": {"otp": None}}, {"activated": DEFAULTS["activated"]}, id="a switch's default"),
+        pytest.param({"activated": {}}, {}, id="no switch"),
+        pytest.param({"activated": None}, {"activated": DEFAULTS["activated"]}, id="every switch's default"),
+    ],
+)
+async def test_a_change_keeps_what_it_does_not_name(client: AsyncClient, change: Any, changed: Any) -> None:
+    was = await put(client, **SET)
+    assert was == DEFAULTS | SET | {name: was[name] for name in ("updated_at", "updated_by")}
+    answer = await client.patch("/v1/policy", json=change)
+    assert answer.status_code == 200, answer.text
+    assert answer.json() == was | changed
+    assert (await client.get("/v1/policy")).json() == was | changed
+
+
 async def test_what_is_read_may_be_written_back(client: AsyncClient) -> None:
     told = await put(client, time_zone="Europe/Berlin", quiet_hours=[{"start": "21:30", "end": "07:00"}])
     again = {name: value for name, value in told.items() if not name.startswith("updated_")}
@@ -101,6 +153,23 @@ async def test_a_change_is_written_down_with_its_difference(
     assert first.detail == {"max_chars": {"from": None, "to": 480}}
     assert second.detail == {"max_chars": {"from": 480, "to": 320}, "alphanumeric_senders": {"from": False, "to": True}}
     assert (second.caller, second.subject_kind) == ("admin", "policy")
+
+
+async def test_a_change_in_part_is_written_down_too(client: AsyncClient, engine: AsyncEngine, clock: Clock) -> None:
+    await put(client, max_chars=480, activated={"otp": False})
+    clock.advance(timedelta(seconds=1))
+    for _ in range(2):  # the second changes nothing
+        answer = await client.patch("/v1/policy", json={"max_chars": None, "activated": {"campaigns": False}})
+        assert answer.status_code == 200
+    async with begin(engine) as tx:
+        question = select(AuditEntry).where(AuditEntry.action == "policy.changed").order_by(AuditEntry.id)
+        _, entry = (await tx.execute(question)).all()
+    switches = {"campaigns": True, "personal": True, "otp": False, "automations": True}
+    assert entry.detail == {
+        "max_chars": {"from": 480, "to": None},
+        "activated": {"from": switches, "to": switches | {"campaigns": False}},
+    }
+    assert (entry.caller, entry.subject_kind) == ("admin", "policy")
 
 
 @pytest.mark.parametrize(
@@ -147,9 +216,9 @@ async def test_a_change_is_written_down_with_its_difference(
     ],
 )
 async def test_a_rule_that_cannot_be_is_refused_by_name(client: AsyncClient, rules: Any, pointer: str) -> None:
-    answer = await client.put("/v1/policy", json=rules)
-    assert answer.status_code == 422, answer.text
-    assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+    for answer in (await client.put("/v1/policy", json=rules), await client.patch("/v1/policy", json=rules)):
+        assert answer.status_code == 422, answer.text
+        assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
     assert (await client.get("/v1/policy")).json() == DEFAULTS
 
 
@@ -164,3 +233,4 @@ async def test_only_an_admin_sets_rules(
     headers = {"Authorization": f"Bearer {key.text}"}
     assert (await anonymous.get("/v1/policy", headers=headers)).status_code == reads
     assert (await anonymous.put("/v1/policy", headers=headers, json={})).status_code == writes
+    assert (await anonymous.patch("/v1/policy", headers=headers, json={})).status_code == writes
