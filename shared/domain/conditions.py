@@ -6,7 +6,7 @@ comparison was built on. How it becomes SQL is `shared/queries/conditions.py`.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Final, Literal
 
 from shared.domain.contact import Consent, InvalidContact
 from shared.domain.contact_field import Definition, FieldType
+from shared.domain.nearest import find_nearest
 from shared.errors import FieldError, Invalid
 
 MAX_NODES: Final = 500
@@ -21,6 +22,7 @@ MAX_DEPTH: Final = 10
 MAX_VALUES: Final = 1_000  # of one `in`
 MAX_TEXT: Final = 500
 _MOST_TOLD: Final = 20
+_MOST_SHOWN: Final = 80
 
 
 class Kind(StrEnum):
@@ -152,10 +154,10 @@ def _members_of(node: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
         yield "/not", node["not"]
 
 
-def read_conditions(raw: object, *, fields: Mapping[str, Definition]) -> Condition:
-    """The conditions as a tree. `fields` are the owner's fields that exist, by key."""
+def read_conditions(raw: object, *, fields: Mapping[str, Definition], others: Iterable[str] = ()) -> Condition:
+    """The conditions as a tree. `fields` are the owner's fields by key; `others` are keys that may have been meant."""
     field_keys(raw)
-    reader = _Reader(fields)
+    reader = _Reader(fields, others)
     condition = reader.read(raw, "")
     if condition is None or reader.errors:
         errors = reader.errors[:_MOST_TOLD]
@@ -167,9 +169,10 @@ def read_conditions(raw: object, *, fields: Mapping[str, Definition]) -> Conditi
 class _Reader:
     """Reads a tree and gathers what is wrong with it."""
 
-    def __init__(self, fields: Mapping[str, Definition]) -> None:
+    def __init__(self, fields: Mapping[str, Definition], others: Iterable[str]) -> None:
         self.errors: list[FieldError] = []
         self._fields = fields
+        self._keys = sorted({*fields, *others})
 
     def read(self, raw: object, pointer: str) -> Condition | None:
         """The condition at this place; None, with an error written down, if it is none."""
@@ -201,7 +204,7 @@ class _Reader:
         if strangers := sorted(set(map(str, raw)) - {"field", "op", "value"}):
             self._refuse(f"{pointer}/{strangers[0]}", "A comparison holds `field`, `op` and `value` only.")
         elif definition is None or kind is None:
-            self._refuse(f"{pointer}/field", _unknown(field))
+            self._refuse(f"{pointer}/field", self._unknown(field))
         elif not isinstance(word, str) or word not in OPERATORS[kind]:
             self._refuse(f"{pointer}/op", f"A {kind} has these operators: {', '.join(OPERATORS[kind])}.")
         else:
@@ -221,6 +224,25 @@ class _Reader:
             return Definition(field, FieldType.CHOICE if choices else FieldType.TEXT, choices)
         return self._fields.get(field.removeprefix(FIELD_PREFIX)) if field.startswith(FIELD_PREFIX) else None
 
+    def _unknown(self, field: object) -> str:
+        shown, nearest = "this", None
+        if isinstance(field, str):
+            shown = repr(field[:_MOST_SHOWN])
+            # Only for errors that are told: a likeness takes its time.
+            nearest = self._nearest(field[:_MOST_SHOWN]) if len(self.errors) < _MOST_TOLD else None
+        meant = f" (did you mean `{nearest}`?)" if nearest else ""
+        return (
+            f"There is no field {shown}{meant}; write one of {', '.join(COLUMNS)}, or `fields.<key>` for a field of "
+            "your own (`GET /v1/contact-fields`)."
+        )
+
+    def _nearest(self, field: str) -> str | None:
+        """What was probably meant. Keys are held against keys: their prefix is no likeness."""
+        if not field.startswith(FIELD_PREFIX) and (column := find_nearest(field, COLUMNS)):
+            return column
+        key = find_nearest(field.removeprefix(FIELD_PREFIX), self._keys)
+        return f"{FIELD_PREFIX}{key}" if key else None
+
     def _refuse(self, pointer: str, detail: str) -> None:
         self.errors.append(FieldError(f"/conditions{pointer}", detail))
 
@@ -233,14 +255,6 @@ _SHAPE: Final = (
 
 def _kind_of(field: str, definition: Definition) -> Kind:
     return COLUMNS.get(field) or Kind(definition.type)
-
-
-def _unknown(field: object) -> str:
-    shown = repr(field[:80]) if isinstance(field, str) else "this"
-    return (
-        f"There is no field {shown}; write one of {', '.join(COLUMNS)}, or `fields.<key>` for a field of your own "
-        "(`GET /v1/contact-fields`)."
-    )
 
 
 def _refusal(pointer: str, detail: str) -> InvalidConditions:

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Final
+
+from shared.domain.nearest import find_nearest
 
 MAX_NAME_CHARACTERS: Final = 64
 MAX_NAME_PARTS: Final = 4
@@ -39,9 +40,7 @@ class Known:
 
     def nearest(self, name: str) -> str | None:
         """The known tag that was probably meant."""
-        by_lower = {known.lower(): known for known in self.paths}
-        close = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.65)
-        return by_lower[close[0]] if close else None
+        return find_nearest(name, self.paths)
 
 
 _CONTACT_COLUMNS: Final = ("name", "msisdn", "external_id", "location_id", "time_zone")

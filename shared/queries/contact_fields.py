@@ -31,6 +31,12 @@ async def find_fields(tx: AsyncConnection, keys: Iterable[str]) -> Known:
     return Known(frozenset(row.key for row in rows), definitions)
 
 
+async def list_some_keys(tx: AsyncConnection, *, most: int) -> Sequence[str]:
+    """Keys that are somebody's, for a person who wrote another one; those with a type come first."""
+    question = select(ContactField.key).order_by(ContactField.defined_at.is_(None), ContactField.key).limit(most)
+    return (await tx.execute(question)).scalars().all()
+
+
 async def list_defined_keys(tx: AsyncConnection) -> Sequence[str]:
     """The keys of all fields that have a type."""
     rows = await tx.execute(select(ContactField.key).where(ContactField.defined_at.is_not(None)))

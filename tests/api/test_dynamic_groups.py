@@ -63,6 +63,17 @@ async def test_previews_before_anything_is_kept(
         assert (await tx.execute(select(TargetGroup))).all() == []
 
 
+async def test_names_the_field_that_was_meant(client: AsyncClient, people: dict[str, str]) -> None:
+    await client.post("/v1/contacts", json={"msisdn": make_msisdn(9), "fields": {"Ort": "Bonn"}})
+    for field, meant in (("fields.ort", "fields.Ort"), ("fields.vists", "fields.visits"), ("nmae", "name")):
+        condition = {"field": field, "op": "is_set"}
+        answer = await client.post(f"{GROUPS}/preview", json={"conditions": condition})
+        assert answer.status_code == 422
+        (error,) = answer.json()["errors"]
+        assert error["pointer"] == "/conditions/field"
+        assert f"'{field}' (did you mean `{meant}`?)" in error["detail"]
+
+
 async def test_membership_follows_the_data(client: AsyncClient, engine: AsyncEngine, people: dict[str, str]) -> None:
     group = await made(client, {"and": [REGULARS, {"not": DELFT}]})
     assert (group["kind"], group["members"]) == ("dynamic", 1)
