@@ -9,6 +9,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from tempfile import mkdtemp
 
 from deploy.simulator import ledger as book
 from deploy.simulator.checks import BadDial
@@ -43,8 +44,9 @@ async def _serve(options: argparse.Namespace, dials: Dials) -> None:
     ended = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, ended.set)
+    path = options.ledger or Path(mkdtemp(prefix="lapwing-simulator-")) / "ledger.jsonl"
     ledger = Ledger(
-        options.ledger,
+        path,
         bodies=options.ledger_bodies,
         only_accepted=options.ledger_only_accepted,
         soon=partial(loop.call_later, FLUSH_AFTER),
@@ -66,7 +68,7 @@ async def _serve(options: argparse.Namespace, dials: Dials) -> None:
     await private.start(lambda: router.connection(private))
     gateway.turn(dials)
     await public.settled()
-    _say_ready(public, private, account)
+    _say_ready(public, private, account, path)
     await ended.wait()
     public.stop()
     private.stop()
@@ -74,7 +76,7 @@ async def _serve(options: argparse.Namespace, dials: Dials) -> None:
     ledger.close()
 
 
-def _say_ready(public: Listener, private: Listener, account: Account) -> None:
+def _say_ready(public: Listener, private: Listener, account: Account, ledger: Path) -> None:
     ready = {
         "port": public.port,
         "control_port": private.port,
@@ -83,6 +85,7 @@ def _say_ready(public: Listener, private: Listener, account: Account) -> None:
         "auth_token": account.auth_token,
         "api_key": account.api_key,
         "api_secret": account.api_secret,
+        "ledger": str(ledger),
     }
     sys.stdout.write(json.dumps(ready) + "\n")
     sys.stdout.flush()
@@ -103,7 +106,7 @@ def _options() -> argparse.Namespace:
     add("--host", default="127.0.0.1")
     add("--port", type=int, default=0, help="0 takes a free one; the ready line says which")
     add("--control-port", type=int, default=0, help="/control only needs this one to be up")
-    add("--ledger", type=Path, required=True, help="appended to, never cut")
+    add("--ledger", type=Path, help="appended to, never cut; in a new temporary folder where none is named")
     add("--ledger-bodies", action="store_true", help="write texts too, not only their SHA-256")
     add("--ledger-only-accepted", action="store_true", help="no lines for refusals and callbacks")
     add("--latency-ms", type=float, default=0.0)

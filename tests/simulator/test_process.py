@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -35,6 +36,21 @@ def test_it_prints_one_line_and_ends_on_sigterm(tmp_path: Path) -> None:
     assert (process.returncode, rest, errors) == (0, b"", b"")
     assert ready["port"] != ready["control_port"]
     assert ready["pid"] == process.pid
+
+
+def test_it_starts_without_options_and_says_where_all_is() -> None:
+    command = [sys.executable, "-m", "deploy.simulator"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as process:
+        assert process.stdout is not None
+        ready = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGTERM)
+        rest, errors = process.communicate(timeout=30)
+    assert (process.returncode, rest, errors) == (0, b"", b"")
+    ledger = Path(ready["ledger"])
+    kinds = [json.loads(line)["kind"] for line in ledger.read_text().splitlines()]
+    shutil.rmtree(ledger.parent)
+    assert kinds == ["started", "stopped"]
+    assert ready["port"] > 0
 
 
 def test_it_ends_cleanly_with_work_in_hand(tmp_path: Path) -> None:
