@@ -69,6 +69,15 @@ def test_python_receiver(name: str, given: Given, is_ours: bool) -> None:
         assert type(refusal.value).__name__ in {"ValueError", "WebhookVerificationError"}
 
 
+@pytest.mark.parametrize("name", ["with-library", "without-library"])
+def test_python_receiver_takes_names_of_headers_in_any_case(name: str) -> None:
+    scope: dict[str, Any] = {}
+    exec(block("python", name), scope)  # noqa: S102 - the page's own lines
+    given = {header.title(): value for header, value in headers(NEW).items()}  # as http.server has them
+    assert "Webhook-Id" in given
+    assert scope["receive"](secret_text(NEW), given, BODY) == json.loads(BODY)
+
+
 @pytest.mark.skipif(shutil.which("node") is None, reason="there is no node to run JavaScript")
 @pytest.mark.parametrize(("given", "is_ours"), CASES)
 def test_javascript_receiver(tmp_path: Path, given: Given, is_ours: bool) -> None:
