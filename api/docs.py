@@ -10,7 +10,7 @@ from typing import Final
 
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 
 _CDN: Final = "https://cdn.jsdelivr.net"
 _INLINE: Final = re.compile(r"<script>(.*?)</script>", re.DOTALL)
@@ -25,6 +25,10 @@ def add_docs(app: FastAPI) -> None:
     )
     html = bytes(page.body).decode()
     policy = _policy(html)
+
+    @app.get("/", include_in_schema=False)
+    async def root() -> RedirectResponse:
+        return RedirectResponse("/docs")
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:

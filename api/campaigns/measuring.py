@@ -36,7 +36,7 @@ class Measure:
 
     signature: Signature
     skipped: Counter[SkipReason] = field(default_factory=Counter)  # recipients
-    unfit: int = 0  # messages whose text is empty or too long for one recipient
+    unfit: int = 0  # messages whose text is empty, too long or has a hole for one recipient
     recipients: int = 0
     messages: int = 0
     segments: int = 0

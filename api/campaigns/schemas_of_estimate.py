@@ -87,7 +87,10 @@ class EstimateOut(Out):
     audience: int = Field(description="Numbers, each once.")
     recipients: int = Field(description="Of the audience, those who would be written to.")
     skipped: dict[SkipReason, int] = Field(description="The others, by why.")
-    unfit: int = Field(description="Messages that would fail: empty or too long for one recipient.")
+    unfit: int = Field(
+        description="Messages that would fail: empty, too long, or with a tag that has no value and no default for one "
+        "recipient."
+    )
     messages: int
     segments: int
     units: int = Field(description="What it takes from the quota.")

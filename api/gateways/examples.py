@@ -19,6 +19,7 @@ BALANCE_CHECK: Final[dict[str, Any]] = {
 GIVEN: Final[dict[str, Any]] = {
     "name": "Main",
     "kind": "twilio",
+    "enabled": False,  # the account is invented: whoever tries the example out keeps their messages
     "settings": _SETTINGS,
     "secrets": {"api_secret": "the-auth-token-of-the-account"},
     "pace": {"segments_per_second": 30.0, "in_flight": 20},
@@ -69,7 +70,7 @@ GATEWAY: Final[dict[str, Any]] = {
     "created_at": world.DAY_BEFORE,
     "updated_at": world.DAY_BEFORE,
 }
-NEW: Final[dict[str, Any]] = GATEWAY | {"balance": None}
+NEW: Final[dict[str, Any]] = GATEWAY | {"enabled": False, "balance": None}
 CHANGED: Final[dict[str, Any]] = GATEWAY | {
     "settings": _SETTINGS | {"validity_period": 3600},
     "location_ids": ["delft-centre"],

@@ -347,6 +347,15 @@ def test_the_examples_are_of_one_world(document: dict[str, Any]) -> None:
             assert all(FICTITIOUS.fullmatch(number) for number in NUMBER.findall(text)), (method, path)
 
 
+async def test_the_root_leads_to_the_docs(anonymous: AsyncClient) -> None:
+    response = await anonymous.get("/")
+    assert (response.status_code, response.headers["location"]) == (307, "/docs")
+    document = (await anonymous.get("/openapi.json")).json()
+    assert "/" not in document["paths"]
+    new = document["paths"]["/v1/gateways"]["post"]["requestBody"]["content"]["application/json"]["example"]
+    assert new["enabled"] is False, "an invented account takes no messages"
+
+
 async def test_docs_work(anonymous: AsyncClient) -> None:
     response = await anonymous.get("/docs")
     assert response.status_code == 200
