@@ -38,8 +38,10 @@ NUMBER_NAMES: Final = (
     "contact_number",
 )
 KNOWN_NAMES: Final = ("name", "external_id", "location_id", "time_zone")
+NO_NAMES: Final = ("opt_out", "opted_out", "unsubscribed")  # in which a yes withdraws
 CONSENT_NAMES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("consent_status", "consent", "opt_in", "opted_in"), "consent_status"),
+    **dict.fromkeys(NO_NAMES, "consent_status"),
     **dict.fromkeys(("consent_source", "opt_in_source"), "consent_source"),
     **dict.fromkeys(("consent_at", "consent_date", "opt_in_at", "opt_in_date", "opt_in_time"), "consent_at"),
 }
@@ -156,12 +158,18 @@ def read_header(cells: Sequence[str], *, defined: Sequence[str] = ()) -> tuple[C
     return tuple(columns)
 
 
+def says_no(header: str) -> bool:
+    """Whether a yes in this column of consents is a no."""
+    return _form(header) in _NO_FORMS
+
+
 def _form(header: str) -> str:
     """A name as it is compared: `Phone Number`, `phone-number` and `"phoneNumber"` are one."""
     return _NO_LETTERS.sub("", header.lower())
 
 
 _NUMBER_FORMS: Final = tuple(map(_form, NUMBER_NAMES))
+_NO_FORMS: Final = frozenset(map(_form, NO_NAMES))
 _CONSENT_FORMS: Final = {_form(name): place for name, place in CONSENT_NAMES.items()}
 
 

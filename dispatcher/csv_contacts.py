@@ -8,12 +8,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from dispatcher.csv_columns import CONSENT_PLACES, Layout
+from dispatcher.csv_columns import CONSENT_PLACES, Column, Layout, says_no
 from dispatcher.csv_reader import Row
 from shared.clock import utc_now
 from shared.domain import msisdn
-from shared.domain.consent import Statement, read_moment, read_status, standing_of, statement_of
-from shared.domain.contact import Scalar, problem_of_field, problem_of_size, read_text, read_time_zone
+from shared.domain.consent import Statement, read_moment, read_no, read_status, standing_of, statement_of
+from shared.domain.contact import Consent, Scalar, problem_of_field, problem_of_size, read_text, read_time_zone
 from shared.domain.contact_field import Definition
 from shared.errors import Invalid
 from shared.ids import uuid7
@@ -76,7 +76,7 @@ class ContactReader:
             if column.goes_to in readers
         ]
         self._consents = [
-            (index, column.header, column.goes_to)
+            (index, column.header, column.goes_to, _consent_reader(column))
             for index, column in enumerate(layout.columns)
             if column.goes_to in CONSENT_PLACES
         ]
@@ -107,13 +107,13 @@ class ContactReader:
 
     def _read_consent(self, cells: Sequence[str]) -> Statement | None:
         said: dict[str, Any] = {}
-        for index, header, place in self._consents:
+        for index, header, place, reader in self._consents:
             value = unwrapped(cells[index])
             try:
-                read = _CONSENT_READERS[place](value) if value else None
+                read = reader(value) if value else None
             except Invalid as refusal:
                 raise RejectedRow(refusal.detail, column=header) from None
-            if read is not None and said.setdefault(place, read) != read:
+            if read not in {None, Consent.UNKNOWN} and said.setdefault(place, read) != read:
                 raise RejectedRow(f"Two columns of the row disagree on {place}; leave one of them.", column=header)
         return statement_of(said.get("consent_status"), source=said.get("consent_source"), at=said.get("consent_at"))
 
@@ -149,6 +149,10 @@ _CONSENT_READERS: Final[Mapping[str, Callable[[str], str | None]]] = {
     "consent_source": _text_reader("consent_source"),
     "consent_at": lambda value: read_moment(value, now=utc_now()),
 }
+
+
+def _consent_reader(column: Column) -> Callable[[str], str | None]:
+    return read_no if says_no(column.header) else _CONSENT_READERS[column.goes_to]
 
 
 class Batch:

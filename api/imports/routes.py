@@ -66,9 +66,9 @@ async def import_contacts(  # noqa: PLR0913, PLR0917 - what a route asks for, by
     `telephone`, `number` and the like; of two columns for one thing the first counts, the other becomes a field
     (`name_2`). Missing cells at the end of a row are empty ones. Opt-outs are left alone.
 
-    `consent_status` (or `consent`, `opt_in`) is granted or withdrawn, yes or no; it is kept as evidence, and what
-    campaigns would still send to who withdraws is called back. Empty and `unknown` change nothing, and so does a
-    statement whose `consent_at` is before that of the one we have.
+    `consent_status` (or `consent`, `opt_in`) is granted or withdrawn, yes or no; a yes to `opt_out` withdraws. It is
+    kept as evidence, and what campaigns would still send to who withdraws is called back. Empty and `unknown` change
+    nothing, and so does a statement whose `consent_at` is before that of the one we have.
     """
     check_file(file)
     await _check_group(tx, target_group_id)

@@ -16,6 +16,8 @@ _WORDS: Final[Mapping[Consent, tuple[str, ...]]] = {
     Consent.WITHDRAWN: ("withdrawn", "no", "n", "false", "0", "opt-out", "opted-out", "unsubscribed"),
     Consent.UNKNOWN: ("unknown",),
 }
+_NOES: Final = ("yes", "y", "true", "1", "withdrawn", "opt-out", "opted-out", "unsubscribed")
+_NO_NOES: Final = ("no", "n", "false", "0", "unknown")
 _NO_LETTERS: Final = re.compile(r"[\W_]+")
 _MOMENT: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9:.]+ ?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?", re.IGNORECASE
@@ -29,6 +31,12 @@ def _form(word: str) -> str:
 
 
 _MEANINGS: Final = {_form(word): consent for consent, words in _WORDS.items() for word in words}
+
+
+_MEANINGS_OF_A_NO: Final = {
+    **{_form(word): Consent.WITHDRAWN for word in _NOES},
+    **{_form(word): Consent.UNKNOWN for word in _NO_NOES},
+}
 
 
 class Statement(TypedDict):
@@ -47,6 +55,14 @@ def read_status(value: str) -> Consent:
             "consent_status must be granted, withdrawn or unknown (yes, no, true, false, 1, 0, opt-in and opt-out "
             "will do); leave it empty where nobody has said."
         )
+    return meaning
+
+
+def read_no(value: str) -> Consent:
+    """What a column says that asks the other way round: `opt_out`. Who has not said no has not said yes by that."""
+    meaning = _MEANINGS_OF_A_NO.get(_form(value))
+    if meaning is None:
+        raise InvalidContact("The opt-out must be yes or no (true, false, 1 and 0 will do).")
     return meaning
 
 

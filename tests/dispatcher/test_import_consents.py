@@ -113,6 +113,17 @@ async def test_columns_that_disagree_reject_the_row(worker: ImportWorker) -> Non
     assert [one.consent_status for one in await contacts(worker)] == ["withdrawn", "granted"]
 
 
+async def test_a_yes_to_an_opt_out_withdraws_and_a_no_says_nothing(worker: ImportWorker) -> None:
+    await run(
+        worker,
+        f"msisdn,Opt-Out,opt_in\n{ANN},yes,\n{BEN},no,\n+447700900003,no,yes\n+447700900004,yes,no\n"
+        "+447700900005,yes,yes\n+447700900006,2026-03-02,\n",
+    )
+    expected = ["withdrawn", "unknown", "granted", "withdrawn"]
+    assert [(one.consent_status, one.fields) for one in await contacts(worker)] == [(each, {}) for each in expected]
+    assert [(one.row, one.column) for one in await rejections(worker)] == [(6, "opt_in"), (7, "Opt-Out")]
+
+
 async def test_a_later_file_without_the_columns_changes_nothing(worker: ImportWorker) -> None:
     await run(worker, f"msisdn,consent_status\n{ANN},withdrawn\n")
     before = (await contacts(worker))[0]

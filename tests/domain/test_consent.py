@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shared.domain.consent import Statement, read_moment, read_status, standing_of, statement_of
+from shared.domain.consent import Statement, read_moment, read_no, read_status, standing_of, statement_of
 from shared.domain.contact import Consent, InvalidContact
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -31,6 +31,22 @@ def test_words(word: str, meaning: Consent | None) -> None:
         return
     with pytest.raises(InvalidContact, match="consent_status must be granted"):
         read_status(word)
+
+
+NOES = [
+    *((word, Consent.WITHDRAWN) for word in ("yes", "TRUE", "1", "opted out")),
+    *((word, Consent.UNKNOWN) for word in ("no", "False", "0", "unknown")),
+    *((word, None) for word in ("granted", "opt-in", "2026-03-02", "maybe")),
+]
+
+
+@pytest.mark.parametrize(("word", "meaning"), NOES)
+def test_words_for_a_no(word: str, meaning: Consent | None) -> None:
+    if meaning is not None:
+        assert read_no(word) is meaning
+        return
+    with pytest.raises(InvalidContact, match="must be yes or no"):
+        read_no(word)
 
 
 MOMENTS = [
