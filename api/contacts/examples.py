@@ -34,6 +34,6 @@ CONTACT: Final[dict[str, Any]] = {
 }
 CHANGED: Final[dict[str, Any]] = CONTACT | {"name": "Ada L.", "fields": {"visits": 4}, "updated_at": world.CREATED}
 EXPORTED: Final = (
-    "msisdn,name,external_id,location_id,time_zone,city,visits\r\n"
-    f"'{world.MSISDN},Ada,guest-1042,delft-centre,Europe/Amsterdam,Delft,3\r\n"
+    "msisdn,name,external_id,location_id,time_zone,consent_status,consent_source,consent_at,fields.city,fields.visits\r\n"
+    f"'{world.MSISDN},Ada,guest-1042,delft-centre,Europe/Amsterdam,granted,splash page,{world.DAY_BEFORE},Delft,3\r\n"
 )
