@@ -26,6 +26,17 @@ LONGEST_SECONDS: Final = 3600.0
 OVER: Final = frozenset({Status.COMPLETED, Status.STOPPED, Status.ARCHIVED})
 
 
+# In OpenAPI 3.1 the schema of a stream is that of each event in it.
+EVENT: Final = {
+    "type": "object",
+    "properties": {
+        "event": {"type": "string", "enum": ["report", "end"]},
+        "data": {"type": "string", "description": "The report as JSON; `{}` at the end."},
+    },
+    "required": ["event", "data"],
+}
+
+
 class EventStream(StreamingResponse):
     media_type = "text/event-stream"
 

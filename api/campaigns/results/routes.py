@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 from api.campaigns import examples
 from api.campaigns import queries as campaigns
 from api.campaigns.results import queries
-from api.campaigns.results.progress import EventStream, progress_of
+from api.campaigns.results.progress import EVENT, EventStream, progress_of
 from api.campaigns.results.queries import AnyRow
 from api.campaigns.results.schemas import BreakdownOut, ResultPartOut, StepBreakdownOut, SummaryOut
 from api.deps import CanRead, Reader, Res
@@ -117,7 +117,10 @@ def _shown(summary: Summary) -> SummaryOut:
     response_class=EventStream,
     responses={
         **problems(404, TooManyStreams),
-        200: {"description": "Server-sent events: `report` whenever it changes, `end` at last."},
+        200: {
+            "description": "Server-sent events: `report` whenever it changes, `end` at last.",
+            "content": {EventStream.media_type: {"schema": EVENT}},
+        },
     },
 )
 async def stream_progress(campaign_id: UUID, tx: Reader, _caller: CanRead, res: Res) -> StreamingResponse:
