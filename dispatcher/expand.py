@@ -39,6 +39,8 @@ Rows = list[tuple[Any, ...]]
 
 # What was rendered ahead is used for so long; a queue may be full for minutes, and then it is rendered again.
 FRESH_SECONDS: Final = 2.0
+# Nothing is rendered beside the first slice but the second one, and whoever is first should not wait for five thousand.
+FIRST_SLICE: Final = 1_000
 # Rows rendered before the event loop may see to a password in between.
 BREATH: Final = 50
 _PRIORITY: Final = PRIORITY_OF[Kind.CAMPAIGN]
@@ -133,7 +135,8 @@ async def _make_next(worker: Worker, step: Step, after: int) -> Slice | None:
 
 async def _make(worker: Worker, tx: AsyncConnection, step: Step, after: int) -> Slice:
     made_at = monotonic()
-    upto = min(after + worker.limits.expand_slice, step.recipients)
+    size = worker.limits.expand_slice if after else min(FIRST_SLICE, worker.limits.expand_slice)
+    upto = min(after + size, step.recipients)
     recipients = await campaigns.list_recipients(tx, step, after=after, upto=upto)
     resend = None if step.resend_of is None else await resends.find_originals(tx, step, recipients)
     reach = await reach_of(worker, tx, step, recipients, resend)
