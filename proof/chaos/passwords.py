@@ -131,7 +131,8 @@ class Trial:
         """One password, and a dispatcher that dies at the step with it; the last one is left to the crowd's."""
         self._trust_again()
         # No receipt before the second try, which comes later where a lease has to end first.
-        silence = 1000 * (RETRY_SECONDS + (0 if step == STEPS[0] else SHAPE.lease))
+        # For the last one the successors are the crowd's, and they are not there at once.
+        silence = 1000 * (RETRY_SECONDS + (0 if step == STEPS[0] and go_on else SHAPE.lease) + (0 if go_on else 10))
         for simulator in self.world.simulators:
             simulator.set_dials(callback_delay_ms=[silence, silence])
         visit = begin(self.world, next(self.numbers))
