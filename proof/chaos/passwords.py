@@ -93,7 +93,7 @@ def run(plan: Plan) -> Finding:
     finding = Finding(NAME, "kill")
     chance = plan.chance(NAME)
     with World(SHAPE, keep=plan.keep) as world:
-        trial = Trial(world, finding, chance)
+        trial = Trial(world, finding, chance, is_whole=plan.scale >= 1)
         for name in ("second", "third"):
             world.add_simulator(name)
         open_page(world)
@@ -117,8 +117,9 @@ def run(plan: Plan) -> Finding:
 class Trial:
     """What is done in one world, and what its clients saw."""
 
-    def __init__(self, world: World, finding: Finding, chance: random.Random) -> None:
+    def __init__(self, world: World, finding: Finding, chance: random.Random, *, is_whole: bool) -> None:
         self.world = world
+        self.is_whole = is_whole
         self.finding = finding
         self.chance = chance
         self.visits: list[Visit] = []
@@ -280,6 +281,8 @@ class Trial:
         figures["submitted twice, with one code"] = len(twice)
         figures["of these with a kill in between"] = len(across)
         figures["verified"] = sum(visit.verified for visit in self.visits)
+        if not self.is_whole:  # in a small one chance decides what is met
+            return
         self.finding.require(bool(across), "no kill came between two submissions, so nothing was proven of it")
         self.finding.require(figures["verified"] > 0, "nobody's code was right, so nothing was proven of codes")
         expired = sum(row.status == "expired" for row in read_rows(self.world))
