@@ -112,18 +112,16 @@ async def lock_first(tx: AsyncConnection, message_id: UUID) -> UUID:
     return first
 
 
-async def find_consent(tx: AsyncConnection, first: UUID, message: AnyRow) -> Consent | None:
-    """What the recipient of a campaign's words says to them now; None for what no campaign wrote.
+async def list_consents(tx: AsyncConnection, first: UUID, message: AnyRow) -> Sequence[Consent] | None:
+    """What the contact of a campaign's words, and whoever has the number now, say to them; None for others' words.
 
-    `first` is the message in whose place all this began. Of the contact it was for and of whoever has the number now,
-    the one who took it back counts.
+    `first` is the message in whose place all this began.
     """
     began = (await tx.execute(select(Message.kind).where(Message.id == first))).scalar_one_or_none()
     if began is not Kind.CAMPAIGN:
         return None
     theirs = or_(Contact.id == message.contact_id, Contact.msisdn == message.msisdn)
-    told = set((await tx.execute(select(Contact.consent_status).where(theirs))).scalars()) or {Consent.UNKNOWN}
-    return next(one for one in (Consent.WITHDRAWN, Consent.UNKNOWN, Consent.GRANTED) if one in told)
+    return [Consent(one) for one in (await tx.execute(select(Contact.consent_status).where(theirs))).scalars()]
 
 
 async def list_others(tx: AsyncConnection, first: UUID, *, besides: UUID) -> Sequence[AnyRow]:

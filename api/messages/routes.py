@@ -27,7 +27,6 @@ from shared.domain import message as law
 from shared.domain import msisdn as numbers
 from shared.domain import policy as rules
 from shared.domain.attachment import AttachmentsNotResent
-from shared.domain.contact import Consent
 from shared.domain.message import Kind
 from shared.domain.policy import Policy
 from shared.domain.quota import QuotaExceeded
@@ -239,11 +238,9 @@ async def _check_wanted(tx: AsyncConnection, first: UUID, message: Any, policy: 
     rules.check_activated(policy, rules.Feature.PERSONAL)
     if told := rules.find_country_refused(policy, message.msisdn):
         raise rules.CountryNotAllowed(told)
-    consent = await queries.find_consent(tx, first, message)
-    if consent is Consent.WITHDRAWN or (policy.require_consent and consent not in {None, Consent.GRANTED}):
-        raise law.MessageNotResendable(
-            f"A campaign wrote this, and the recipient's consent is {consent}; write to them with POST /v1/messages."
-        )
+    consents = await queries.list_consents(tx, first, message)
+    if consents is not None:
+        law.check_agreed(consents, required=policy.require_consent)
 
 
 def _check_reach(message: Any, caller: Caller) -> None:

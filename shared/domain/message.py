@@ -4,12 +4,13 @@ Nothing here reads a clock, a row or a socket. The dispatcher asks, and the same
 (`dispatcher/queries/`), so a rule is written down once.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
+from shared.domain.contact import Consent
 from shared.domain.outcome import Accepted, Fault, Lost, Outcome, Refused
 from shared.errors import Conflict
 
@@ -175,6 +176,19 @@ def check_resendable(status: Status, kind: Kind = Kind.PERSONAL) -> None:
         )
     if status not in RESENDABLE:
         raise MessageNotResendable(f"The message is {status}; only one that ended without arriving can be sent again.")
+
+
+def check_agreed(consents: Collection[Consent], *, required: bool) -> None:
+    """Refuse a campaign's words once more to whoever does not agree to them any more.
+
+    `consents` are those of the contact they were for and of whoever has the number now; `required` that there is one.
+    """
+    told = set(consents) or {Consent.UNKNOWN}
+    against = told.intersection({Consent.WITHDRAWN}) or (told - {Consent.GRANTED} if required else set())
+    if against:
+        raise MessageNotResendable(
+            f"A campaign wrote this, and their consent is {min(against)}; write to them with POST /v1/messages."
+        )
 
 
 def check_resent_once(resends: Iterable[tuple[UUID, Status]]) -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.domain.contact import Consent
 from shared.domain.message import (
     ANSWERABLE,
     EVIDENCE,
@@ -23,6 +24,7 @@ from shared.domain.message import (
     after_lease,
     after_outcome,
     after_receipt,
+    check_agreed,
     check_cancellable,
     check_resendable,
     sources_of,
@@ -214,3 +216,23 @@ def test_every_kind_has_its_turn() -> None:
     assert max(PUMPED, key=lambda kind: PRIORITY_OF[kind]) is Kind.CAMPAIGN
     # a queue of its own: no pump asks for this priority
     assert PRIORITY_OF[Kind.TEST] not in {PRIORITY_OF[kind] for kind in PUMPED}
+
+
+@pytest.mark.parametrize(
+    ("consents", "required", "refused"),
+    [
+        pytest.param([], False, False, id="nobody asked"),
+        pytest.param([], True, True, id="nobody asked who had to"),
+        pytest.param([Consent.GRANTED], True, False, id="granted"),
+        pytest.param([Consent.UNKNOWN], False, False, id="unknown"),
+        pytest.param([Consent.WITHDRAWN], False, True, id="taken back"),
+        pytest.param([Consent.GRANTED, Consent.WITHDRAWN], False, True, id="whoever has the number now took it back"),
+        pytest.param([Consent.GRANTED, Consent.UNKNOWN], True, True, id="one of two"),
+    ],
+)
+def test_a_campaigns_words_need_consent_again(consents: list[Consent], required: bool, refused: bool) -> None:
+    if not refused:
+        check_agreed(consents, required=required)
+        return
+    with pytest.raises(MessageNotResendable, match="consent"):
+        check_agreed(consents, required=required)
