@@ -157,6 +157,7 @@ def _settled(worker: Worker, claimed: Claimed, outcome: Outcome, said: Said) -> 
         rest=rest,
         lookup_in=worker.limits.lookup_waits[0] if in_doubt else None,
         version=said.account.version,
+        blameless=isinstance(outcome, Lost) and outcome.blameless,
         # Kept only where somebody will want to look: an accepted message has nothing to explain.
         exchange=_exchange(said, said.call) if said.call else None,
         **_words_of(outcome, secrets_of(said.account), password=code),

@@ -71,7 +71,7 @@ class Settler:
         worker = self._worker
         counts = Counter((one.outcome, one.gateway_id, claimed.kind) for claimed, one in batch)
         for claimed, one in batch:
-            worker.streaks.note(claimed.campaign_message_id, one.status)
+            worker.streaks.note(claimed.campaign_message_id, one.status, blameless=one.blameless)
         for (outcome, gateway_id, kind), count in counts.items():
             worker.gauges.messages(outcome, worker.book.name_of(gateway_id), kind).inc(count)
 

@@ -26,9 +26,12 @@ class Streaks:
     homeless_since: dict[UUID | None, float] = field(default_factory=dict)
     shut_since: float | None = None
 
-    def note(self, step: UUID | None, status: Status) -> None:
-        """One hand-over was settled; on the hot path, so a success without a streak costs one look."""
-        if step is None:
+    def note(self, step: UUID | None, status: Status, *, blameless: bool = False) -> None:
+        """One hand-over was settled; on the hot path, so a success without a streak costs one look.
+
+        A doubt that is no sign of trouble (`Lost.blameless`) neither makes a streak nor ends one.
+        """
+        if step is None or blameless:
             return
         if status is Status.FAILED or status is Status.UNCONFIRMED:
             streak = self.of.setdefault(step, Streak())

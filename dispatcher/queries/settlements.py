@@ -40,6 +40,7 @@ class Settled(NamedTuple):
     exchange: dict[str, Any] | None = None
     news: tuple[Receipt, ...] = ()  # of a gateway that calls nobody back
     version: datetime | None = None  # of the gateway's configuration, where the answer is about that
+    blameless: bool = False  # in doubt, and nothing is wrong with the gateway
 
 
 _ANSWERABLE = ", ".join(f"'{status}'" for status in sorted(ANSWERABLE))

@@ -66,6 +66,8 @@ def mark_of(outcome: Outcome) -> Mark:
             return Mark.REFUSED
         case Refused():  # withdrawn, or asked to wait: both have rules of their own
             return Mark.SILENT
+        case Lost(blameless=True):
+            return Mark.GOOD  # it did its work, and counted what it did
         case Lost():
             return Mark.FAILED
 

@@ -38,10 +38,14 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """No answer that could be read. `cause` is a short slug: `refused_connection`, `read_timeout`, ..."""
+    """No answer that says what became of it. `cause` is a short slug: `refused_connection`, `read_timeout`, ...
+
+    `blameless`: the gateway did its work and accounted for it, only not message by message. Nothing is wrong with it.
+    """
 
     may_have_arrived: bool
     cause: str
+    blameless: bool = False
 
 
 Outcome = Accepted | Refused | Lost

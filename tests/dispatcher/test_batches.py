@@ -14,6 +14,7 @@ from dispatcher.handover import hand_over, parcels
 from dispatcher.queries.claims import Claimed
 from dispatcher.queries.settlements import Settled
 from shared.db import begin
+from shared.domain.breaker import IN_A_ROW
 from shared.domain.message import Status
 from tests.dispatcher.test_handover import claimed
 from tests.factories import make_campaign, make_gateway, make_msisdn, make_sender_id
@@ -22,6 +23,7 @@ from tests.worlds import HandWorker
 
 BASE = "https://smsportal.test"
 SEND, LOGIN = f"{BASE}/v3/BulkMessages", f"{BASE}/v3/Authentication"
+STEP = UUID("0199d4c2-0000-7000-8000-00000000000c")
 SECRETS = {"client_id": "the-client", "api_secret": "the-secret-of-the-client"}
 
 
@@ -103,6 +105,27 @@ async def test_campaign_goes_in_batches_and_adds_up(worker: HandWorker, router: 
     numbers = [one["destination"] for call in route.calls for one in json.loads(call.request.content)["messages"]]
     assert len(numbers) == len(set(numbers)) == 20
     await check_tallies(worker.engine)
+
+
+async def test_people_who_are_counted_and_not_named_stop_no_campaign(
+    worker: HandWorker, router: respx.MockRouter
+) -> None:
+    """One in each request said no to the vendor: it does its work, and its answer says so to whoever adds up."""
+
+    def counted(request: httpx.Request) -> httpx.Response:
+        count = len(json.loads(request.content)["messages"])
+        said = {"eventId": 7, "messages": count - 1, "errorReport": {"optedOuts": 1, "faults": []}}
+        return httpx.Response(200, json={"statusCode": 200, "sendResponse": said})
+
+    gateway_id = await make(worker)
+    router.post(SEND).mock(side_effect=counted)
+    for _ in range(2 * IN_A_ROW):
+        settled = await hand(worker, gateway_id, people(worker, 2, campaign_message_id=STEP))
+        assert {(one.status, one.code) for one in settled} == {(Status.UNCONFIRMED, "unexplained_count")}
+        for one in settled:
+            worker.streaks.note(STEP, one.status, blameless=one.blameless)
+    assert not worker.healths.verdicts
+    assert worker.streaks.failing(failures=IN_A_ROW, losses=IN_A_ROW) == []
 
 
 class TestLogin:

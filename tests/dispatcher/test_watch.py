@@ -300,6 +300,13 @@ def test_streak(statuses: list[MessageStatus], *, failing: bool) -> None:
     assert streaks.failing(failures=3, losses=5) == ([step] if failing else [])
 
 
+def test_doubts_without_blame_make_no_streak() -> None:
+    streaks, step = Streaks(), uuid4()
+    for _ in range(10):
+        streaks.note(step, MessageStatus.UNCONFIRMED, blameless=True)
+    assert streaks.failing(failures=3, losses=5) == []
+
+
 # --- no gateway
 
 

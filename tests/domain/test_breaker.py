@@ -26,6 +26,7 @@ MARKS: list[tuple[Outcome, Mark]] = [
     (Refused(Fault.THROTTLED, "x"), Mark.SILENT),
     (Lost(may_have_arrived=True, cause="read_timeout"), Mark.FAILED),
     (Lost(may_have_arrived=False, cause="refused_connection"), Mark.FAILED),
+    (Lost(may_have_arrived=True, cause="unexplained_count", blameless=True), Mark.GOOD),
 ]
 
 

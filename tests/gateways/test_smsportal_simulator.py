@@ -144,7 +144,7 @@ async def test_what_is_named_is_refused_and_what_is_only_counted_stays_in_doubt(
         (alone,) = await sender.send(account, [opted_out])
         assert alone == Refused(Fault.OPTED_OUT, "optedOuts")
         among_others = await sender.send(account, [BATCH[7], opted_out])
-        assert among_others == [Lost(may_have_arrived=True, cause="unexplained_count")] * 2
+        assert among_others == [Lost(may_have_arrived=True, cause="unexplained_count", blameless=True)] * 2
     assert len(accepted(read_ledger(simulator.ledger_path))) == 6
 
 

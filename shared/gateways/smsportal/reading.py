@@ -23,6 +23,8 @@ from shared.gateways.smsportal.codes import (
 
 _UNREADABLE: Final = Lost(may_have_arrived=True, cause="unreadable_answer")
 _UNEXPLAINED: Final = Lost(may_have_arrived=True, cause="unexplained_count")
+# The same, where the numbers add up: nothing is wrong with the gateway, it only names nobody.
+_UNNAMED: Final = Lost(may_have_arrived=True, cause="unexplained_count", blameless=True)
 # What a counter says of a message, where it can only speak of one.
 _COUNTED: Final[Mapping[str, Outcome]] = {
     "nonetwork": Refused(Fault.GATEWAY, "noNetwork"),
@@ -30,7 +32,7 @@ _COUNTED: Final[Mapping[str, Outcome]] = {
     "contenttolong": Refused(Fault.MESSAGE, "contentToLong"),
     "optedouts": Refused(Fault.OPTED_OUT, "optedOuts"),
     # They have had the same before, and that may have been an attempt of ours.
-    "duplicates": Lost(may_have_arrived=True, cause="duplicate"),
+    "duplicates": Lost(may_have_arrived=True, cause="duplicate", blameless=True),
 }
 # While a counter says one of these of somebody, a fault of unknown meaning may be his: it must not
 # send the message through another gateway.
@@ -109,20 +111,30 @@ def _read_report(batch: Sequence[Sms], answer: Answer) -> Sequence[Outcome]:
             return [_COUNTED[next(iter(counters))]] * len(batch)
         if not counters and known is not None:
             return [_for_all(batch, known, code, words)] * len(batch)
-    adds_up = missing == len(faults) and not strays and sum(counters.values()) <= missing
-    return _settled(batch, faults, report, missing=missing, adds_up=adds_up)
+    counted = sum(counters.values())
+    adds_up = missing == len(faults) and not strays and counted <= missing
+    accounted = missing > 0 and len(faults) <= missing <= min(len(batch), len(faults) + strays + counted)
+    doubt = _UNNAMED if accounted else _UNEXPLAINED
+    faults = {place: doubt if outcome == _UNEXPLAINED else outcome for place, outcome in faults.items()}
+    return _settled(batch, faults, report, missing=missing, adds_up=adds_up, doubt=doubt)
 
 
 def _settled(
-    batch: Sequence[Sms], faults: Mapping[int, Outcome], report: Mapping[str, Any], *, missing: int, adds_up: bool
+    batch: Sequence[Sms],
+    faults: Mapping[int, Outcome],
+    report: Mapping[str, Any],
+    *,
+    missing: int,
+    adds_up: bool,
+    doubt: Lost,
 ) -> Sequence[Outcome]:
     """Faults by name, unless more were taken than they leave; the rest was taken where that explains every message."""
-    rest: Outcome = _UNEXPLAINED
+    rest: Outcome = doubt
     if adds_up:
         event = whole(report.get("eventid"))
         segments = _segments_each(len(batch) - len(faults), whole(report.get("parts")))
         rest = Accepted(str(event) if event else None, segments)
-    named = faults if missing >= len(faults) else dict.fromkeys(faults, _UNEXPLAINED)
+    named = faults if missing >= len(faults) else dict.fromkeys(faults, doubt)
     return [named.get(place, rest) for place in range(len(batch))]
 
 

@@ -23,6 +23,8 @@ ALONE = [FIRST]
 EVENT = "1179504595"
 TAKEN, TAKEN_1 = Accepted(EVENT), Accepted(EVENT, 1)
 DOUBT = Lost(may_have_arrived=True, cause="unexplained_count")
+# The numbers add up, and only say nothing of whom.
+UNNAMED = Lost(may_have_arrived=True, cause="unexplained_count", blameless=True)
 UNREADABLE = Lost(may_have_arrived=True, cause="unreadable_answer")
 BATCH_REFUSED = Lost(may_have_arrived=False, cause="batch_refused")
 INVALID = Refused(Fault.MESSAGE, "InvalidDestination", "No.")
@@ -106,10 +108,10 @@ _FAULTS = [
     Reads(
         "a fault by a number that two share",
         json_answer(200, report(2, faults=[fault("InvalidDestination", scrubbedDestination="12025550142")])),
-        [DOUBT] * 3,
+        [UNNAMED] * 3,
         SAME,
     ),
-    _all("a fault that names nobody", report(2, faults=[fault("InvalidDestination")]), DOUBT),
+    _all("a fault that names nobody", report(2, faults=[fault("InvalidDestination")]), UNNAMED),
     _all("a fault that names somebody else", report(3, faults=[fault("X", customerId="42")]), DOUBT),
     _each(
         "a fault, though all were taken",
@@ -122,7 +124,7 @@ _FAULTS = [
         *(INVALID, DOUBT, DOUBT),
     ),
     _each("alone, a fault needs no name", report(0, faults=[fault("InvalidDestination")]), INVALID),
-    _each("alone, a fault of somebody else", report(0, faults=[fault("InvalidDestination", customerId="42")]), DOUBT),
+    _each("alone, a fault of somebody else", report(0, faults=[fault("InvalidDestination", customerId="42")]), UNNAMED),
     _each(
         "a fault of unknown meaning", report(0, faults=[fault("Odd.Thing")]), Refused(Fault.GATEWAY, "Odd.Thing", "No.")
     ),
@@ -153,7 +155,7 @@ _FAULTS = [
             optedOuts=1,
             faults=[fault("Odd", customerId=ID_1), fault("InvalidDestination", customerId=ID_2)],
         ),
-        *(DOUBT, INVALID, TAKEN_1),
+        *(UNNAMED, INVALID, TAKEN_1),
     ),
     _each(
         "a fault keeps neither number nor text",
@@ -169,14 +171,14 @@ _COUNTERS = [
     _each(
         "alone, a duplicate of what may be ours",
         report(0, duplicates=1),
-        Lost(may_have_arrived=True, cause="duplicate"),
+        Lost(may_have_arrived=True, cause="duplicate", blameless=True),
     ),
     _all("all of them opted out", wrapped(report(0, optedOuts=3)), Refused(Fault.OPTED_OUT, "optedOuts")),
-    _all("one of three opted out", report(2, optedOuts=1), DOUBT),
-    _all("none taken, for different causes", report(0, optedOuts=1, noNetwork=2), DOUBT),
+    _all("one of three opted out", report(2, optedOuts=1), UNNAMED),
+    _all("none taken, for different causes", report(0, optedOuts=1, noNetwork=2), UNNAMED),
     _all("none taken, and not all counted", report(0, optedOuts=2), DOUBT),
     _each("alone, and not taken without a cause", report(0), DOUBT),
-    _each("alone, with two causes", report(0, optedOuts=1, noNetwork=1), DOUBT),
+    _each("alone, with two causes", report(0, optedOuts=1, noNetwork=1), UNNAMED),
     _each("alone, taken and opted out", report(1, optedOuts=1), DOUBT),
     _all("one missing without a cause", report(2), DOUBT),
     _all("more taken than were sent", report(4), DOUBT),
