@@ -1,8 +1,9 @@
 """How a CSV is laid out: its delimiter, and what each column of the first row means for a contact.
 
-Names are matched by their letters and digits alone: `Time Zone`, `time-zone` and `timeZone` are one. Of several columns
-for one thing the first one counts; the others become fields with a number behind their name (`name_2`). Columns of
-consent are never passed over in this manner: all of them are read, and a row in which they disagree is rejected.
+Names are matched by their letters and digits alone: `Time Zone`, `time-zone` and `timeZone` are one, and so are their
+words in other languages (`csv_names.py`). Of several columns for one thing the first one counts; the others become
+fields with a number behind their name (`name_2`). Columns of consent are never passed over in this manner: all of them
+are read, and a row in which they disagree is rejected.
 """
 
 import re
@@ -11,6 +12,7 @@ from dataclasses import asdict, dataclass
 from itertools import chain
 from typing import Any, Final, Self
 
+from dispatcher.csv_names import FAMILY_NAMES, GIVEN_NAMES, NUMBER_NAMES, OTHER_NAMES, form_of
 from dispatcher.csv_reader import CsvReader
 from dispatcher.csv_text import UnreadableFile
 from shared.domain.contact import MAX_FIELDS, MAX_KEY_CHARACTERS, key_of
@@ -19,24 +21,6 @@ DELIMITERS: Final = (",", ";", "\t", "|")
 FIELD_PREFIX: Final = "fields."
 MAX_COLUMNS: Final = MAX_FIELDS
 
-# In order of precedence: a file with both `phone` and `mobile` means `phone`, as the contract names it.
-NUMBER_NAMES: Final = (
-    "msisdn",
-    "phone",
-    "mobile",
-    "cell",
-    "phone_number",
-    "mobile_number",
-    "cell_number",
-    "cellphone",
-    "cell_phone",
-    "mobile_phone",
-    "telephone",
-    "telephone_number",
-    "tel",
-    "number",
-    "contact_number",
-)
 KNOWN_NAMES: Final = ("name", "external_id", "location_id", "time_zone")
 NO_NAMES: Final = ("opt_out", "opted_out", "unsubscribed")  # in which a yes withdraws
 CONSENT_NAMES: Final[Mapping[str, str]] = {
@@ -46,6 +30,10 @@ CONSENT_NAMES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("consent_at", "consent_date", "opt_in_at", "opt_in_date", "opt_in_time"), "consent_at"),
 }
 CONSENT_PLACES: Final = frozenset(CONSENT_NAMES.values())
+IGNORED: Final = "ignored"
+# A contact as we show it, made into a table by somebody: what is ours to give is no field of theirs.
+_OURS: Final = ("id", "created_at", "updated_at")
+_SHOWN_BY_US: Final = frozenset({*_OURS, "msisdn", "external_id", "location_id"})
 
 _QUOTED: Final = re.compile(r'"(?:[^"]++|"")*+"?')
 _SEPARATOR_LINE: Final = re.compile(r"sep=(.)\n", re.IGNORECASE)
@@ -70,6 +58,8 @@ class Layout:
     header_row: int
     separator_line: bool  # Excel's `sep=;` before the first row, which is no row
     columns: tuple[Column, ...]
+    # Columns that make up the name in this order, where none is the name; they are fields all the same.
+    name_from: tuple[int, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -77,7 +67,7 @@ class Layout:
     @classmethod
     def from_json(cls, layout: Mapping[str, Any]) -> Self:
         columns = tuple(Column(**column) for column in layout["columns"])
-        return cls(**{**layout, "columns": columns})
+        return cls(**{**layout, "columns": columns, "name_from": tuple(layout.get("name_from", ()))})
 
 
 def separator_line(text: str) -> str:
@@ -106,7 +96,7 @@ def _without_delimiters(quoted: re.Match[str]) -> str:
 
 
 def _has_number_column(headers: Sequence[str]) -> bool:
-    return any(_form(header) in _NUMBER_FORMS for header in headers)
+    return any(form_of(header) in _NUMBER_FORMS for header in headers)
 
 
 def find_layout(head: str, *, encoding: str, whole: bool, defined: Sequence[str] = ()) -> Layout:
@@ -123,7 +113,7 @@ def find_layout(head: str, *, encoding: str, whole: bool, defined: Sequence[str]
             break
         if any(cell.strip() for cell in row.cells):
             columns = read_header(row.cells, defined=defined)
-            return Layout(encoding, delimiter, row.number, bool(skipped), columns)
+            return Layout(encoding, delimiter, row.number, bool(skipped), columns, name_columns(columns))
     else:
         if whole:
             raise UnreadableFile("The file holds no rows; its first row must name the columns, such as msisdn,name.")
@@ -142,9 +132,12 @@ def read_header(cells: Sequence[str], *, defined: Sequence[str] = ()) -> tuple[C
     keys: set[str] = set()
     own_case = {key.lower(): key for key in defined}
     columns = []
+    ours = _OURS if {form_of(name) for name in _SHOWN_BY_US} <= {form_of(header) for header in headers} else ()
     for index, header in enumerate(headers):
         if index in places:
             goes_to = places[index]
+        elif header in ours:
+            goes_to = IGNORED
         elif header.startswith(FIELD_PREFIX):  # as our own exports write it
             named = header.removeprefix(FIELD_PREFIX)
             goes_to = FIELD_PREFIX + _free_key(named, index=index, taken=keys)
@@ -158,35 +151,47 @@ def read_header(cells: Sequence[str], *, defined: Sequence[str] = ()) -> tuple[C
     return tuple(columns)
 
 
+def name_columns(columns: Sequence[Column]) -> tuple[int, ...]:
+    """The places of the first name and of the family's in a file that has no whole name; each where there is one."""
+    if any(column.goes_to == "name" for column in columns):
+        return ()
+    forms = [form_of(column.header) for column in columns]
+    found = (_first_of(forms, names) for names in (_GIVEN_FORMS, _FAMILY_FORMS))
+    return tuple(place for place in found if place is not None)
+
+
 def says_no(header: str) -> bool:
     """Whether a yes in this column of consents is a no."""
-    return _form(header) in _NO_FORMS
+    return form_of(header) in _NO_FORMS
 
 
-def _form(header: str) -> str:
-    """A name as it is compared: `Phone Number`, `phone-number` and `"phoneNumber"` are one."""
-    return _NO_LETTERS.sub("", header.lower())
+_NUMBER_FORMS: Final = tuple(map(form_of, NUMBER_NAMES))
+_GIVEN_FORMS: Final = tuple(map(form_of, GIVEN_NAMES))
+_FAMILY_FORMS: Final = tuple(map(form_of, FAMILY_NAMES))
+_NO_FORMS: Final = frozenset(map(form_of, NO_NAMES))
+_CONSENT_FORMS: Final = {form_of(name): place for name, place in CONSENT_NAMES.items()}
 
 
-_NUMBER_FORMS: Final = tuple(map(_form, NUMBER_NAMES))
-_NO_FORMS: Final = frozenset(map(_form, NO_NAMES))
-_CONSENT_FORMS: Final = {_form(name): place for name, place in CONSENT_NAMES.items()}
+def _first_of(forms: Sequence[str], names: Sequence[str]) -> int | None:
+    """Where the first of these names stands."""
+    return next((forms.index(name) for name in names if name in forms), None)
 
 
 def _known_places(headers: Sequence[str], *, defined: Container[str]) -> dict[int, str]:
-    forms = [_form(header) for header in headers]
-    number = next((forms.index(form) for form in _NUMBER_FORMS if form in forms), None)
+    forms = [form_of(header) for header in headers]
+    number = _first_of(forms, _NUMBER_FORMS)
     if number is None:
         raise UnreadableFile(_no_number_column(headers))
     places = {number: "msisdn"}
     for name in KNOWN_NAMES:
-        if _form(name) in forms:
-            places[forms.index(_form(name))] = name
+        place = _first_of(forms, [form_of(each) for each in (name, *OTHER_NAMES.get(name, ()))])
+        if place is not None and (forms[place] == form_of(name) or key_of(headers[place]).lower() not in defined):
+            places[place] = name
     for index, form in enumerate(forms):
-        place = _CONSENT_FORMS.get(form)
+        said = _CONSENT_FORMS.get(form)
         # `opt_in` may be a field that the owner has defined; `consent_status` is the contact's, whatever is defined
-        if place and (form == _form(place) or key_of(headers[index]).lower() not in defined):
-            places[index] = place
+        if said and (form == form_of(said) or key_of(headers[index]).lower() not in defined):
+            places[index] = said
     return places
 
 

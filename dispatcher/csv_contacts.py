@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from dispatcher.csv_columns import CONSENT_PLACES, Column, Layout, says_no
+from dispatcher.csv_columns import CONSENT_PLACES, FIELD_PREFIX, Column, Layout, says_no
 from dispatcher.csv_reader import Row
 from shared.clock import utc_now
 from shared.domain import msisdn
@@ -81,10 +81,12 @@ class ContactReader:
             if column.goes_to in CONSENT_PLACES
         ]
         self._fields = [
-            (index, column.header, column.goes_to.removeprefix("fields."))
+            (index, column.header, column.goes_to.removeprefix(FIELD_PREFIX))
             for index, column in enumerate(layout.columns)
-            if column.goes_to not in readers and column.goes_to not in CONSENT_PLACES
+            if column.goes_to.startswith(FIELD_PREFIX)
         ]
+        self._name_from = layout.name_from
+        self._name_header = " ".join(layout.columns[index].header for index in layout.name_from)
         self._columns = len(layout.columns)
         self._definitions = definitions or {}
 
@@ -100,10 +102,18 @@ class ContactReader:
                 contact[name] = read(value) if value or name == "msisdn" else None
             except Invalid as refusal:
                 raise RejectedRow(refusal.detail, column=header) from None
+        if self._name_from:
+            contact["name"] = self._read_name(cells)
         contact["fields"] = self._read_fields(cells)
         if self._consents:
             contact["consent"] = self._read_consent(cells)
         return contact
+
+    def _read_name(self, cells: Sequence[str]) -> str | None:
+        try:
+            return read_text(" ".join(unwrapped(cells[index]) for index in self._name_from), name="name")
+        except Invalid as refusal:
+            raise RejectedRow(refusal.detail, column=self._name_header) from None
 
     def _read_consent(self, cells: Sequence[str]) -> Statement | None:
         said: dict[str, Any] = {}

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from dispatcher.csv_columns import Layout
+from dispatcher.csv_columns import IGNORED, Layout
 from dispatcher.csv_contacts import BATCH_ROWS, RejectedRow, fitted, unwrapped
 from dispatcher.csv_reader import Row
 from shared.domain import msisdn
@@ -16,14 +16,13 @@ from shared.domain.sender_id import parse
 from shared.errors import Invalid
 
 SENDER: Final = "sender_id"
-IGNORED: Final = "ignored"
 _OWN_FIELD: Final = "fields.sender_id"
 
 
 def as_opt_outs(layout: Mapping[str, Any]) -> dict[str, Any]:
     """What the columns of a file mean that was laid out as contacts."""
     columns = [{**column, "goes_to": _meaning(column["goes_to"])} for column in layout["columns"]]
-    return {**layout, "columns": columns}
+    return {**layout, "columns": columns, "name_from": []}
 
 
 def _meaning(goes_to: str) -> str:

@@ -31,6 +31,7 @@ IMPORT: Final[dict[str, Any]] = {
             {"header": "name", "goes_to": "name"},
             {"header": "city", "goes_to": "fields.city"},
         ],
+        "name_from": [],
     },
     "created_by": world.API_KEY,
     "created_at": world.DAY_BEFORE,

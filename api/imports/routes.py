@@ -59,12 +59,13 @@ async def import_contacts(  # noqa: PLR0913, PLR0917 - what a route asks for, by
     """Import contacts from a CSV file. They are stored behind this answer: ask for the import to see how far it is.
 
     A row that cannot be used is rejected, with its reason in `errors.csv`, and never stops the file; a file without a
-    column of numbers, or that is no text, fails before anything is stored.
+    column of numbers, or that is no text, fails before anything is stored, and `errors.csv` says why.
 
     A number that is a contact's already updates it: filled cells replace, empty ones leave what is there. Within a
     file the later row wins, and each counts as imported. The number's column may also be named `mobile`, `cell`,
-    `telephone`, `number` and the like; of two columns for one thing the first counts, the other becomes a field
-    (`name_2`). Missing cells at the end of a row are empty ones. Opt-outs are left alone.
+    `telephone`, `number` and the like, also in other languages (`Handy`, `téléphone`); of two columns for one thing the
+    first counts, the other becomes a field (`name_2`). Without a column for the name, those of a first and a last name
+    make it up, and are fields as well. Missing cells at the end of a row are empty ones. Opt-outs are left alone.
 
     `consent_status` (or `consent`, `opt_in`) is granted or withdrawn, yes or no; a yes to `opt_out` withdraws. It is
     kept as evidence, and what campaigns would still send to who withdraws is called back. Empty and `unknown` change
@@ -110,14 +111,17 @@ async def get_import(import_id: ImportId, tx: Reader, _caller: CanRead) -> Impor
 async def export_rejections(
     import_id: ImportId, tx: Reader, _caller: CanRead, res: Res, style: StyleAsked = "spreadsheet"
 ) -> CsvResponse:
-    """The rows that were not imported: `row` (the first of the file is 1), `column`, `reason`."""
-    await queries.get_import(tx, import_id)
-    pages = _rejections(res, import_id)
+    """The rows that were not imported: `row` (the first of the file is 1), `column`, `reason`.
+
+    Of a file that could not be read as a whole, or to its end, the last line has no row and says why.
+    """
+    told = await queries.get_import(tx, import_id)
+    pages = _rejections(res, import_id, error=told.error)
     name = f"import-{import_id}-errors"
     return csv_answer(("row", "column", "reason"), pages, style=style, file_name=name)
 
 
-async def _rejections(resources: Resources, import_id: UUID) -> AsyncIterator[Sequence[Line]]:
+async def _rejections(resources: Resources, import_id: UUID, *, error: str | None) -> AsyncIterator[Sequence[Line]]:
     after_row = 0
     while True:
         async with reading(resources.engine) as tx:
@@ -125,8 +129,10 @@ async def _rejections(resources: Resources, import_id: UUID) -> AsyncIterator[Se
         if rows:
             yield rows
         if len(rows) < PAGE:
-            return
+            break
         after_row = rows[-1].row
+    if error is not None:
+        yield [(None, None, error)]
 
 
 async def _check_group(tx: Tx, group_id: UUID | None) -> None:

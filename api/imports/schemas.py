@@ -14,8 +14,8 @@ from api.schemas import Out
 class ColumnOut(Out):
     header: str = Field(description="The column's name in the file.")
     goes_to: str = Field(
-        description="What it means: `msisdn`, `name`, ... or `fields.<key>`; of opt-outs `msisdn`, `sender_id` or "
-        "`ignored`.",
+        description="What it means: `msisdn`, `name`, ... or `fields.<key>`; of opt-outs `msisdn` or `sender_id`. "
+        "`ignored`: nothing is read of it.",
         examples=["fields.city"],
     )
 
@@ -25,6 +25,10 @@ class LayoutOut(Out):
     delimiter: str
     header_row: int
     columns: list[ColumnOut]
+    name_from: list[int] = Field(
+        default_factory=list,
+        description="Where no column is the name: which of `columns`, counted from 0, make it up, in this order.",
+    )
 
 
 class ImportOut(Out):

@@ -89,6 +89,7 @@ async def test_the_whole_way(client: httpx.AsyncClient, engine: AsyncEngine) -> 
             {"header": "Name", "goes_to": "name"},
             {"header": "Town", "goes_to": "fields.Town"},
         ],
+        "name_from": [],
     }
     (contact,) = (await client.get("/v1/contacts")).json()["items"]
     assert (contact["msisdn"], contact["fields"]) == ("+27831234567", {"Town": "Delft"})
@@ -97,6 +98,33 @@ async def test_the_whole_way(client: httpx.AsyncClient, engine: AsyncEngine) -> 
     assert head == ["row", "column", "reason"]
     assert line[:2] == ["3", "Phone"]
     assert line[2].startswith("msisdn ")
+
+
+async def test_a_file_that_fails_as_a_whole_says_why_in_its_errors(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    told = (await client.post(UPLOAD, files=form("Nom;Ville\nJoe;Delft\n"))).json()
+    await run_imports(ImportWorker(engine))
+    failed = (await client.get(f"/v1/imports/{told['id']}")).json()
+    assert (failed["status"], failed["layout"]) == ("failed", None)
+    answer = await client.get(f"/v1/imports/{told['id']}/errors.csv")
+    head, line = csv.reader(io.StringIO(answer.text.removeprefix("\ufeff"), newline=""))
+    assert (head, line) == (["row", "column", "reason"], ["", "", failed["error"]])
+    assert "Nom, Ville" in failed["error"]
+
+
+async def test_contacts_as_they_are_shown_come_back_as_a_table(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    contact = (await client.post("/v1/contacts", json={"msisdn": "+12025550142", "external_id": "x1"})).json()
+    table = io.StringIO(newline="")
+    flat = {name: value for name, value in contact.items() if not isinstance(value, dict)}
+    csv.writer(table).writerows([flat, [value or "" for value in flat.values()]])
+    told = (await client.post(UPLOAD, files=form(table.getvalue()))).json()
+    await run_imports(ImportWorker(engine))
+    done = (await client.get(f"/v1/imports/{told['id']}")).json()
+    goes_to = {column["header"]: column["goes_to"] for column in done["layout"]["columns"]}
+    assert [goes_to[name] for name in ("id", "created_at", "updated_at")] == ["ignored"] * 3
+    now_is = (await client.get(f"/v1/contacts/{contact['id']}")).json()
+    assert now_is | {"updated_at": contact["updated_at"]} == contact
 
 
 async def test_an_export_comes_back_as_it_was(client: httpx.AsyncClient, engine: AsyncEngine, now: datetime) -> None:

@@ -120,7 +120,7 @@ FILES = [
     pytest.param("msisdn\n0831234567", [(JOE[0], None)], id="one column, no line end"),
     pytest.param("name,msisdn\nJoe,27831234567.0\n", [JOE], id="a number of a spreadsheet"),
     pytest.param('msisdn,name\n0831234567,"Joe\nof ""Delft"""\n', [(JOE[0], 'Joe of "Delft"')], id="quotes"),
-    pytest.param("Phone;Näme\n0831234567;Jö\n".encode("cp1252"), [(JOE[0], None)], id="cp1252"),
+    pytest.param("Phone;Größe\n0831234567;Jö\n".encode("cp1252"), [(JOE[0], None)], id="cp1252"),
     pytest.param("Phone\tname\n0831234567\tJoe\n".encode("utf-16"), [JOE], id="utf-16"),
 ]
 
@@ -158,6 +158,57 @@ async def test_columns_find_their_places(worker: ImportWorker) -> None:
     }
     layout = (await the_import(worker, import_id)).layout
     assert layout["columns"][7] == {"header": "Voucher Code", "goes_to": "fields.Voucher_Code"}
+
+
+NAMED = [
+    pytest.param("Vorname;Nachname;Handy;Ort", "Anna;Schmidt;{};Ulm", ("Anna Schmidt", "Ort"), id="de"),
+    pytest.param(
+        "Nachname;Vorname;Telefonnr.;Ort", "Schmidt;Anna;{};Ulm", ("Anna Schmidt", "Ort"), id="de, other order"
+    ),
+    pytest.param("Prénom;NOM;Téléphone;Ville", "Anna;Schmidt;{};Ulm", ("Anna Schmidt", "Ville"), id="fr"),
+    pytest.param("Nombre;Apellidos;Móvil;Ciudad", "Anna;Schmidt;{};Ulm", ("Anna Schmidt", "Ciudad"), id="es"),
+    pytest.param("Naam;Telefoonnummer;Plaats", "Anna Schmidt;{};Ulm", ("Anna Schmidt", "Plaats"), id="nl"),
+    pytest.param("Nome;Cellulare;Città", "Anna;{};Ulm", ("Anna", "Città"), id="it, a first name alone"),
+    pytest.param("first_name,last_name,phone,town", "Anna,,{},Ulm", ("Anna", "town"), id="no family name in the row"),
+    pytest.param("Name;Vorname;Handy;Ort", "Schmidt;Anna;{};Ulm", ("Schmidt", "Ort"), id="a name beside a first name"),
+]
+
+
+@pytest.mark.parametrize(("head", "row", "expected"), NAMED)
+async def test_columns_are_known_in_other_languages(
+    worker: ImportWorker, head: str, row: str, expected: tuple[str, str]
+) -> None:
+    import_id = await upload(worker, f"{head}\n{row.format('0831234567')}\n")
+    await run_imports(worker)
+    assert (await the_import(worker, import_id)).rows_imported == 1
+    (anna,) = await contacts(worker)
+    name, town = expected
+    assert (anna.msisdn, anna.name, anna.fields[town]) == ("+27831234567", name, "Ulm")
+
+
+async def test_names_in_parts_stay_fields_as_well(worker: ImportWorker) -> None:
+    import_id = await upload(worker, "Vorname;Nachname;Handy\nAnna;Schmidt;0831234567\n;;0831234568\n")
+    await run_imports(worker)
+    anna, nobody = await contacts(worker)
+    assert (anna.name, anna.fields) == ("Anna Schmidt", {"Vorname": "Anna", "Nachname": "Schmidt"})
+    assert (nobody.name, nobody.fields) == (None, {})
+    assert (await the_import(worker, import_id)).layout["name_from"] == [0, 1]
+
+
+async def test_a_name_of_parts_that_is_too_long_rejects_its_row(worker: ImportWorker) -> None:
+    import_id = await upload(worker, f"Vorname;Nachname;Handy\n{'a' * 150};{'b' * 150};0831234567\n")
+    await run_imports(worker)
+    assert (await the_import(worker, import_id)).rows_rejected == 1
+    async with worker.transaction() as tx:
+        row = (await tx.execute(select(ImportRejection))).one()
+    assert (row.column, "301 characters" in row.reason) == ("Vorname Nachname", True)
+
+
+async def test_an_id_alone_is_a_field(worker: ImportWorker) -> None:
+    await upload(worker, "id,created_at,msisdn\n17,yesterday,0831234567\n")
+    await run_imports(worker)
+    (contact,) = await contacts(worker)
+    assert contact.fields == {"id": "17", "created_at": "yesterday"}
 
 
 async def test_the_first_number_column_counts(worker: ImportWorker) -> None:
