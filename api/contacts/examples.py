@@ -29,6 +29,7 @@ CONTACT: Final[dict[str, Any]] = {
     "consent_status": "granted",
     "consent_source": "splash page",
     "consent_at": world.DAY_BEFORE,
+    "opt_out": None,
     "created_at": world.DAY_BEFORE,
     "updated_at": world.DAY_BEFORE,
 }

@@ -9,6 +9,7 @@ from api.consents.statements import keep_consent
 from api.contacts import examples, queries
 from api.contacts.schemas import ContactIn, ContactOut, ContactPatch
 from api.contacts.values import read_msisdn, values_of
+from api.contacts.views import shown_contact, shown_contacts
 from api.deps import Bell, CanManage, CanRead, Deeds, Now, Page, Reader, Res, Tx
 from api.examples import answered
 from api.idempotency import IdempotentRoute
@@ -43,7 +44,7 @@ async def create_contact(  # noqa: PLR0913, PLR0917 - what a route asks for, by 
     await deeds.write("contact.created", ("contact", row.id), {})
     if await tell_inside(tx, CONTACT_ADDED, contact_id=row.id, now=now):
         bell.ring("bulk")
-    return ContactOut.model_validate(row)
+    return await shown_contact(tx, row, pepper=res.pepper)
 
 
 @router.get("", responses=problems(422))
@@ -67,13 +68,13 @@ async def list_contacts(  # noqa: PLR0913, PLR0917 - what a route asks for, by n
     )
     rows = await queries.list_contacts(tx, wanted, before=id_of(page), limit=page.limit + 1, now=now)
     shown, cursor = page_of(rows, page, place=lambda row: {"id": row.id})
-    return PageOut(items=[ContactOut.model_validate(row) for row in shown], next_cursor=cursor)
+    return PageOut(items=await shown_contacts(tx, shown, pepper=res.pepper), next_cursor=cursor)
 
 
 @router.get("/{contact_id}", responses=problems(404))
-async def get_contact(contact_id: ContactId, tx: Reader, _caller: CanRead) -> ContactOut:
+async def get_contact(contact_id: ContactId, tx: Reader, _caller: CanRead, res: Res) -> ContactOut:
     """One contact."""
-    return ContactOut.model_validate(await queries.get_contact(tx, contact_id))
+    return await shown_contact(tx, await queries.get_contact(tx, contact_id), pepper=res.pepper)
 
 
 @router.patch(
@@ -100,7 +101,7 @@ async def change_contact(  # noqa: PLR0913, PLR0917 - what a route asks for, by 
         if await keep_consent(tx, changed, row, pepper=res.pepper, caller=caller.id, now=now):
             bell.ring("bulk")
         row = changed
-    return ContactOut.model_validate(row)
+    return await shown_contact(tx, row, pepper=res.pepper)
 
 
 @router.delete("/{contact_id}", status_code=204, responses=problems(404))

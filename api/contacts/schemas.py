@@ -55,6 +55,15 @@ class ContactPatch(Body):
     consent_at: AwareDatetime | None = None
 
 
+class StandingNoOut(Out):
+    """The opt-out of the contact's number; `DELETE /v1/opt-outs/{id}` takes it back."""
+
+    id: UUID
+    sender_ids: list[str] | None = Field(description="Whose messages it holds back; null is everybody's.")
+    source: str = Field(description="Who said so last: inbound, gateway, api or import.")
+    at: datetime
+
+
 class ContactOut(Out):
     model_config = shown(examples.CONTACT)
 
@@ -68,5 +77,6 @@ class ContactOut(Out):
     consent_status: Consent
     consent_source: str | None
     consent_at: datetime | None
+    opt_out: StandingNoOut | None = Field(description="Their standing no, by the number; null where there is none.")
     created_at: datetime
     updated_at: datetime

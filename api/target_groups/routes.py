@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.contacts import examples as contact_examples
 from api.contacts.schemas import ContactOut
+from api.contacts.views import shown_contacts
 from api.deps import CanManage, CanRead, Deeds, Now, Page, Reader, Res, Tx
 from api.examples import answered
 from api.exports import CsvResponse, StyleAsked, csv_answer
@@ -154,12 +155,14 @@ async def remove_member(group_id: GroupId, contact_id: ContactId, tx: Tx, _calle
 
 
 @router.get("/{group_id}/members", responses=problems(404, 422))
-async def list_members(group_id: GroupId, tx: Reader, _caller: CanRead, page: Page, now: Now) -> PageOut[ContactOut]:
+async def list_members(
+    group_id: GroupId, tx: Reader, _caller: CanRead, page: Page, now: Now, res: Res
+) -> PageOut[ContactOut]:
     """The group's contacts, the oldest first."""
     group = await queries.get_group(tx, group_id)
     rows = await queries.list_members(tx, group, after=id_of(page), limit=page.limit + 1, now=now)
     shown, cursor = page_of(rows, page, place=lambda row: {"id": row.id})
-    return PageOut(items=[ContactOut.model_validate(row) for row in shown], next_cursor=cursor)
+    return PageOut(items=await shown_contacts(tx, shown, pepper=res.pepper), next_cursor=cursor)
 
 
 @router.get(
@@ -178,12 +181,12 @@ async def export_target_group(
 
 
 @asking.post("/preview", responses=problems(InvalidConditions))
-async def preview_target_group(body: PreviewIn, tx: Reader, _caller: CanRead, now: Now) -> GroupPreviewOut:
+async def preview_target_group(body: PreviewIn, tx: Reader, _caller: CanRead, now: Now, res: Res) -> GroupPreviewOut:
     """How many contacts meet conditions that are not saved yet, and the first of them."""
     wanted = compile_condition(await check_conditions(tx, body.conditions), now=now)
     count = await queries.count_matching(tx, wanted)
     rows = await queries.list_matching(tx, wanted, after=None, limit=body.sample) if body.sample else []
-    return GroupPreviewOut(count=count, sample=[ContactOut.model_validate(row) for row in rows])
+    return GroupPreviewOut(count=count, sample=await shown_contacts(tx, rows, pepper=res.pepper))
 
 
 router.include_router(asking)

@@ -101,6 +101,14 @@ def _merged(opt_outs: Sequence[NewOptOut]) -> dict[bytes, tuple[NewOptOut, set[s
     return merged
 
 
+async def find_opt_outs(tx: AsyncConnection, hashes: Sequence[bytes]) -> dict[bytes, Row[Any]]:
+    """What stands of these people, by their hashes, whoever sends."""
+    if not hashes:
+        return {}
+    rows = await tx.execute(select(OptOut).where(OptOut.msisdn_hash.in_(hashes)))
+    return {row.msisdn_hash: row for row in rows}
+
+
 async def lock_opt_out_of(tx: AsyncConnection, msisdn_hash: bytes) -> Row[Any] | None:
     """A person's no, held so that what is left of it can be decided."""
     question = select(OptOut).where(OptOut.msisdn_hash == msisdn_hash).with_for_update()

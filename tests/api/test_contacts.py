@@ -192,6 +192,32 @@ async def test_an_unknown_contact_is_not_there(client: httpx.AsyncClient, method
     assert answer.status_code == 404
 
 
+async def test_says_whether_the_number_has_opted_out(client: httpx.AsyncClient) -> None:
+    joe = (await client.post("/v1/contacts", json={"msisdn": "+12025550142"})).json()
+    ann = (await client.post("/v1/contacts", json={"msisdn": "+12025550143"})).json()
+    group = (await client.post("/v1/target-groups", json={"name": "Guests"})).json()["id"]
+    await client.post(f"/v1/target-groups/{group}/members", json={"contact_ids": [joe["id"], ann["id"]]})
+    assert joe["opt_out"] is None
+    said = {"msisdn": joe["msisdn"], "sender_ids": ["+12025550100"]}
+    no = (await client.post("/v1/opt-outs", json=said)).json()
+    standing = {name: no[name] for name in ("id", "sender_ids", "source", "at")}
+
+    one = (await client.get(f"/v1/contacts/{joe['id']}")).json()
+    changed = (await client.patch(f"/v1/contacts/{joe['id']}", json={"name": "Joe"})).json()
+    assert one["opt_out"] == changed["opt_out"] == standing
+    expected = {joe["id"]: standing, ann["id"]: None}
+    preview = {"conditions": {"field": "msisdn", "op": "is_set"}}
+    for people in (
+        (await client.get("/v1/contacts")).json()["items"],
+        (await client.get(f"/v1/target-groups/{group}/members")).json()["items"],
+        (await client.post("/v1/target-groups/preview", json=preview)).json()["sample"],
+    ):
+        assert {each["id"]: each["opt_out"] for each in people} == expected
+
+    await client.delete(f"/v1/opt-outs/{no['id']}")
+    assert (await client.get(f"/v1/contacts/{joe['id']}")).json()["opt_out"] is None
+
+
 async def test_lists_page_by_page(client: httpx.AsyncClient, engine: AsyncEngine, now: datetime) -> None:
     async with begin(engine) as tx:
         for n, id_ in enumerate(sorted(uuid7() for _ in range(7))):
