@@ -99,7 +99,8 @@ async def _pass_the_door(
         if isinstance(heard, Lost):
             return Said.of_all(batch, heard, account, call)
         if worker.logins.has_ended(account, heard):
-            return Said.of_all(batch, Lost(may_have_arrived=False, cause=LOGIN_ENDED), account, call)
+            ended = Lost(may_have_arrived=False, cause=LOGIN_ENDED)
+            return Said(batch, [ended] * len(batch), account, call, heard)
         outcomes = [outcome for outcome, _ in zip(read(batch, heard), batch, strict=True)]
         return Said(batch, outcomes, account, call, heard)
     except Exception:

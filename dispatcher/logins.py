@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 RENEW_AT: Final = 0.9  # of a token's life
 # A login that failed is not tried again for so long, however many messages ask.
 PAUSE_SECONDS: Final = 1.0
+# So many tokens in a row that were refused, and none taken between them: it is not the token.
+REFUSED_TOKENS: Final = 2
 
 _FAILED: Final = Lost(may_have_arrived=False, cause="login_failed")
 _REFUSED: Final = Refused(Fault.ACCOUNT, "login_refused", "the gateway does not take the account's credentials")
@@ -52,6 +54,7 @@ class Logins:
         self._deadline = deadline
         self._clock = clock
         self._held: dict[UUID, _Held] = {}
+        self._refused: dict[UUID, tuple[Account, int]] = {}  # tokens in a row
         self._under_way: dict[UUID, tuple[Account, asyncio.Task[Account | Outcome]]] = {}
         self._tasks: set[asyncio.Task[Account | Outcome]] = set()
 
@@ -74,16 +77,24 @@ class Logins:
     def has_ended(self, ready: Account, answer: Answer) -> bool:
         """Whether an answer refuses a call for its token alone.
 
-        If so, the token is forgotten: ask `ready_account` again, build the call anew and perform it, once. Whoever
-        comes with the same token later gets the new one.
+        If so, the token is forgotten: ask `ready_account` again, build the call anew and perform it. Whoever comes with
+        the same token later gets the new one. Where that one is refused like the one before, the account is at fault,
+        whatever the gateway calls it: its answer is for the adapter to read.
         """
         gateway = self._gateway_of(ready)
-        if gateway is None or not gateway.has_login_ended(answer):
+        if gateway is None:
+            return False
+        if not gateway.has_login_ended(answer):
+            self._refused.pop(ready.gateway_id, None)
             return False
         held = self._held.get(ready.gateway_id)
-        if held is not None and held.ready is ready:
-            del self._held[ready.gateway_id]
-        return True
+        if held is None or held.ready is not ready:
+            return True  # of a token that is forgotten already
+        del self._held[ready.gateway_id]
+        of, before = self._refused.get(ready.gateway_id, (held.account, 0))
+        refused = before + 1 if _is_same(of, held.account) else 1
+        self._refused[ready.gateway_id] = held.account, refused
+        return refused < REFUSED_TOKENS
 
     async def aclose(self) -> None:
         """End logins that are still under way; before the transport is closed."""

@@ -8,6 +8,7 @@ from uuid import UUID
 import httpx
 import pytest
 import respx
+from sqlalchemy import update
 
 from dispatcher.due import due
 from dispatcher.handover import hand_over, parcels
@@ -16,6 +17,7 @@ from dispatcher.queries.settlements import Settled
 from shared.db import begin
 from shared.domain.breaker import IN_A_ROW
 from shared.domain.message import Status
+from shared.models import Gateway
 from tests.dispatcher.test_handover import claimed
 from tests.factories import make_campaign, make_gateway, make_msisdn, make_sender_id
 from tests.stages import check_tallies, expand_all, pump_once, statuses
@@ -152,6 +154,33 @@ class TestLogin:
         assert (first.status, first.outcome, first.code) == (Status.QUEUED, "not_sent", "login_ended")
         (second,) = await hand(worker, gateway_id, people(worker, 1))
         assert second.status is Status.SUBMITTED
+
+    async def test_token_after_token_refused_withdraws(self, worker: HandWorker, router: respx.MockRouter) -> None:
+        """Logins that are given, and taken for nothing: the account is at fault, and others get its messages."""
+        gateway_id = await make(worker, authentication="token")
+        router.route(url__startswith=BASE).mock(side_effect=_never)
+        (first,) = await hand(worker, gateway_id, people(worker, 1))
+        assert (first.status, first.code, first.http_status) == (Status.QUEUED, "login_ended", 401)
+        (second,) = await hand(worker, gateway_id, people(worker, 1))
+        assert (second.status, second.fault, second.code) == (Status.QUEUED, "account", "http_401")
+
+    async def test_owner_who_mended_it_is_asked_anew(self, worker: HandWorker, router: respx.MockRouter) -> None:
+        gateway_id = await make(worker, authentication="token")
+        router.route(url__startswith=BASE).mock(side_effect=_never)
+        for _ in range(2):
+            await hand(worker, gateway_id, people(worker, 1))
+        async with worker.transaction() as tx:
+            await tx.execute(update(Gateway).values(updated_at=worker.now()))
+        async with begin(worker.engine) as tx:
+            await worker.book.read(tx)
+        (anew,) = await hand(worker, gateway_id, people(worker, 1))
+        assert anew.code == "login_ended"
+
+
+def _never(request: httpx.Request) -> httpx.Response:
+    if request.url.path.endswith("Authentication"):
+        return _portal(request)
+    return httpx.Response(401, text="Unauthorized")
 
 
 def _portal(request: httpx.Request) -> httpx.Response:
