@@ -14,7 +14,7 @@ from api.gateways.schemas import BalanceCheck, GatewayIn, GatewayPatch
 from shared.adapter import Adapter
 from shared.domain.breaker import Health
 from shared.errors import Invalid
-from shared.gateways import ADAPTERS, METERED, custom
+from shared.gateways import ADAPTERS, METERED, can_be_asked, custom
 from shared.gateways.custom.presets import expanded
 from shared.queries.gateways import open_secrets, seal_secrets
 from shared.sealing import SealBroken, Sealer
@@ -49,7 +49,7 @@ def new_row(given: GatewayIn, *, gateway_id: UUID, sealer: Sealer, now: datetime
         "secrets_sealed": seal_secrets(secrets, gateway_id=gateway_id, sealer=sealer),
         "callback_token": random.token_urlsafe(_TOKEN_BYTES),
         "pace": given.pace and given.pace.model_dump(mode="json"),
-        "balance_check": _checked(given.balance_check, kind=given.kind),
+        "balance_check": _checked(given.balance_check, kind=given.kind, settings=settings),
         "health": "ok",
         "created_at": now,
         "updated_at": now,
@@ -77,18 +77,20 @@ def changed_row(row: GatewayRow, given: GatewayPatch, *, sealer: Sealer, now: da
         changes["location_ids"] = changes["location_ids"] or None
     if given.model_fields_set & {"balance_check", "settings", "secrets"}:
         changes["balance_due_at"] = None  # asked at once: the limits are new, or what stood in the way may be mended
-    if "balance_check" in changes:
-        changes["balance_check"] = _checked(given.balance_check, kind=row.kind)
     if given.enabled and not row.enabled and "enabled" in changes:
         changes |= healthy(now)
     if given.model_fields_set & {"settings", "secrets"}:
         secrets = _merged(_opened(row, sealer), _revealed(given.secrets))
         settings = _merged(row.settings, given.settings)
         changes["settings"] = dict(adapter_of(row.kind).check_settings(settings, secrets))
+        _check_still_told(row, given, changes["settings"])
         _check_script_holds_none(changes["settings"], secrets)
         if given.secrets:
             sealed = seal_secrets(secrets, gateway_id=row.id, sealer=sealer)
             changes["secrets_sealed"] = sealed
+    if "balance_check" in changes:
+        settings = changes.get("settings", row.settings)
+        changes["balance_check"] = _checked(given.balance_check, kind=row.kind, settings=settings)
     return {**changes, "updated_at": now}
 
 
@@ -103,13 +105,30 @@ def _check_script_holds_none(settings: Mapping[str, Any], secrets: Mapping[str, 
             )
 
 
-def _checked(check: BalanceCheck | None, *, kind: str) -> dict[str, Any] | None:
+def _check_still_told(row: GatewayRow, given: GatewayPatch, settings: Mapping[str, Any]) -> None:
+    """Whoever takes out how the balance is asked for, takes out who watches it, too."""
+    watched = bool(row.balance_check and row.balance_check.get("enabled", True))
+    if "balance_check" in given.model_fields_set or not watched:
+        return
+    if can_be_asked(row.kind, row.settings) and not can_be_asked(row.kind, settings):
+        raise Invalid(
+            "balance is what balance_check asks by; leave it, or set balance_check to null as well.",
+            pointer="/settings/balance",
+        )
+
+
+def _checked(check: BalanceCheck | None, *, kind: str, settings: Mapping[str, Any]) -> dict[str, Any] | None:
     """The check as it is stored; nobody should wait for warnings that cannot come."""
     if check is None:
         return None
     if check.enabled and kind not in METERED:
         raise Invalid(
             f"Gateways of kind {kind} cannot be asked for their balance; leave balance_check out.",
+            pointer="/balance_check",
+        )
+    if check.enabled and not can_be_asked(kind, settings):
+        raise Invalid(
+            "The settings do not say how the balance is asked for; add settings.balance, or leave balance_check out.",
             pointer="/balance_check",
         )
     return check.model_dump(mode="json")

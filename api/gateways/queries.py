@@ -13,7 +13,7 @@ from sqlalchemy.orm import aliased
 from shared.domain import campaign
 from shared.domain.message import Status
 from shared.errors import Conflict, NotFound
-from shared.gateways import METERED
+from shared.gateways import METERED, can_be_asked
 from shared.ids import first_uuid7
 from shared.models import Attempt, BalanceReading, Campaign, Gateway, GatewayScript, Message, SenderIdRow
 
@@ -135,6 +135,8 @@ async def request_balance(tx: AsyncConnection, gateway_id: UUID) -> GatewayRow:
     row = await lock_gateway(tx, gateway_id)
     if row.kind not in METERED:
         raise NoBalanceToAskFor(f"Gateways of kind {row.kind} cannot be asked for their balance; look at the vendor's.")
+    if not can_be_asked(row.kind, row.settings):
+        raise NoBalanceToAskFor("The gateway's settings do not say how its balance is asked for; add settings.balance.")
     return await update_gateway(tx, gateway_id, {"balance_requested_at": func.now(), "balance_due_at": func.now()})
 
 

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any, Final
+from uuid import UUID
 
 from shared.adapter import Account, Adapter, Batched, Configured, LoginFirst, Metered, Scripted, Searchable, Warned
 
+_NOBODY: Final = UUID(int=0)
 _LISTED: Final = ("custom", "sandbox", "smsportal", "twilio")
 _MODULES: Final[Mapping[str, Any]] = {name: import_module(f"{__name__}.{name}") for name in _LISTED}
 
@@ -56,3 +58,8 @@ def metered_for(kind: str, account: Account) -> Metered | None:
         return METERED.get(kind)
     speaker = configured.of(account)
     return speaker if speaker.CAPABILITIES.balance else None
+
+
+def can_be_asked(kind: str, settings: Mapping[str, Any]) -> bool:
+    """Whether a gateway with these settings can be asked for its credit."""
+    return metered_for(kind, Account(_NOBODY, settings, {})) is not None

@@ -259,3 +259,24 @@ async def test_check_of_a_kind_without_a_balance(
     for refused in refusals:
         assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/balance_check")
     assert (await client.patch(path, json={"balance_check": {"enabled": False}})).status_code == 200
+
+
+async def test_check_of_settings_without_a_balance(client: httpx.AsyncClient) -> None:
+    """A custom gateway can be asked where its settings say how; a check without that would fail for ever."""
+    plain = {"url": "https://gateway.example/send", "payload": "t=%TO%&m=%MESSAGE%", "success_text": "OK: "}
+    body = {"name": "Own", "kind": "custom", "settings": plain, "balance_check": {"warn_below": "5"}}
+    refused = await client.post("/v1/gateways", json=body)
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/balance_check")
+    made = await client.post("/v1/gateways", json={**body, "settings": {**plain, "balance": {"url": "/b"}}})
+    assert made.status_code == 201
+    path = f"/v1/gateways/{made.json()['id']}"
+    taken_out = {"settings": {"balance": None}}
+    refused = await client.patch(path, json=taken_out)
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/settings/balance")
+    assert (await client.patch(path, json={**taken_out, "balance_check": None})).status_code == 200
+    asked = await client.post(f"{path}/balance")
+    assert (asked.status_code, asked.json()["type"]) == (409, "/problems/no-balance-to-ask-for")
+    again = await client.patch(path, json={"balance_check": {"warn_below": "5"}})
+    assert (again.status_code, again.json()["errors"][0]["pointer"]) == (422, "/balance_check")
+    both = {"settings": {"balance": {"url": "/b"}}, "balance_check": {"warn_below": "5"}}
+    assert (await client.patch(path, json=both)).status_code == 200

@@ -435,7 +435,7 @@ CUSTOM: dict[str, Any] = {
     "settings": {
         "url": "http://gateway.example/send",
         "payload": "to=%TO%&text=%MESSAGE%&key=%SECRET:api_key%",
-        "success_text": "OK",
+        "success_text": "OK:",
         "verify_tls": False,
     },
     "secrets": {"api_key": CANARY},

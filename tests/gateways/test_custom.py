@@ -135,6 +135,45 @@ def test_a_number_that_is_none_stays_as_it_is() -> None:
     [
         ("nothing to say", {}, []),
         ("no certificate", {"verify_tls": False}, ["verify_tls is false"]),
+        (
+            "a key in a header, written out",
+            {"headers": [{"name": "Authorization", "value": "Basic dXNlcjpwYXNz"}]},
+            ["headers writes out the value of Authorization"],
+        ),
+        ("a key in a header, named", {"headers": [{"name": "apiKey", "value": "%SECRET:k%"}]}, []),
+        ("a header that is none", {"headers": [{"name": "Accept", "value": "text/plain"}]}, []),
+        (
+            "a password in the payload, written out",
+            {"payload": "user=me&password=hunter2&t=%TO%&m=%MESSAGE%"},
+            ["payload writes out password"],
+        ),
+        (
+            "a key in JSON, written out",
+            {
+                "method": "POST",
+                "content_type": "application/json",
+                "payload": '{"api_key": "abc", "t": "%TO%", "m": "%MESSAGE%"}',
+            },
+            ["payload writes out api_key"],
+        ),
+        (
+            "a key in JSON, named",
+            {
+                "method": "POST",
+                "content_type": "application/json",
+                "payload": '{"api_key": "%SECRET:k%", "t": "%TO%", "m": "%MESSAGE%"}',
+            },
+            [],
+        ),
+        ("a key in the address", {"url": "https://g.example/send?apikey=abc"}, ["url writes out apikey"]),
+        ("words that only sound like it", {"payload": "keyword=x&monkeys=2&t=%TO%&m=%MESSAGE%"}, []),
+        (
+            "a key of the balance",
+            {"balance": {"url": "/b?token=abc", "headers": [{"name": "X-Key", "value": "1"}]}},
+            ["balance.headers writes out", "balance.url writes out token"],
+        ),
+        ("a success that is in every refusal", {"success_text": "success"}, ["success_text ('success') also stands"]),
+        ("a short success", {"success_text": "OK"}, ["success_text ('OK') also stands"]),
         ("in the clear", {"url": "http://gateway.example/send"}, ["url begins with http"]),
         ("a balance in the clear", {"balance": {"url": "http://gateway.example/b"}}, ["url begins with http"]),
         ("a secret in the address", {"url": "https://g.example/%SECRET:k%"}, ["url holds a secret"]),
@@ -163,19 +202,33 @@ def test_a_number_that_is_none_stays_as_it_is() -> None:
         (
             "receipts of nobody",
             {"receipt": {"id": "id", "status": "s", "statuses": {"x": "sent"}}},
-            ["receipts cannot be matched"],
+            ["receipts and replies are believed", "receipts cannot be matched"],
         ),
         (
             "receipts by reference",
             {"receipt": {"id": "id", "status": "s", "statuses": {"x": "sent"}}, "reference_path": "id"},
+            ["receipts and replies are believed"],
+        ),
+        (
+            "receipts by our id",
+            {"receipt": {"own_id": "id", "status": "s", "statuses": {"x": "sent"}}},
+            ["receipts and replies are believed"],
+        ),
+        (
+            "receipts with a secret",
+            {
+                "receipt": {"own_id": "id", "status": "s", "statuses": {"x": "sent"}},
+                "callback_secret": {"header": "X-Hook", "secret": "hook"},
+            },
             [],
         ),
-        ("receipts by our id", {"receipt": {"own_id": "id", "status": "s", "statuses": {"x": "sent"}}}, []),
+        ("replies", {"inbound": {"from": "f", "text": "t"}}, ["receipts and replies are believed"]),
     ],
 )
 def test_warnings(label: str, over: Mapping[str, Any], words: list[str]) -> None:
     given_ = {**PLAIN, **over}
-    custom.check_settings(given_, {"k": "x"} if "%SECRET:k%" in str(over) else {})
+    secrets = {"k": "x"} if "%SECRET:k%" in str(over) else {"hook": "x"} if "hook" in str(over) else {}
+    custom.check_settings(given_, secrets)
     found = WARNED["custom"].warnings(given_)
     assert [warning[: len(start)] for warning, start in zip(found, words, strict=True)] == words, label
 

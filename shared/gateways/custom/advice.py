@@ -8,14 +8,31 @@ from urllib.parse import urlsplit
 from shared.gateways.custom.balances import beside
 from shared.gateways.custom.mappings import texts_of_faults
 from shared.gateways.custom.reading import IN_DOUBT
-from shared.gateways.custom.request import outline_of
+from shared.gateways.custom.request import header_templates, outline_of
 
+# Headers whose values are credentials, and what fields of addresses and payloads are called that hold one.
+_TELLING: Final = re.compile(r"auth|token|key|secret|passw|cookie|credential|session", re.IGNORECASE)
+_WRITTEN_OUT: Final = re.compile(
+    r"""(?:^|[?&{,\s"<])((?:[a-z]+[_-]?)?(?:key|token|secret)|pass(?:word|wd)?|pwd)"?\s*[=:]\s*"?(?=[^"&%\s,}])""",
+    re.IGNORECASE,
+)
+# How gateways say no. A text that stands in one of these says little of a success.
+_REFUSALS: Final = (
+    '{"success": false, "status": "error", "code": 1, "errorCode": 1, "message": "Invalid", "errors": [], "id": null}',
+    "NOK NOT OK ERROR ERR FAILED Unsuccessful Not accepted Not sent",
+)
 # A JSON name and its value without a blank between them: only one way of writing it.
 _TIGHT: Final = re.compile(r'"\s*:(?=\S)')
 
 
 def warnings(settings: Mapping[str, Any]) -> Sequence[str]:
-    return [*_of_transport(settings), *_of_success(settings), *_of_faults(settings), *_of_receipts(settings)]
+    return [
+        *_of_transport(settings),
+        *_of_credentials(settings),
+        *_of_success(settings),
+        *_of_faults(settings),
+        *_of_receipts(settings),
+    ]
 
 
 def _of_transport(settings: Mapping[str, Any]) -> Iterator[str]:
@@ -34,16 +51,40 @@ def _of_transport(settings: Mapping[str, Any]) -> Iterator[str]:
         yield "url holds a secret, and addresses end up in the logs of others; use a header if the gateway takes one."
 
 
+def _of_credentials(settings: Mapping[str, Any]) -> Iterator[str]:
+    """What is written out where it should be named: settings are not sealed, and many may read them."""
+    balance = settings.get("balance") or {}
+    for where, part in (("", settings), ("balance.", balance)):
+        for name, template in header_templates(part.get("headers") or ()):
+            if _TELLING.search(name) and not any(slot.secrets for slot in template.slots):
+                yield _named(f"{where}headers", f"the value of {name}")
+        for field in ("url", "payload"):
+            if found := _WRITTEN_OUT.search(part.get(field) or ""):
+                yield _named(f"{where}{field}", found[1])
+
+
+def _named(where: str, what: str) -> str:
+    return (
+        f"{where} writes out {what}: whoever may read gateways sees it, and it is stored unsealed. If it is a "
+        "credential, give it in secrets and write %SECRET:name% in its place, or %BASIC:user:password%."
+    )
+
+
 def _of_success(settings: Mapping[str, Any]) -> Iterator[str]:
     text = settings.get("success_text")
     if not text:
         return
-    for other in texts_of_faults(settings):
-        if text in other or other in text:
-            yield (
-                f"success_text also stands in the text of a fault ({other!r}): an answer with both is neither, and its "
-                "message stays unconfirmed; choose texts that cannot meet."
-            )
+    met = [other for other in texts_of_faults(settings) if text in other or other in text]
+    for other in met:
+        yield (
+            f"success_text also stands in the text of a fault ({other!r}): an answer with both is neither, and its "
+            "message stays unconfirmed; choose texts that cannot meet."
+        )
+    if not met and any(text in refusal for refusal in _REFUSALS):
+        yield (
+            f"success_text ({text!r}) also stands in what gateways say when they refuse: such an answer would count as "
+            "a message sent; choose a text that only a success holds, or set success_path and success_values."
+        )
     if _TIGHT.search(text):
         yield ("success_text is a piece of JSON that a single blank would break; use success_path and success_values.")
 
@@ -59,6 +100,15 @@ def _of_faults(settings: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _of_receipts(settings: Mapping[str, Any]) -> Iterator[str]:
+    if ("receipt" in settings or "inbound" in settings) and "callback_secret" not in settings:
+        yield (
+            "receipts and replies are believed by the token in their address alone: whoever has seen the address can "
+            "forge them. If the gateway can send a header of your choice with them, set callback_secret."
+        )
+    yield from _of_their_way(settings)
+
+
+def _of_their_way(settings: Mapping[str, Any]) -> Iterator[str]:
     receipt = settings.get("receipt")
     outline = outline_of(settings)
     templates = [outline.url, *([outline.payload] if outline.payload else [])]
