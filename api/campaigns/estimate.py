@@ -27,13 +27,14 @@ from shared.db import begin, reading
 from shared.domain import campaign as law
 from shared.domain import quota
 from shared.domain.campaign import CampaignNotStartable
+from shared.domain.carriers import warnings
 from shared.domain.estimate import finish_time
 from shared.domain.pace import Pace
 from shared.domain.policy import Policy
 from shared.domain.quiet_hours import QuietWindow
 from shared.ids import uuid7
 from shared.queries.estimates import confirmation_of, insert_estimate
-from shared.queries.gateways import list_paces
+from shared.queries.gateways import list_carriers, list_paces
 from shared.queries.policy import get_policy
 from shared.queries.quota import list_limits
 
@@ -95,6 +96,7 @@ async def _answer(
         "quota": QuotaChangeOut(before=before, after=None if before is None else before - told.units),
         "finishes_at": await _finish(tx, campaign, steps, policy, told, now),
         "cost": _cost(told, await list_prices(tx)),
+        "warnings": list(warnings(await list_carriers(tx), sender_id=campaign.sender_id)),
     }
 
 

@@ -59,6 +59,7 @@ DRAFT: Final[dict[str, Any]] = _HEAD | {
     "contact_ids": [],
     "msisdns": [],
     "messages": [_STEP],
+    "warnings": [],
 }
 SCHEDULED: Final[dict[str, Any]] = DRAFT | {
     "status": "scheduled",

@@ -212,6 +212,9 @@ class CampaignOut(Out):
     contact_ids: list[UUID]
     msisdns: list[str]
     messages: list[StepOut]
+    warnings: list[str] = Field(
+        description="Why nothing of it could be handed over as the gateways are now; empty once it has ended."
+    )
 
 
 class CampaignRowOut(Out):

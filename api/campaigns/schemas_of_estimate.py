@@ -80,6 +80,7 @@ class EstimateOut(Out):
                     "unpriced_segments": 0,
                 }
             ],
+            "warnings": [],
             "confirmation": CONFIRMATION,
         }
     )
@@ -100,4 +101,5 @@ class EstimateOut(Out):
         description="By the paces of all enabled gateways and the quiet hours of most recipients; null without a pace."
     )
     cost: list[CostOut] = Field(description="For each currency of the price table.")
+    warnings: list[str] = Field(description="Why nothing of it could be handed over as the gateways are now.")
     confirmation: str = Field(description="Give it to `start`. It works once, for these words and this audience.")

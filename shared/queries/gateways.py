@@ -15,6 +15,8 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.adapter import Account
+from shared.domain.balance import State, check_of, state_of
+from shared.domain.carriers import Carrier
 from shared.models import Gateway, SenderIdRow
 from shared.sealing import SealBroken, Sealer, Secrets, place_of_secrets
 
@@ -133,6 +135,22 @@ def _account(row: Any, *, sealer: Sealer, public_url: str) -> Account | None:
         inbound_url=urls.inbound,
         version=row.updated_at,
     )
+
+
+async def list_carriers(tx: AsyncConnection) -> list[Carrier]:
+    """The gateways that are enabled, as a campaign's owner wants to know of them before it starts."""
+    senders = select(func.array_agg(SenderIdRow.value)).where(SenderIdRow.gateway_id == Gateway.id).scalar_subquery()
+    columns = (Gateway.name, Gateway.health, Gateway.balance, Gateway.balance_check, senders.label("values_"))
+    rows = await tx.execute(select(*columns).where(Gateway.enabled).order_by(Gateway.priority, Gateway.id))
+    return [
+        Carrier(
+            row.name,
+            row.health,
+            empty=state_of(row.balance, check_of(row.balance_check)) is State.EMPTY,
+            sender_ids=frozenset(row.values_ or ()),
+        )
+        for row in rows
+    ]
 
 
 async def list_paces(tx: AsyncConnection) -> list[Mapping[str, Any] | None]:

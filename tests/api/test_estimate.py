@@ -252,3 +252,43 @@ async def test_when_it_would_be_done(client: AsyncClient, engine: AsyncEngine, s
     async with begin(engine) as tx:
         await tx.execute(update(Gateway).where(Gateway.id == gateway_id).values(pace=None))
     assert (await estimate(client, campaign_id))["finishes_at"] is None
+
+
+async def test_nobody_to_hand_it_to_is_told_before_the_start(
+    client: AsyncClient, engine: AsyncEngine, sealer: Sealer
+) -> None:
+    """By the estimate, by the campaign, and by the answer to its start, which is not refused: gateways may come."""
+    campaign_id = await draft(client)
+    told = await estimate(client, campaign_id)
+    (warning,) = told["warnings"]
+    assert warning.startswith("No gateway is enabled")
+    assert (await client.get(f"/v1/campaigns/{campaign_id}")).json()["warnings"] == [warning]
+    async with begin(engine) as tx:
+        gateway_id = await make_gateway(tx, sealer)
+    assert (await estimate(client, campaign_id))["warnings"] == []
+    changes: list[tuple[dict[str, Any], list[str]]] = [
+        ({"health": "withdrawn"}, ["Every gateway that could take it is withdrawn or empty ('"]),
+        ({"health": "open"}, []),
+        ({"health": "ok", "balance": 1, "balance_check": {"stop_below": "2"}}, ["Every gateway that could take it"]),
+        ({"balance": 3}, []),
+        ({"enabled": False}, ["No gateway is enabled"]),
+    ]
+    for values, words in changes:
+        async with begin(engine) as tx:
+            await tx.execute(update(Gateway).where(Gateway.id == gateway_id).values(values))
+        found = (await estimate(client, campaign_id))["warnings"]
+        assert [one[: len(start)] for one, start in zip(found, words, strict=True)] == words
+    started = await start(client, campaign_id, (await estimate(client, campaign_id))["confirmation"])
+    assert (started.status_code, started.json()["warnings"]) == (200, [warning])
+    await client.post(f"/v1/campaigns/{campaign_id}/stop")
+    assert (await client.get(f"/v1/campaigns/{campaign_id}")).json()["warnings"] == []
+
+
+async def test_nobody_has_its_sender(client: AsyncClient, engine: AsyncEngine, sealer: Sealer) -> None:
+    async with begin(engine) as tx:
+        spare = await make_gateway(tx, sealer, "spare", enabled=False)
+        await make_gateway(tx, sealer, "main")
+        await make_sender_id(tx, spare, OURS)
+    told = await estimate(client, await draft(client, sender_id=OURS))
+    (warning,) = told["warnings"]
+    assert warning.startswith(f"No enabled gateway has the sender '{OURS}'")
