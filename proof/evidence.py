@@ -22,6 +22,11 @@ _TALLIES = (
     "WHERE c.campaign_id = '{}' GROUP BY 1"
 )
 _IN_FLIGHT = "SELECT id, attempt FROM messages WHERE status = 'sending' AND leased_by LIKE '%-{}-%'"
+_ASLEEP = """
+    SELECT message_id, attempt FROM attempts
+    WHERE dispatcher LIKE '%-{pid}-%' AND started_at <= to_timestamp({since})
+      AND (finished_at IS NULL OR finished_at >= to_timestamp({since}))
+"""
 # What the dead had begun: a commit that has reached the database is done, whoever is gone.
 _BEGUN = """
     SELECT count(*) FROM pg_stat_activity
@@ -82,6 +87,14 @@ def left_by(world: World, pid: int) -> dict[str, int]:
     while world.count(_BEGUN.format(killed_at)) and time.time() < killed_at + _BEGUN_SECONDS:
         time.sleep(0.02)
     return in_flight_of(world, pid)
+
+
+def held_asleep(world: World, pid: int, *, since: float) -> dict[str, int]:
+    """What a process had in hand when it fell asleep (Unix seconds), with the attempt; asked once it is awake again.
+
+    Not while it sleeps: a claim that it had begun may be committed only afterwards.
+    """
+    return {id_: int(attempt) for id_, attempt in world.ask(_ASLEEP.format(pid=pid, since=since))}
 
 
 def read_rows(world: World) -> list[Row]:

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +28,7 @@ from proof.zygote import Forked, Zygote
 from shared import api_keys, sealing
 
 READY_SECONDS: Final = 60.0
+KEPT_TABLES: Final = ("messages", "attempts", "receipts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +98,20 @@ class World:
                 process.end()
         if self._client is not None:
             self._client.close()
+        if self.keep:
+            self._keep_tables()
         self._stack.close()
         if self.keep:
             print(f"  kept, with logs and the ledger: {self.directory}", flush=True)
         else:
             shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _keep_tables(self) -> None:
+        """The tables that tell a message's story, as CSV beside the ledger; none if the database is gone."""
+        with suppress(ServerFailed):
+            for table in KEPT_TABLES:
+                told = f"COPY (SELECT * FROM {table}) TO '{self.directory / table}.csv' (FORMAT csv, HEADER)"
+                self.postgres.ask(told, database="lapwing")
 
     @property
     def api(self) -> Client:

@@ -9,7 +9,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.domain.message import Status
+from shared.domain.message import MAY_LEAVE, Status
 from shared.errors import Conflict, NotFound
 from shared.models import Automation, AutomationRun, EventRow, Message
 
@@ -62,16 +62,17 @@ async def delete_automation(tx: AsyncConnection, automation_id: UUID) -> None:
 
 
 async def cancel_waiting(tx: AsyncConnection, automation_id: UUID, now: datetime) -> int:
-    """Ask for all that the automation made and that is still queued to be called back; how many those are."""
+    """Ask for all that the automation made and that may leave yet to be called back; how many of them are queued."""
     made = select(AutomationRun.message_id).where(
         AutomationRun.automation_id == automation_id, AutomationRun.message_id.is_not(None)
     )
     asked = await tx.execute(
         update(Message)
-        .where(Message.id.in_(made), Message.status == Status.QUEUED, Message.cancel_requested_at.is_(None))
+        .where(Message.id.in_(made), Message.status.in_(MAY_LEAVE), Message.cancel_requested_at.is_(None))
         .values(cancel_requested_at=now)
+        .returning(Message.status)
     )
-    return asked.rowcount
+    return sum(status is Status.QUEUED for status in asked.scalars())
 
 
 async def get_event(tx: AsyncConnection, event_id: UUID) -> AnyRow:

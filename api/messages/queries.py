@@ -13,7 +13,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from api.messages.schemas import MessageFilter
 from shared.domain.contact import Consent
-from shared.domain.message import Kind, Status
+from shared.domain.message import MAY_LEAVE, Kind, Status
 from shared.errors import NotFound
 from shared.ids import first_uuid7
 from shared.models import Attempt, CampaignMessage, ClientReference, Contact, Message, ReceiptRow
@@ -79,11 +79,15 @@ async def request_cancel(tx: AsyncConnection, message_id: UUID, now: datetime) -
 
 
 async def request_cancel_of(tx: AsyncConnection, msisdn: str, now: datetime) -> int:
-    """The same for every queued message to a number; how many there were."""
+    """The same for every message to a number that may leave yet; how many of them are queued.
+
+    One that is being handed over is called back if the gateway does not take it.
+    """
     wish = update(Message).where(
-        Message.msisdn == msisdn, Message.status == Status.QUEUED, Message.cancel_requested_at.is_(None)
+        Message.msisdn == msisdn, Message.status.in_(MAY_LEAVE), Message.cancel_requested_at.is_(None)
     )
-    return (await tx.execute(wish.values(cancel_requested_at=now))).rowcount
+    asked = await tx.execute(wish.values(cancel_requested_at=now).returning(Message.status))
+    return sum(status is Status.QUEUED for status in asked.scalars())
 
 
 async def forbid_return(tx: AsyncConnection, message_id: UUID, now: datetime) -> None:

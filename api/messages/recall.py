@@ -35,7 +35,8 @@ async def cancel_messages_of(
 ) -> RecalledOut:
     """Call back every message to one number that is still queued, of campaigns and alone.
 
-    It is no opt-out: messages that are made later are sent.
+    One that is at a gateway's door just now is not sent again if the gateway does not take it. It is no opt-out:
+    messages that are made later are sent.
     """
     try:
         msisdn = numbers.parse(wanted.msisdn, default_region=await usual_region(tx, res.default_region))

@@ -9,7 +9,7 @@ from sqlalchemy import Row, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.domain import otp
-from shared.domain.message import Status
+from shared.domain.message import MAY_LEAVE
 from shared.domain.otp_limits import FAILURES_SECONDS
 from shared.models import Message, Otp, OtpMessage
 
@@ -147,11 +147,11 @@ async def insert_message(tx: AsyncConnection, otp_id: UUID, values: Mapping[str,
 
 
 async def call_back_messages(tx: AsyncConnection, otp_id: UUID, *, now: datetime) -> None:
-    """Have messages that have not left called back: nobody waits for them any more."""
+    """Have messages that may leave yet called back: nobody waits for them any more."""
     ids = select(OtpMessage.message_id).where(OtpMessage.otp_id == otp_id)
     await tx.execute(
         update(Message)
-        .where(Message.id.in_(ids), Message.status.in_((Status.QUEUED, Status.UNCONFIRMED)))
+        .where(Message.id.in_(ids), Message.status.in_(MAY_LEAVE))
         .values(cancel_requested_at=func.coalesce(Message.cancel_requested_at, now))
     )
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from deploy.simulator.ledger import ACCEPTED
 from proof.chaos.trial import Finding, Plan, sleep_until
 from proof.chaos.visitors import MAX_SENDS, Crowd, begin, numbers, open_page
-from proof.evidence import await_still, in_flight_of, left_by, read_entries, read_rows
+from proof.evidence import await_still, held_asleep, left_by, read_entries, read_rows
 from proof.judge import judge
 from proof.password_laws import MOST_SUBMISSIONS, Challenge, Visit, judge_passwords
 from proof.processes import NotReady, Process
@@ -126,6 +126,7 @@ class Trial:
         self.numbers: Iterator[str] = numbers()
         self.across: dict[str, float] = {}  # challenges with a kill between their submissions, and when that was
         self.unsent: list[Visit] = []  # whose time is over before anybody sends them
+        self.naps: list[tuple[int, float]] = []  # which process fell asleep, and when
         self.late: set[tuple[str, str]] = set()  # what a sleeper had under way
 
     def die_at(self, step: str, *, go_on: bool) -> None:
@@ -203,7 +204,7 @@ class Trial:
         sleeper.await_ready()
         time.sleep(self.chance.uniform(0.5, 1.5))
         sleeper.pause()
-        self._remember(in_flight_of(self.world, sleeper.pid))
+        self.naps.append((sleeper.pid, time.time()))
         time.sleep(SHAPE.lease + 1.5)
         sleeper.resume()
         self.finding.add("naps past the lease", 1)
@@ -231,6 +232,8 @@ class Trial:
         """Wait until nothing moves, and hear clients, Postgres and the gateways."""
         world, finding = self.world, self.finding
         await_still(world, seconds=SETTLE_SECONDS)
+        for pid, since in self.naps:
+            self._remember(held_asleep(world, pid, since=since))
         carried = dict(world.ask(_CARRIED))
         entries = read_entries(world)
         endings = {"cancelled": self._keys(carried, ended=True), "expired": self._keys(carried, ended=False)}

@@ -100,6 +100,10 @@ MOVES: Final[Mapping[Status, frozenset[Status]]] = MappingProxyType(
 # An answer counts only while the hand-over it belongs to is the message's last word.
 ANSWERABLE: Final = frozenset({Status.SENDING, Status.UNCONFIRMED})
 
+# What may leave yet: it waits, or it comes back to the queue when a hand-over turns out not to have happened. Whoever
+# calls messages back means all of these; one that was taken by a gateway meanwhile is none the worse for it.
+MAY_LEAVE: Final = ANSWERABLE | {Status.QUEUED}
+
 
 def after_outcome(current: Status, outcome: Outcome, *, again: bool, doubted: bool = False) -> Status:
     """Where an answer leaves a message. `again` says that it may be handed over once more.

@@ -8,13 +8,14 @@ from uuid import UUID
 
 import pytest
 from httpx import AsyncClient, Response
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dispatcher.automate import automate
 from dispatcher.erasures import erase
 from shared.db import begin
 from shared.domain.automation_plan import plan
+from shared.domain.message import Status
 from shared.models import Message
 from shared.sealing import Sealer
 from tests.factories import GATEWAY_SECRET, make_api_key, make_contact, make_gateway, make_opt_out, make_sender_id
@@ -293,6 +294,23 @@ async def test_a_dry_run_sends_nothing(client: AsyncClient, engine: AsyncEngine,
     assert await automate(worker) == 0
     assert await messages(engine) == []
     assert (await client.get("/v1/events")).json()["items"] == []
+
+
+async def test_a_stop_calls_back_what_is_at_the_door_too(
+    client: AsyncClient, engine: AsyncEngine, worker: HandWorker
+) -> None:
+    """It may come back from there; as waiting only what waits is counted."""
+    rule = await automation(client, delay_seconds=3600)
+    for number in range(4):
+        await tell(client, f"e-{number}")
+    await automate(worker)
+    statuses = (Status.QUEUED, Status.SENDING, Status.UNCONFIRMED, Status.SUBMITTED)
+    async with begin(engine) as tx:
+        for message, status in zip(await messages(engine), statuses, strict=True):
+            await tx.execute(update(Message).where(Message.id == message.id).values(status=status))
+    assert (await client.post(f"/v1/automations/{rule['id']}/stop")).json()["cancelled"] == 1
+    asked = [message.cancel_requested_at is not None for message in await messages(engine)]
+    assert asked == [True, True, True, False]
 
 
 async def test_a_stop_calls_back_what_waits(client: AsyncClient, engine: AsyncEngine, worker: HandWorker) -> None:

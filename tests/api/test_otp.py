@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from sqlalchemy import event, func, select, text
+from sqlalchemy import event, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.otp import queries
@@ -414,6 +414,24 @@ async def test_a_message_that_has_not_left_is_called_back_by_the_right_code(
     await client.post(f"/v1/otp/{otp_id}/resend")
     await verify(client, otp_id, await code_of(resources, otp_id))
     assert all(message.cancel_requested_at == clock.now for message in await messages(resources.engine))
+
+
+@pytest.mark.parametrize("status", Status)
+@pytest.mark.parametrize("end", ["cancelled", "verified"])
+async def test_a_password_that_is_over_calls_back_whatever_may_leave_yet(
+    client: httpx.AsyncClient, resources: Resources, status: Status, end: str
+) -> None:
+    """Also what is at a gateway's door: one that is refused there comes back to the queue."""
+    otp_id = (await start(client))["id"]
+    async with begin(resources.engine) as tx:
+        await tx.execute(update(Message).values(status=status))
+    if end == "verified":
+        assert (await verify(client, otp_id, await code_of(resources, otp_id)))["verified"]
+    else:
+        assert (await client.post(f"/v1/otp/{otp_id}/cancel")).status_code == 200
+    (message,) = await messages(resources.engine)
+    may_leave = status in {Status.QUEUED, Status.SENDING, Status.UNCONFIRMED}
+    assert (message.status, message.cancel_requested_at is not None) == (status, may_leave)
 
 
 async def test_owners_systems_are_told(client: httpx.AsyncClient, resources: Resources) -> None:

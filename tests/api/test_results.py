@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 import respx
-from httpx import AsyncClient
+from httpx import AsyncClient, Request, Response
 from sqlalchemy import text
 
 from api.campaigns.results import progress
@@ -24,9 +24,10 @@ from shared.db import begin
 from shared.domain.message import Kind, Status
 from shared.domain.report import summarize
 from tests.dispatcher.answers import MESSAGE, at, in_turn, refused, taken
+from tests.dispatcher.queued import queue_one
 from tests.factories import make_api_key, make_campaign, make_gateway, make_message, make_msisdn
-from tests.stages import expand_all, pump_all, pump_once, run_to_the_end
-from tests.worlds import HandWorker, by_hand, router, worker
+from tests.stages import expand_all, message_of, pump_all, pump_once, run_to_the_end
+from tests.worlds import HandClock, HandWorker, by_hand, router, worker
 
 __all__ = ["by_hand", "router", "worker"]
 
@@ -290,5 +291,33 @@ async def test_all_that_a_person_would_still_get(
     await pump_all(worker)
     assert route.call_count == len(NUMBERS) - 1
     assert (await client.post("/v1/messages/cancel", json={"msisdn": NUMBERS[0]})).json() == {"messages": 0}
+
+
+async def test_what_is_at_the_door_is_called_back_should_it_be_turned_away(
+    client: AsyncClient, worker: HandWorker, gateway: UUID, router: respx.MockRouter, by_hand: HandClock
+) -> None:
+    on_the_line, end = asyncio.Event(), asyncio.Event()
+
+    async def think(_request: Request) -> Response:
+        on_the_line.set()
+        await end.wait()
+        return Response(429)
+
+    route = at(router, answer=think)
+    message_id = await queue_one(worker, msisdn=NUMBERS[0])
+    handing_over = asyncio.create_task(pump_once(worker, "urgent"))
+    await on_the_line.wait()
+    assert (await client.post("/v1/messages/cancel", json={"msisdn": NUMBERS[0]})).json() == {"messages": 0}
+    end.set()
+    await handing_over
+    assert (await message_of(worker.engine, message_id)).status is Status.QUEUED
+    await cancel_requested(worker)
+    await by_hand.advance(minutes=5)
+    await pump_all(worker, "urgent")
+    assert (await message_of(worker.engine, message_id)).status is Status.CANCELLED
+    assert route.call_count == 1
+
+
+async def test_calling_back_asks_for_a_number(client: AsyncClient) -> None:
     refused = await client.post("/v1/messages/cancel", json={"msisdn": "12"})
     assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/msisdn")
