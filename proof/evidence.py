@@ -21,8 +21,7 @@ _TALLIES = (
     "SELECT t.status, sum(t.messages) FROM tallies t JOIN campaign_messages c ON c.id = t.campaign_message_id "
     "WHERE c.campaign_id = '{}' GROUP BY 1"
 )
-_IN_FLIGHT = "SELECT id, attempt FROM messages WHERE status = 'sending' AND leased_by LIKE '%-{}-%'"
-_ASLEEP = """
+_HELD = """
     SELECT message_id, attempt FROM attempts
     WHERE dispatcher LIKE '%-{pid}-%' AND started_at <= to_timestamp({since})
       AND (finished_at IS NULL OR finished_at >= to_timestamp({since}))
@@ -76,25 +75,21 @@ def callbacks_queued(world: World) -> int:
     return sum(int(simulator.stats()["callbacks"]["queued"]) for simulator in world.simulators)
 
 
-def in_flight_of(world: World, pid: int) -> dict[str, int]:
-    """The messages whose lease a dispatcher process holds, with their attempt."""
-    return {id_: int(attempt) for id_, attempt in world.ask(_IN_FLIGHT.format(pid))}
+def held_by(world: World, pid: int, *, since: float) -> dict[str, int]:
+    """What a dispatcher process had in hand at a moment (Unix seconds), with the attempt.
+
+    By its attempts, which stay: a lease may have been lost while somebody else's transaction was waited for. Of one
+    that fell asleep it is asked once it is awake: a claim that it had begun may be committed only then.
+    """
+    return {id_: int(attempt) for id_, attempt in world.ask(_HELD.format(pid=pid, since=since))}
 
 
 def left_by(world: World, pid: int) -> dict[str, int]:
-    """The same of one that was just killed, once its last commit is made or never will be."""
+    """What a process that was just killed had in hand, once its last commit is made or never will be."""
     killed_at = time.time()
     while world.count(_BEGUN.format(killed_at)) and time.time() < killed_at + _BEGUN_SECONDS:
         time.sleep(0.02)
-    return in_flight_of(world, pid)
-
-
-def held_asleep(world: World, pid: int, *, since: float) -> dict[str, int]:
-    """What a process had in hand when it fell asleep (Unix seconds), with the attempt; asked once it is awake again.
-
-    Not while it sleeps: a claim that it had begun may be committed only afterwards.
-    """
-    return {id_: int(attempt) for id_, attempt in world.ask(_ASLEEP.format(pid=pid, since=since))}
+    return held_by(world, pid, since=killed_at)
 
 
 def read_rows(world: World) -> list[Row]:

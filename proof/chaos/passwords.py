@@ -13,7 +13,7 @@ from typing import Any, Final
 from deploy.simulator.ledger import ACCEPTED
 from proof.chaos.trial import Finding, Plan, sleep_until
 from proof.chaos.visitors import MAX_SENDS, Crowd, begin, numbers, open_page
-from proof.evidence import await_still, held_asleep, left_by, read_entries, read_rows
+from proof.evidence import await_still, held_by, left_by, read_entries, read_rows
 from proof.judge import judge
 from proof.password_laws import MOST_SUBMISSIONS, Challenge, Visit, judge_passwords
 from proof.processes import NotReady, Process
@@ -233,7 +233,7 @@ class Trial:
         world, finding = self.world, self.finding
         await_still(world, seconds=SETTLE_SECONDS)
         for pid, since in self.naps:
-            self._remember(held_asleep(world, pid, since=since))
+            self._remember(held_by(world, pid, since=since))
         carried = dict(world.ask(_CARRIED))
         entries = read_entries(world)
         endings = {"cancelled": self._keys(carried, ended=True), "expired": self._keys(carried, ended=False)}

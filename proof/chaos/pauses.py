@@ -12,7 +12,7 @@ from typing import Final
 import psutil
 
 from proof.chaos.trial import Finding, Plan, conclude
-from proof.evidence import await_ended, held_asleep, in_flight_of, read_entries, read_rows
+from proof.evidence import await_ended, held_by, read_entries, read_rows
 from proof.numbers import fictional
 from proof.processes import NotReady, Process
 from proof.promises import Promises
@@ -84,12 +84,11 @@ def _sleep_and_wake(
     """Count the hand-overs that begin after the waking with a lease from before it; the messages it had to lose."""
     finding.trials += 1
     paused_at = time.time()
-    held = in_flight_of(world, sleeper.pid)
     time.sleep(SHAPE.lease + chance.uniform(1.5, 4.0))
     woken_at = time.time()
     sleeper.resume()
     time.sleep(SHAPE.deadline + 1.5)
-    held |= held_asleep(world, sleeper.pid, since=paused_at)
+    held = held_by(world, sleeper.pid, since=paused_at)
     finding.add("held while asleep, in all", len(held))
     finding.held |= held.keys()
     stale = [
