@@ -33,7 +33,7 @@ from api.docs import add_docs
 from api.erasures import routes as erasures
 from api.frontdoor import Frontdoor
 from api.gate import LARGEST_HEAD, LONGEST_TARGET, Gate
-from api.gateways import balances, script_versions, trials
+from api.gateways import balances, callback_tokens, script_versions, trials
 from api.gateways import classify as gateway_answers
 from api.gateways import presets as gateway_presets
 from api.gateways import routes as gateways
@@ -118,6 +118,7 @@ _V1: Final = (
     events.router,
     gateway_answers.router,  # before the paths that hold a gateway's id
     gateways.router,
+    callback_tokens.router,
     gateway_presets.router,
     balances.router,
     trials.router,

@@ -45,9 +45,12 @@ class KnownGateways:
             gateway = self._by_id.get(UUID(gateway_id))
         except ValueError:
             gateway = None
-        known = gateway.callback_token if gateway else _NOBODY
-        fits = hmac.compare_digest(known.encode(), token.encode("utf-8", "replace"))
-        return gateway if fits else None
+        known = gateway.callback_tokens if gateway else (_NOBODY,)
+        given = token.encode("utf-8", "replace")
+        fits = [
+            hmac.compare_digest(one.encode(), given) for one in known
+        ]  # each of them, so that the time tells nothing
+        return gateway if any(fits) else None
 
     async def _refresh(self) -> None:
         """Wait for a reading that begins after this call; everyone who waits shares it."""

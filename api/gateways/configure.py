@@ -47,13 +47,17 @@ def new_row(given: GatewayIn, *, gateway_id: UUID, sealer: Sealer, now: datetime
         "location_ids": given.location_ids or None,
         "settings": dict(settings),
         "secrets_sealed": seal_secrets(secrets, gateway_id=gateway_id, sealer=sealer),
-        "callback_token": random.token_urlsafe(_TOKEN_BYTES),
+        "callback_token": new_callback_token(),
         "pace": given.pace and given.pace.model_dump(mode="json"),
         "balance_check": _checked(given.balance_check, kind=given.kind, settings=settings),
         "health": "ok",
         "created_at": now,
         "updated_at": now,
     }
+
+
+def new_callback_token() -> str:
+    return random.token_urlsafe(_TOKEN_BYTES)
 
 
 def checked_settings(

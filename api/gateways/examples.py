@@ -55,6 +55,7 @@ GATEWAY: Final[dict[str, Any]] = {
     "pace": {"segments_per_second": 30.0, "in_flight": 20},
     "balance_check": BALANCE_CHECK,
     "callback_urls": {"status": f"{_CALLBACKS}/status", "inbound": f"{_CALLBACKS}/inbound"},
+    "old_callback_urls_until": None,
     "capabilities": {
         "largest_batch": 1,
         "receipts": True,
@@ -76,6 +77,8 @@ CHANGED: Final[dict[str, Any]] = GATEWAY | {
     "location_ids": ["delft-centre"],
     "updated_at": world.CREATED,
 }
+TOKEN_ROTATION: Final = {"keep_old_hours": 0}
+TOKEN_ROTATED: Final[dict[str, Any]] = GATEWAY | {"updated_at": world.CREATED}
 DISABLED: Final[dict[str, Any]] = GATEWAY | {"enabled": False, "updated_at": world.CREATED}
 PRESET: Final[dict[str, Any]] = {
     "name": "example",

@@ -208,6 +208,9 @@ class GatewayOut(Out):
     callback_urls: CallbackUrlsOut | None = Field(
         description="Whoever knows these may speak for the gateway: told to keys with `admin` only."
     )
+    old_callback_urls_until: datetime | None = Field(
+        description="Until when the addresses before the last rotation are heard as well."
+    )
     capabilities: CapabilitiesOut | None
     warnings: list[str] = Field(description="What is allowed in these settings and may not be what is wanted.")
     health: HealthOut

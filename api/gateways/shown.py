@@ -30,6 +30,7 @@ def shown(row: GatewayRow, resources: Resources, caller: Caller) -> GatewayOut:
         pace=row.pace,
         balance_check=row.balance_check,
         callback_urls=CallbackUrlsOut.model_validate(urls) if ADMIN in caller.scopes else None,
+        old_callback_urls_until=row.old_callback_token_until,
         capabilities=_capabilities(row),
         warnings=_warnings(row, resources),
         health=_health(row, now=utc_now()),

@@ -25,6 +25,8 @@ class Gateway(Base):
     settings: Mapped[dict[str, Any]]
     secrets_sealed: Mapped[bytes]
     callback_token: Mapped[str]
+    old_callback_token: Mapped[str | None]  # heard as well, until old_callback_token_until
+    old_callback_token_until: Mapped[datetime | None]
     pace: Mapped[dict[str, Any] | None]
     balance_check: Mapped[dict[str, Any] | None]
     balance: Mapped[Decimal | None]

@@ -15,6 +15,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.adapter import Account
+from shared.clock import utc_now
 from shared.domain.balance import State, check_of, state_of
 from shared.domain.carriers import Carrier
 from shared.models import Gateway, SenderIdRow
@@ -51,7 +52,7 @@ class ConfiguredGateway:
     pace: Mapping[str, Any] | None
     balance_check: Mapping[str, Any] | None
     balance: Decimal | None
-    callback_token: str = field(repr=False)
+    callback_tokens: tuple[str, ...] = field(repr=False)  # its own, and for a while the one before
     account: Account | None
     updated_at: datetime
 
@@ -115,10 +116,17 @@ def _configured(row: Any, *, sealer: Sealer, public_url: str) -> ConfiguredGatew
         pace=row.pace,
         balance_check=row.balance_check,
         balance=row.balance,
-        callback_token=row.callback_token,
+        callback_tokens=_tokens(row),
         account=_account(row, sealer=sealer, public_url=public_url),
         updated_at=row.updated_at,
     )
+
+
+def _tokens(row: Any) -> tuple[str, ...]:
+    until = row.old_callback_token_until
+    if row.old_callback_token is None or until is None or until <= utc_now():
+        return (row.callback_token,)
+    return row.callback_token, row.old_callback_token
 
 
 def _account(row: Any, *, sealer: Sealer, public_url: str) -> Account | None:

@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 from uuid import UUID, uuid4
@@ -14,17 +15,19 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.middleware import Middleware
 
+from api.callbacks import known
 from api.callbacks.shortcut import Shortcut
 from api.main import create_app, equip
 from api.resources import Resources
+from shared.clock import utc_now
 from shared.db import begin, build_engine
 from shared.ids import time_of, uuid7
 from shared.log import JsonLines
-from shared.models import ReceiptRow
+from shared.models import Gateway, ReceiptRow
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 SID = "SM" + "1" * 32
@@ -413,3 +416,43 @@ async def test_only_what_was_refused_has_its_line(
     assert [record.__dict__["status"] for record in caplog.records if record.name == "lapwing.request"] == [
         answer.status_code
     ]
+
+
+async def test_leaked_addresses_are_replaced(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once, or with a time in which both are heard; and the old ones never longer than that."""
+    monkeypatch.setattr(known, "FRESH_SECONDS", 0.0)
+    account = await configure(client, name="Leaky", digit="7")
+    path = f"/v1/gateways/{account.id}/rotate-callback-token"
+    assert (await post(client, account, account.status_url, account.fields())).status_code == 200
+    rotated = (await client.post(path, json={"keep_old_hours": 2})).json()
+    fresh = rotated["callback_urls"]
+    assert rotated["old_callback_urls_until"] is not None
+    assert fresh["status"] != account.status_url
+    for url in (account.status_url, fresh["status"]):
+        assert (await post(client, account, url, account.fields())).status_code == 200
+    rotated = (await client.post(path, json={})).json()
+    assert rotated["old_callback_urls_until"] is None
+    for url in (account.status_url, account.inbound_url, fresh["status"]):
+        assert (await post(client, account, url, account.fields())).status_code == 404
+    assert (await post(client, account, rotated["callback_urls"]["status"], account.fields())).status_code == 200
+
+
+async def test_old_addresses_end_when_their_time_is_over(
+    client: httpx.AsyncClient, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known, "FRESH_SECONDS", 0.0)
+    account = await configure(client, name="Late", digit="8")
+    path = f"/v1/gateways/{account.id}/rotate-callback-token"
+    await client.post(path, json={"keep_old_hours": 1})
+    async with begin(engine) as tx:
+        ended = utc_now() - timedelta(seconds=1)
+        await tx.execute(update(Gateway).where(Gateway.name == "Late").values(old_callback_token_until=ended))
+    assert (await post(client, account, account.status_url, account.fields())).status_code == 404
+
+
+@pytest.mark.parametrize("body", [{"keep_old_hours": -1}, {"keep_old_hours": 73}, {"hours": 1}])
+async def test_a_rotation_that_cannot_be(client: httpx.AsyncClient, body: dict[str, int]) -> None:
+    account = await configure(client, name=f"Odd {body}", digit="9")
+    refused = await client.post(f"/v1/gateways/{account.id}/rotate-callback-token", json=body)
+    assert refused.status_code == 422
+    assert [error["pointer"] for error in refused.json()["errors"]] == [f"/{next(iter(body))}"]
