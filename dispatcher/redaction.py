@@ -19,8 +19,21 @@ from shared.adapter import Account, Answer, Call
 _PLAIN_HEADERS: Final = frozenset({"content-type", "content-length", "retry-after", "date", "server", "location-class"})
 _REQUEST_ID: Final = "request-id"  # x-request-id, and the vendors' own: what their support asks for
 _FORM: Final = "application/x-www-form-urlencoded"
-_LONG_DIGITS: Final = re.compile(r"\+?\d[\d ().-]{5,}\d")
-_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
+# What has digits and is no number: a UUID, a date with its time, an escape of a URL or of JSON; a word, such as an id,
+# where it has no long run of them. Then what could be a number.
+_LONG_DIGITS: Final = re.compile(
+    r"""(?P<kept>
+      (?:(?<![0-9A-Za-z])|(?<=%[0-9A-Fa-f]{2}))[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}(?![0-9A-Za-z])
+    | (?:(?<!\d)|(?<=%[0-9A-Fa-f]{2}))(?:19|20)\d\d-[01]\d-[0-3]\d(?!\d)
+      (?:(?:T|\+|\ |%20)[0-2]\d(?::|%3[Aa])[0-5]\d(?:(?::|%3[Aa])[0-5]\d)?(?:\.\d{1,9})?(?!\d))?
+    | %[0-9A-Fa-f]{2} | \\u[0-9A-Fa-f]{4} | \\.
+    )
+    | (?P<word>[A-Za-z_]\w*)
+    | \+?\d(?:[\d\ ().-]|%2[089Dd]){5,}\d
+    """,
+    re.VERBOSE,
+)
+_DIGITS_IN_A_WORD: Final = re.compile(r"\d{7,}")
 # Headers whose values are credentials, or prove that we have some.
 _TELLING: Final = re.compile(r"auth|token|key|secret|cookie|sign|passw|credential|session", re.IGNORECASE)
 _HOST: Final = re.compile(r"https?://[^/]*")
@@ -110,8 +123,13 @@ def mask(text: str) -> str:
 
 
 def _masked(found: re.Match[str]) -> str:
-    digits = found.group()
-    return digits if _DATE.fullmatch(digits) else f"[{len(digits)} digits]"
+    if word := found["word"]:
+        return _DIGITS_IN_A_WORD.sub(_counted, word)
+    return found["kept"] or _counted(found)
+
+
+def _counted(found: re.Match[str]) -> str:
+    return f"[{len(found.group())} digits]"
 
 
 def _clean(text: str, hidden: re.Pattern[str] | None, *, most: int = _CAP) -> str:

@@ -91,6 +91,37 @@ def test_numbers_that_are_nobody_we_know(number: str) -> None:
     assert masked.endswith(" digits] now")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "order 0199d4c2-0000-7000-8000-000000000001 taken",
+        '{"id": "22a6a89af5f2cd09-1036"}',
+        "on 2026-11-26 at noon",
+        "at 2026-11-26T10:11:12.123456Z",
+        "Date=2026-11-26%2010%3A11%3A12&t=Test%20at%202026-11-26+10:11",
+        "%D0%9F%D1%80%D0%B8%D0%B2%D0%B5%D1%82%2012%2034",
+    ],
+)
+def test_what_has_digits_and_is_no_number(text: str) -> None:
+    assert mask(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("To=%2B12025550199&x=1", "To=%2B[11 digits]&x=1"),
+        ("t=call%20%2B1%20202%20555%200199%20now", "t=call%20%2B[20 digits]%20now"),
+        ('{"t": "call\\n12025550199"}', '{"t": "call\\n[11 digits]"}'),
+        ('{"t": "\\u00a012025550199"}', '{"t": "\\u00a0[11 digits]"}'),
+        ("sms_12025550199", "sms_[11 digits]"),
+        ("٤٤٧٧٠٠٩٠٠٩٩٩", "[12 digits]"),
+        ("0199d4c2-0000-7000-8000-000000000001-12025550199", "0199d4c2-0000-7000-8000-000000000001-[11 digits]"),
+    ],
+)
+def test_numbers_among_escapes_and_ids(text: str, masked: str) -> None:
+    assert mask(text) == masked
+
+
 def test_codes_stay_readable() -> None:
     assert mask("error 21211, status 400, segment 1/2") == "error 21211, status 400, segment 1/2"
 
