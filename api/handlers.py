@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import compile_path
 
+from api.hints import hint_for
 from api.problems import (
     MEDIA_TYPE,
     ContentTooLarge,
@@ -29,6 +30,7 @@ from api.problems import (
     status_of,
 )
 from api.schemas import NUL_REFUSED
+from api.sentences import describe, in_one, sentence_of
 from shared.db import is_busy, is_outage, is_unstorable
 from shared.errors import FieldError, Invalid, NotFound, ServiceError, Unavailable
 
@@ -45,40 +47,6 @@ _FROM_FRAMEWORK: Final[dict[int, tuple[type[ServiceError], str]]] = {
         "The body is larger than this path takes; send it in parts.",
     ),
     HTTPStatus.BAD_REQUEST: (UnreadableBody, "The body cannot be read in the form it claims."),
-}
-# By pydantic's name of the fault; filled with what it knows of it, never with the value.
-_SENTENCES: Final = {
-    "missing": "This field is required.",
-    "extra_forbidden": "There is no such field; remove it or check its spelling.",
-    "string_type": "Give a text, in quotation marks.",
-    "string_too_short": "The text is too short; give at least {min_length} character(s).",
-    "string_too_long": "The text is too long; shorten it to at most {max_length} characters.",
-    "string_unicode": "The text holds half a character (a lone surrogate); remove it, or send the whole of it.",
-    "list_type": "Give a list, in square brackets.",
-    "too_short": "There are too few entries; give at least {min_length}.",
-    "too_long": "There are too many entries; give at most {max_length}, and split what is more over several requests.",
-    "dict_type": "Give an object, in curly brackets.",
-    "model_attributes_type": "Give an object, in curly brackets.",
-    "model_type": "Give an object, in curly brackets.",
-    "union_tag_not_found": "The field {discriminator} is required here.",
-    "union_tag_invalid": "Set {discriminator} to one of {expected_tags}.",
-    "int_type": "Give an integer, such as 7.",
-    "int_parsing": "Give an integer, such as 7.",
-    "int_from_float": "Give an integer, such as 7.",
-    "bool_type": "Give true or false.",
-    "bool_parsing": "Give true or false.",
-    "literal_error": "Use {expected}.",
-    "enum": "Use {expected}.",
-    "greater_than": "Give a number above {gt}.",
-    "greater_than_equal": "Give a number of at least {ge}.",
-    "less_than": "Give a number below {lt}.",
-    "less_than_equal": "Give a number of at most {le}.",
-    "uuid_type": "Give an id as it was told, such as `0192f0c1-3b7a-7c3e-9a51-5b1f2c9d7e10`.",
-    "uuid_parsing": "Give an id as it was told, such as `0192f0c1-3b7a-7c3e-9a51-5b1f2c9d7e10`.",
-    "timezone_aware": "The time has no zone; end it with `Z` for UTC, or with an offset such as `+02:00`.",
-    "datetime_type": "Give a time with its zone, such as `2026-03-01T09:00:00Z`.",
-    "datetime_parsing": "Give a time with its zone, such as `2026-03-01T09:00:00Z`.",
-    "datetime_from_date_parsing": "Give a time with its zone, such as `2026-03-01T09:00:00Z`.",
 }
 _NO_BODY: Final = frozenset({"missing", "model_attributes_type", "model_type"})
 _MOST_NAMED: Final = 5
@@ -163,12 +131,20 @@ async def _on_invalid_request(request: Request, error: Exception) -> Response:
     said: defaultdict[str, list[str]] = defaultdict(list)
     for found in error.errors():
         pointer = _pointer(_place(found), error.body, kind=found["type"])
-        bodiless = not pointer and found["type"] in _NO_BODY
-        said[pointer].append(_no_body(request) if bodiless else _sentence(found))
+        said[pointer].append(_said_of(found, request, pointer=pointer))
     # The members of a union refuse the same field, each in its own words or in those of another.
-    fields = [FieldError(pointer, _in_one(dict.fromkeys(sentences))) for pointer, sentences in said.items()]
-    detail = fields[0].detail if len(fields) == 1 else f"{len(fields)} fields cannot be used."
-    return respond(Invalid(detail), fields=fields, request_id=_request_id(request))
+    fields = [FieldError(pointer, in_one(dict.fromkeys(sentences))) for pointer, sentences in said.items()]
+    return respond(Invalid(describe(fields)), fields=fields, request_id=_request_id(request))
+
+
+def _said_of(found: dict[str, Any], request: Request, *, pointer: str) -> str:
+    if not pointer and found["type"] in _NO_BODY:
+        return _no_body(request)
+    if found["type"] != "extra_forbidden":
+        return sentence_of(found)
+    *path, name = found["loc"][1:]
+    hint = hint_for(str(name), path, _body_of(request))
+    return f"There is no such field; remove it or check its spelling.{hint}"
 
 
 def _unreadable(request: Request, error: RequestValidationError) -> ServiceError | None:
@@ -195,25 +171,18 @@ def _place(found: dict[str, Any]) -> tuple[str | int, ...]:
     return (*found["loc"], *way)
 
 
-def _sentence(found: dict[str, Any]) -> str:
-    sentence = _SENTENCES.get(found["type"], "").format_map(found.get("ctx", {}))
-    sentence = sentence or str(found["msg"]).removeprefix("Value error, ")
-    return sentence if sentence.endswith((".", "?", "!")) else f"{sentence}."
-
-
-def _in_one(sentences: Iterable[str]) -> str:
-    first, *others = sentences
-    more = "".join(f", or {sentence[0].lower()}{sentence[1:].removesuffix('.')}" for sentence in others)
-    return f"{first.removesuffix('.')}{more}." if more else first
-
-
 def _no_body(request: Request) -> str:
     """What the route would read, by the names of its fields: first of all those that have to be there."""
-    field = getattr(request.scope.get("route"), "body_field", None)
-    fields = getattr(field and field.field_info.annotation, "model_fields", {})
+    fields = getattr(_body_of(request), "model_fields", {})
     needed = [name for name, one in fields.items() if one.is_required()]
     named = ", ".join(f"`{name}`" for name in (needed or list(fields))[:_MOST_NAMED])
     return f"The body is missing or no object; send a JSON object{named and f' with {named}'}."
+
+
+def _body_of(request: Request) -> Any:
+    """The type that the route reads its body as; None if it reads none."""
+    field = getattr(request.scope.get("route"), "body_field", None)
+    return field and field.field_info.annotation
 
 
 def _pointer(loc: Sequence[str | int], body: object, *, kind: str) -> str:

@@ -5,7 +5,6 @@ which the database would refuse without its name.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from difflib import get_close_matches
 from functools import partial
 from typing import Any, Final
 
@@ -15,11 +14,12 @@ from pydantic import BaseModel
 from starlette.requests import Request
 
 from api.deps import Identified
+from api.hints import near
+from api.sentences import describe
 from shared.errors import FieldError, Invalid
 
 _MOST_TOLD: Final = 10
 _LONGEST_TOLD: Final = 100
-_SHORTEST_PART: Final = 4
 
 _known: dict[object, tuple[str, ...]] = {}
 
@@ -34,7 +34,7 @@ async def only_known_parameters(request: Request, caller: Identified) -> None:
     fields = _fields_of(route)
     if fields:
         unknown = [name for name in dict.fromkeys(await request.form()) if name not in fields]
-        _refuse(unknown, place=_place_in_form, told=partial(_told_of_field, route=route), many="fields of the form")
+        _refuse(unknown, place=_place_in_form, told=partial(_told_of_field, route=route))
 
 
 def _check_query(request: Request, known: tuple[str, ...]) -> None:
@@ -42,14 +42,13 @@ def _check_query(request: Request, known: tuple[str, ...]) -> None:
     if spoilt:
         raise Invalid("The text holds a NUL character (%00); remove it.", pointer=f"?{spoilt[0][:_LONGEST_TOLD]}")
     unknown = [name for name in request.query_params if name not in known]
-    _refuse(unknown, place="?{}".format, told=partial(_told, known=known), many="query parameters")
+    _refuse(unknown, place="?{}".format, told=partial(_told, known=known))
 
 
-def _refuse(unknown: Sequence[str], *, place: Callable[[str], str], told: Callable[[str], str], many: str) -> None:
+def _refuse(unknown: Sequence[str], *, place: Callable[[str], str], told: Callable[[str], str]) -> None:
     if unknown:
         errors = [FieldError(place(name[:_LONGEST_TOLD]), told(name)) for name in unknown[:_MOST_TOLD]]
-        detail = errors[0].detail if len(unknown) == 1 else f"{len(unknown)} {many} are not known here."
-        raise Invalid(detail, errors=errors)
+        raise Invalid(describe(errors), errors=errors)
 
 
 def _told(name: str, *, known: tuple[str, ...]) -> str:
@@ -66,10 +65,8 @@ def _told_of_field(name: str, *, route: Any) -> str:
 
 
 def _meant(name: str, known: tuple[str, ...]) -> str:
-    near = get_close_matches(name[:_LONGEST_TOLD], known, n=1)
-    # `region` is a part of the name that was meant, and too short to be near it
-    near = near or [each for each in known if len(name) >= _SHORTEST_PART and name.lower() in each]
-    return f" Did you mean `{near[0]}`?" if near else ""
+    meant = near(name, known)
+    return f" Did you mean `{meant}`?" if meant else ""
 
 
 def _listed(known: tuple[str, ...]) -> str:

@@ -24,6 +24,7 @@ from api.idempotency import AskingRoute, IdempotentRoute
 from api.paging import PageOut, page_of
 from api.places import id_of
 from api.problems import problems
+from api.sentences import describe
 from shared.domain.automation import Condition, InvalidAutomation, UnknownTemplate, find_unfit
 from shared.domain.automation_plan import Given, plan
 from shared.errors import Conflict, FieldError
@@ -170,7 +171,7 @@ async def _check(
         told = f"There is no sender {sender_id!r}; register it under /v1/sender-ids, or leave it out."
         errors.append(FieldError("/sender_id", told))
     if errors:
-        detail = errors[0].detail if len(errors) == 1 else f"{len(errors)} fields cannot be used."
+        detail = errors[0].detail if len(errors) == 1 else describe(errors)
         raise InvalidAutomation(detail, errors=errors)
 
 

@@ -13,6 +13,7 @@ from api.campaigns.schemas import CampaignIn, CampaignPatch
 from api.campaigns.times import Times, check_times
 from api.campaigns.wording import Worded
 from api.regions import region_of
+from api.sentences import describe
 from api.texts.checks import find_unfit
 from shared.domain import msisdn as numbers
 from shared.domain import policy as rules
@@ -161,6 +162,4 @@ async def check_sender(
 def refuse(errors: Sequence[FieldError]) -> None:
     """Raise what was found, all at once."""
     if errors:
-        raise InvalidCampaign(
-            errors[0].detail if len(errors) == 1 else f"{len(errors)} fields cannot be used.", errors=errors
-        )
+        raise InvalidCampaign(errors[0].detail if len(errors) == 1 else describe(errors), errors=errors)

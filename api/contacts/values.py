@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, Final
 
 from api.contacts.schemas import ContactIn, ContactPatch
+from api.sentences import describe
 from shared.domain import msisdn
 from shared.domain.contact import InvalidContact, merge_fields, read_text, read_time_zone
 from shared.domain.contact_field import Definition, read_fields
@@ -41,7 +42,7 @@ def values_of(
     take("time_zone", lambda: read_time_zone(body.time_zone or ""))
     take("fields", lambda: merge_fields(fields, read_fields(body.fields, definitions)))
     if errors:
-        detail = errors[0].detail if len(errors) == 1 else f"{len(errors)} fields cannot be used."
+        detail = errors[0].detail if len(errors) == 1 else describe(errors)
         raise InvalidContact(detail, errors=errors)
     return values | _consent(body, now=now)
 

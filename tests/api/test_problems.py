@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from api.main import create_app
 from api.problems import MEDIA_TYPE, document_of, known_kinds, problems, slug_of, status_of
 from api.resources import Resources
 from api.schemas import Body
+from api.sentences import FORMS
 from shared.db import begin, build_engine
 from shared.errors import Conflict, Invalid, LimitReached, NotFound, ServiceError, Unavailable
 
@@ -168,9 +169,9 @@ async def test_a_value_that_is_none_of_several_kinds_is_one_error(client: AsyncC
     problem = problem_of(await client.post("/v1/contacts", json=contact), 422, "invalid")
     (told,) = problem["errors"]
     assert told["pointer"] == "/fields/a"
-    assert told["detail"] == problem["detail"]
-    assert told["detail"].startswith("Give a text, in quotation marks, or give an integer, such as 7, or ")
-    assert told["detail"].endswith("or give true or false.")
+    kinds = "Give a text, in quotation marks, or give an integer, such as 7, or give a number, such as 7.5"
+    assert told["detail"] == f"{kinds}, or give true or false."
+    assert problem["detail"] == f"/fields/a: {told['detail']}"
 
 
 @pytest.mark.parametrize(
@@ -276,9 +277,105 @@ async def test_a_value_is_never_quoted(client: AsyncClient) -> None:
     assert "7700900123" not in response.text
 
 
-async def test_several_fields_are_counted(client: AsyncClient) -> None:
+async def test_several_fields_are_counted_and_named(client: AsyncClient) -> None:
     problem = problem_of(await client.post("/trees", json={"leaves": [{}, {}]}), 422, "invalid")
-    assert problem["detail"] == "2 fields cannot be used."
+    assert problem["detail"] == "2 fields cannot be used: /leaves/0/text, /leaves/1/text."
+    problem = problem_of(await client.post("/trees", json={"leaves": [{}] * 12}), 422, "invalid")
+    assert problem["detail"].endswith("/leaves/9/text and 2 more.")
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "pointer", "meant"),
+    [
+        pytest.param("/messages", {"to": "x"}, "/to", "`msisdn`", id="as others call it"),
+        pytest.param("/messages", {"Message": "x"}, "/Message", "`text`", id="as others call it, in capitals"),
+        pytest.param("/messages", {"snd_at": "x"}, "/snd_at", "`send_at`", id="a slip"),
+        pytest.param("/campaigns", {"text": "x"}, "/text", "`messages[].text`", id="one step in"),
+        pytest.param(
+            "/campaigns",
+            {"attachment_ids": []},
+            "/attachment_ids",
+            "`messages[].attachment_ids`",
+            id="not what is near",
+        ),
+        pytest.param(
+            "/campaigns",
+            {"messages": [{"text": "a"}, {"attachments": []}]},
+            "/messages/1/attachments",
+            "`attachment_ids`",
+            id="in a list",
+        ),
+        pytest.param(
+            "/automations", {"conditions": [{"op": "in"}]}, "/conditions/0/op", "`operator`", id="in a list 2"
+        ),
+        pytest.param("/otp", {"profile_id": "x"}, "/profile_id", "`profile`", id="a part of it"),
+    ],
+)
+async def test_an_unknown_field_is_told_which_was_meant(
+    client: AsyncClient, path: str, sent: dict[str, Any], pointer: str, meant: str
+) -> None:
+    problem = problem_of(await client.post(f"/v1{path}", json=sent), 422, "invalid")
+    (told,) = [error["detail"] for error in problem["errors"] if error["pointer"] == pointer]
+    assert f"There is no such field; remove it or check its spelling. Did you mean {meant}?" in told
+    assert "The fields here are `" in told
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "own"),
+    [("/contacts", {"plan": "gold"}, "fields"), ("/events", {"percent": 85}, "data"), ("/otp", {"colour": 1}, None)],
+)
+async def test_where_values_of_ones_own_go(
+    client: AsyncClient, path: str, sent: dict[str, Any], own: str | None
+) -> None:
+    problem = problem_of(await client.post(f"/v1{path}", json=sent), 422, "invalid")
+    (told,) = [error["detail"] for error in problem["errors"] if error["pointer"] == f"/{next(iter(sent))}"]
+    assert (f"Values of your own go into `{own}`." in told) is (own is not None)
+    assert "Did you mean" not in told
+
+
+def _patterns_of(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        yield from ([node["pattern"]] if isinstance(node.get("pattern"), str) else [])
+        yield from node.get("patternProperties", {})
+    for each in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from _patterns_of(each)
+
+
+def test_every_pattern_has_its_sentence(app: FastAPI) -> None:
+    """A pattern is for programs; whoever misses it is told what to write."""
+    patterns = set(_patterns_of(app.openapi()))
+    assert patterns
+    assert patterns == set(FORMS)
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "pointer", "detail"),
+    [
+        ("/campaigns", {"quiet_hours": [{"start": "20", "end": "08:00"}]}, "/quiet_hours/0/start", "such as `08:00`"),
+        ("/automations", {"event": "Voucher used"}, "/event", "such as `voucher_nearly_used`"),
+        ("/otp-profiles", {"name": "Splash page"}, "/name", "without blanks"),
+    ],
+)
+async def test_a_pattern_is_told_in_plain_words(
+    client: AsyncClient, path: str, sent: dict[str, Any], pointer: str, detail: str
+) -> None:
+    problem = problem_of(await client.post(f"/v1{path}", json=sent), 422, "invalid")
+    (told,) = [error["detail"] for error in problem["errors"] if error["pointer"] == pointer]
+    assert detail in told
+
+
+async def test_a_price_with_a_comma_is_told_of_the_point(client: AsyncClient) -> None:
+    answer = await client.put("/v1/prices/DE", json={"price": "0,07", "currency": "EUR"})
+    assert problem_of(answer, 422, "invalid")["detail"] == (
+        "/price: Give a number, such as 7.5, with a point and without a unit."
+    )
+
+
+@pytest.mark.parametrize("moment", ["2026-03-01T09:00:00+01:00", "2026-03-01T09:00+0100"])
+async def test_the_plus_of_a_time_in_an_address_is_missed(client: AsyncClient, moment: str) -> None:
+    problem = problem_of(await client.get(f"/v1/messages?from={moment}"), 422, "invalid")
+    assert problem["detail"].startswith("?from: In an address a plus is a blank: write `%2B` for it")
+    assert (await client.get("/v1/messages", params={"from": moment})).status_code == 200
 
 
 @pytest.mark.parametrize(("path", "pointer"), [("/trees/seven", "{number}"), ("/trees/7?limit=9", "?limit")])
