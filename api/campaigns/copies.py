@@ -37,15 +37,15 @@ LONGEST_NAME = 200
     responses={**problems(404, CampaignNameTaken), **answered(examples.COPY, status=201)},
 )
 async def duplicate_campaign(
-    campaign_id: UUID, wanted: DuplicateIn, tx: Tx, caller: CanManage, now: Now
+    campaign_id: UUID, tx: Tx, caller: CanManage, now: Now, wanted: DuplicateIn | None = None
 ) -> CampaignOut:
-    """Make a draft with the messages, targets and sender of another campaign.
+    """Make a draft with the messages, targets, exclusions, quiet hours and sender of another campaign.
 
     Times are copied while all of them are ahead. That the recipients agreed has to be acknowledged anew.
     """
     original = await queries.get_campaign(tx, campaign_id)
     steps = await queries.list_steps(tx, campaign_id)
-    name = await _name(tx, wanted.name, f"{original.name} (copy")
+    name = await _name(tx, None if wanted is None else wanted.name, f"{original.name} (copy")
     ahead = all(step.send_at is not None and step.send_at > now for step in steps)
     rows = [
         {
@@ -148,6 +148,7 @@ async def _insert(
         "sender_id": original.sender_id,
         "owner": original.owner,
         "phone_field": original.phone_field,
+        "quiet_hours": original.quiet_hours,
         "target": original.target,
         "created_by": caller,
         "created_at": now,

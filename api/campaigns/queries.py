@@ -290,12 +290,22 @@ async def count_resendable(
 
 
 async def copy_targets(tx: AsyncConnection, campaign_id: UUID, made: UUID) -> None:
-    """Give one campaign the targets of another."""
+    """Give one campaign the targets of another, without those whom the owner left out there."""
     columns = (CampaignTarget.target_group_id, CampaignTarget.contact_id, CampaignTarget.msisdn)
     mine = select(func.gen_random_uuid(), literal(made, Uuid), *columns).where(
         CampaignTarget.campaign_id == campaign_id
     )
     await tx.execute(insert(CampaignTarget).from_select(["id", "campaign_id", *(c.key for c in columns)], mine))
+    columns_of_one = (
+        *(CampaignRecipient.position, CampaignRecipient.msisdn, CampaignRecipient.contact_id),
+        *(CampaignRecipient.excluded_by, CampaignRecipient.skip_reason),
+    )
+    excluded = select(literal(made, Uuid), *columns_of_one).where(
+        CampaignRecipient.campaign_id == campaign_id,
+        CampaignRecipient.position < 0,
+        CampaignRecipient.excluded_by.is_not(None),
+    )
+    await tx.execute(insert(CampaignRecipient).from_select(["campaign_id", *(c.key for c in columns_of_one)], excluded))
 
 
 async def recount(tx: AsyncConnection, campaign_id: UUID) -> dict[tuple[UUID, str], int]:

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 import respx
 from httpx import AsyncClient, Response
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from dispatcher import revive as reviving
 from dispatcher.due import due
@@ -429,6 +429,37 @@ async def test_duplicate_of_what_was_sent_has_no_times(
     await by_hand.advance(hours=2)
     copy = await command(client, original["id"], "duplicate", name="Next time")
     assert (copy["name"], copy["starts_at"], copy["messages"][0]["send_at"]) == ("Next time", None, None)
+
+
+QUIET = [{"start": "00:00", "end": "00:00", "days": None}]
+
+
+async def test_duplicate_without_a_body_leaves_out_who_was_left_out_and_keeps_its_quiet_hours(
+    client: AsyncClient,
+) -> None:
+    original = await create(client, start=False, quiet_hours=QUIET)
+    left_out = {"msisdns": NUMBERS[:3]}
+    assert (await client.post(f"/v1/campaigns/{original['id']}/exclusions", json=left_out)).status_code == 200
+    answer = await client.post(f"/v1/campaigns/{original['id']}/duplicate")
+    assert answer.status_code == 201, answer.text
+    copy = answer.json()
+    assert copy["quiet_hours"] == QUIET
+    reached = (await client.get(f"/v1/campaigns/{copy['id']}/recipients")).json()["items"]
+    assert sorted(one["msisdn"] for one in reached) == NUMBERS[3:]
+
+
+async def test_what_is_sent_once_more_keeps_the_quiet_hours(
+    client: AsyncClient, worker: HandWorker, router: respx.MockRouter
+) -> None:
+    at(router, answer=refused(MESSAGE))
+    campaign = await create(client)
+    await finish_all(worker)
+    async with worker.transaction() as tx:  # it was sent while none of them were
+        await tx.execute(update(Campaign).values(quiet_hours=QUIET))
+    again = await command(client, campaign["id"], "resend", which="failed")
+    assert again["quiet_hours"] == QUIET
+    await finish_all(worker)
+    assert await report(client, worker, again["id"]) == {"queued": 25}
 
 
 # --- sent once more
