@@ -62,6 +62,7 @@ MEANINGS: Final[Mapping[str, Mapping[str, str]]] = {
         "error_rate": "too many of its messages were refused",
         "restored": "the database was restored from a backup",
         "audience": "it would reach more people than were confirmed",
+        "segments": "its texts would take more segments than were confirmed",
     },
     "StepStatus": {
         "pending": "its time has not come",

@@ -12,6 +12,7 @@ from dispatcher.queries import campaigns, resends
 from dispatcher.queries.campaigns import Unfrozen
 from dispatcher.queries.freezing import freeze
 from dispatcher.watch import keep_watch
+from dispatcher.weighing import outweighs
 from dispatcher.worker import Worker
 from shared.domain.campaign import HeldReason
 from shared.domain.event import EventType
@@ -20,11 +21,12 @@ from shared.queries.holds import hold_campaigns
 
 
 class _Grown(Exception):
-    """A campaign would reach more people than were confirmed: it is not frozen."""
+    """A campaign would reach more people than were confirmed, or take more segments: it is not frozen."""
 
-    def __init__(self, campaign_id: UUID) -> None:
+    def __init__(self, campaign_id: UUID, reason: HeldReason) -> None:
         super().__init__(str(campaign_id))
         self.campaign_id = campaign_id
+        self.reason = reason
 
 
 async def due(worker: Worker) -> int:
@@ -48,19 +50,21 @@ async def _freeze_one(worker: Worker) -> bool:
         async with worker.transaction() as tx:
             found = await campaigns.lock_unfrozen(tx)
             if found is not None:
-                await _settle(tx, found)
+                await _settle(worker, tx, found)
             failpoints.hit("before_freeze_commit")
     except _Grown as grown:
         async with worker.transaction() as tx:
-            await hold_campaigns(tx, [grown.campaign_id], HeldReason.AUDIENCE, now=worker.now())
+            await hold_campaigns(tx, [grown.campaign_id], grown.reason, now=worker.now())
         return True
     return found is not None
 
 
-async def _settle(tx: AsyncConnection, found: Unfrozen) -> None:
+async def _settle(worker: Worker, tx: AsyncConnection, found: Unfrozen) -> None:
     if found.resend is not None:
         await resends.freeze(tx, found.id, found.resend)
         return
     recipients = await freeze(tx, found.id)
     if found.confirmed is not None and recipients > found.confirmed:
-        raise _Grown(found.id)
+        raise _Grown(found.id, HeldReason.AUDIENCE)
+    if found.segments is not None and await outweighs(worker, tx, found.id, confirmed=found.segments):
+        raise _Grown(found.id, HeldReason.SEGMENTS)

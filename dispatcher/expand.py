@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Any, Final, TypeVar
+from uuid import UUID
 
 from asyncpg.pgproto import pgproto
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -24,6 +25,7 @@ from dispatcher.queries.tellings import tell_of_rows
 from dispatcher.quota import NotCovered, cover, hold
 from dispatcher.reach import ANYBODY, Fate, Reach, reach_of
 from dispatcher.worker import Worker
+from shared.domain.campaign import HeldReason
 from shared.domain.contact import Consent
 from shared.domain.message import PRIORITY_OF, Kind, SkipReason, Status
 from shared.domain.policy import QuotaUnit
@@ -62,6 +64,7 @@ class Slice:
     moves: Moves
     made_at: float
     units: int = 0  # what its messages take from the quota
+    segments: int = 0  # and on the air
 
     def fits(self, step: Step) -> bool:
         """Whether these are still the step's next rows, and fresh: what a contact is called may change."""
@@ -70,13 +73,26 @@ class Slice:
         )
 
 
+class Outweighed(Exception):
+    """A slice of this campaign takes more segments than were confirmed."""
+
+    def __init__(self, campaign_id: UUID) -> None:
+        super().__init__(str(campaign_id))
+        self.campaign_id = campaign_id
+
+
 async def expand(worker: Worker) -> int:
-    """Expand one slice of one campaign message; how many messages it made. A campaign without quota is held."""
+    """Expand one slice of one campaign message; how many messages it made.
+
+    A campaign without quota is held, and so is one that would take more segments than were confirmed.
+    """
     try:
         return await _expand(worker)
     except NotCovered as error:
-        await hold(worker, error.campaign_id)
-        return 0
+        await hold(worker, error.campaign_id, HeldReason.QUOTA)
+    except Outweighed as error:
+        await hold(worker, error.campaign_id, HeldReason.SEGMENTS)
+    return 0
 
 
 async def _expand(worker: Worker) -> int:
@@ -93,13 +109,14 @@ async def _expand(worker: Worker) -> int:
             await worker.rules.refresh(tx)
             if await share_with_erasures(tx):
                 ahead = None  # it may name somebody who is forgotten since it was read
-            now = ahead if ahead is not None and ahead.fits(step) else await _make(worker, tx, step, step.expanded)
+            now = ahead if ahead is not None and ahead.fits(step) else await make_slice(worker, tx, step, step.expanded)
             following = await beside.enter_async_context(_begun(_make_next(worker, step, now.upto)))
+            await _check_confirmed(tx, step, now)
             if worker.rules.is_limited:
                 await cover(worker, tx, step, now.units)
             await campaigns.copy_messages(tx, now.records, resent=step.resend_of is not None)
             await tell_of_rows(tx, now.records, columns=campaigns.COLUMNS, wanted=worker.wanted)
-            await campaigns.move_cursor(tx, step, expanded=now.upto)
+            await campaigns.move_cursor(tx, step, expanded=now.upto, segments=now.segments)
             await write_tallies(tx, now.moves, writer=worker.writer * 8 + 4)
             failpoints.hit("before_expand_commit")
         failpoints.hit("after_expand_commit")
@@ -107,6 +124,13 @@ async def _expand(worker: Worker) -> int:
         if (made := await following) is not None:
             worker.ahead["slice"] = made
     return len(now.records)
+
+
+async def _check_confirmed(tx: AsyncConnection, step: Step, now: Slice) -> None:
+    """Raise where a slice would take the campaign beyond what its owner has seen and confirmed."""
+    confirmed = step.confirmed_segments
+    if confirmed is not None and await campaigns.count_made(tx, step.campaign_id) + now.segments > confirmed:
+        raise Outweighed(step.campaign_id)
 
 
 @asynccontextmanager
@@ -127,24 +151,25 @@ async def _make_next(worker: Worker, step: Step, after: int) -> Slice | None:
         return None
     try:
         async with worker.transaction() as tx:
-            return await _make(worker, tx, step, after)
+            return await make_slice(worker, tx, step, after)
     except Exception as error:  # noqa: BLE001 - whatever it was, the slice's own turn will meet it
         log.warning("a slice was not made ahead", extra={"cause": type(error).__name__})
         return None
 
 
-async def _make(worker: Worker, tx: AsyncConnection, step: Step, after: int) -> Slice:
+async def make_slice(worker: Worker, tx: AsyncConnection, step: Step, after: int) -> Slice:
+    """The messages of a step's recipients after this position, ready to be written."""
     made_at = monotonic()
     size = worker.limits.expand_slice if after else min(FIRST_SLICE, worker.limits.expand_slice)
     upto = min(after + size, step.recipients)
     recipients = await campaigns.list_recipients(tx, step, after=after, upto=upto)
     resend = None if step.resend_of is None else await resends.find_originals(tx, step, recipients)
     reach = await reach_of(worker, tx, step, recipients, resend)
-    records, moves, units = await _render(worker, step, recipients, reach)
-    return Slice(step, after, upto, records, moves, made_at, units)
+    records, made = await _render(worker, step, recipients, reach)
+    return Slice(step, after, upto, records, made.moves(step), made_at, made.units, made.segments)
 
 
-async def _render(worker: Worker, step: Step, recipients: Sequence[Recipient], reach: Reach) -> tuple[Rows, Moves, int]:
+async def _render(worker: Worker, step: Step, recipients: Sequence[Recipient], reach: Reach) -> tuple[Rows, "_Made"]:
     """Rows for COPY, in the order of `campaigns.COLUMNS`; of what is sent once more, with what it stands for."""
     policy, resend = worker.rules.policy, reach.resend
     template = compile_template(step.text, known=CAMPAIGN_TAGS)
@@ -152,7 +177,6 @@ async def _render(worker: Worker, step: Step, recipients: Sequence[Recipient], r
     records: Rows = []
     longest, most, is_limited = policy.max_segments, policy.max_chars or None, reach.is_limited
     blocks = worker.rules.is_limited and policy.quota_unit is QuotaUnit.PER_160
-    units = 0
     made = _Made()
     for place, recipient in enumerate(recipients, start=1):
         if place % BREATH == 0:
@@ -171,11 +195,10 @@ async def _render(worker: Worker, step: Step, recipients: Sequence[Recipient], r
         if status is Status.QUEUED:
             made.queued += 1
             made.segments += measured.segments
-            if blocks:
-                units += per_160(text)
+            made.units += per_160(text) if blocks else measured.segments
         else:
             made.note(status, measured.segments)
-    return records, made.moves(step), units if blocks else made.segments
+    return records, made
 
 
 class _Made:
@@ -184,6 +207,7 @@ class _Made:
     def __init__(self) -> None:
         self.queued = 0
         self.segments = 0
+        self.units = 0
         self._others: dict[Status, tuple[int, int]] = {}
 
     def note(self, status: Status, segments: int) -> None:

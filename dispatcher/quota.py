@@ -113,7 +113,7 @@ async def cover(worker: Worker, tx: AsyncConnection, step: Step, units: int) -> 
         raise NotCovered(step.campaign_id) from refusal
 
 
-async def hold(worker: Worker, campaign_id: UUID) -> None:
+async def hold(worker: Worker, campaign_id: UUID, reason: HeldReason) -> None:
     """Let a campaign wait for its owner: what was made of it stays, and the slice that did not fit is not made."""
     async with worker.transaction() as tx:
-        await hold_campaigns(tx, [campaign_id], HeldReason.QUOTA, now=worker.now())
+        await hold_campaigns(tx, [campaign_id], reason, now=worker.now())

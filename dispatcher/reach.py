@@ -1,7 +1,7 @@
 """Who of a slice may be written to, and from when: countries, the cap, and quiet hours, as the policy has them now.
 
 The expansion asks for each recipient. Opt-outs are looked at in every claim;
-here only where a quota would be reserved for them.
+here only where a quota would be reserved for them, or segments were confirmed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -98,8 +98,8 @@ async def reach_of(
 async def _opted_out(
     worker: Worker, tx: AsyncConnection, step: Step, recipients: Sequence[Recipient]
 ) -> frozenset[str]:
-    """Who of a slice has said no, where there is a quota; without one the claim asks, and that is enough."""
-    if not worker.rules.is_limited:
+    """Who of a slice has said no, where segments are counted; without that the claim asks, and that is enough."""
+    if not worker.rules.is_limited and step.confirmed_segments is None:
         return frozenset()
     msisdns = {hash_msisdn(worker.pepper, one.msisdn): one.msisdn for one in recipients}
     return frozenset(msisdns[found] for found in await list_opted_out(tx, msisdns, sender_id=step.sender_id))

@@ -8,10 +8,11 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.campaigns.measuring import Scale, measure_campaign
+from api.campaigns.measuring import Measure, Scale, measure_campaign
 from api.campaigns.queries import AnyRow
 from shared.domain import estimate as law
 from shared.domain.campaign import HeldReason, Status
+from shared.domain.estimate import Bound
 from shared.domain.quota import ConfirmationNeeded
 from shared.queries.estimates import lock_estimate, use_estimate
 from shared.queries.quota import is_limited, release_campaign, reserve_campaign
@@ -25,39 +26,54 @@ WEIGHTY: Final = frozenset({"messages", "target_group_ids", "contact_ids", "msis
 
 async def book_start(
     tx: AsyncConnection, campaign: AnyRow, steps: Sequence[AnyRow], scale: Scale, confirmation: str | None
-) -> int | None:
-    """Hold the start to its confirmation, and reserve what it takes from the quota; how many people were confirmed."""
-    confirmed: int | None = None
+) -> Bound:
+    """Hold the start to its confirmation, and reserve what it takes from the quota; to how much it is held."""
+    bound = Bound()
     if confirmation is not None:
         known = await _confirmed(tx, campaign, steps, confirmation, scale)
-        units, confirmed = known.units, known.recipients
+        units, bound = known.units, Bound(known.recipients, known.segments)
     elif await is_limited(tx):
-        units = await _measured(tx, campaign, steps, scale)
+        units = (await _measured(tx, campaign, steps, scale)).units
     else:
-        return None
+        return bound
     await reserve_campaign(tx, campaign.id, units, policy=scale.policy, now=scale.now)
-    return confirmed
+    return bound
 
 
 async def book_resume(
     tx: AsyncConnection, campaign: AnyRow, steps: Sequence[AnyRow], scale: Scale, confirmation: str | None
-) -> int | None:
-    """Let a campaign that outgrew its confirmation go on by a new one only; how many people are confirmed then.
+) -> Bound:
+    """Let a campaign that outgrew its confirmation go on by a new one only; to how much it is held then.
 
-    What it held of the quota goes back, and what it takes now is reserved, or it stays as it was.
+    What it held of the quota goes back, and what it takes now is reserved, or it stays as it was. Where some of it has
+    been sent there is nothing to measure anew: its owner's word is for the rest, whatever that takes.
     """
-    confirmed: int | None = campaign.confirmed_recipients
+    bound = Bound(campaign.confirmed_recipients, campaign.confirmed_segments)
     if confirmation is None:
-        if campaign.held_reason is HeldReason.AUDIENCE:
-            signature = await sign_audience(tx, (await reach_of(tx, campaign.id, now=scale.now)).everybody)
-            law.check_not_grown(confirmed=confirmed, recipients=signature.recipients)
-        return confirmed
+        if campaign.held_reason is HeldReason.SEGMENTS and campaign.frozen_at is not None:
+            return Bound(bound.recipients)
+        await _check_fits(tx, campaign, steps, scale, bound)
+        return bound
     if campaign.frozen_at is not None:
         raise law.ConfirmationRefused(
             "The campaign's audience is settled, so there is nothing to confirm; resume it without a confirmation."
         )
     await release_campaign(tx, campaign.id, now=scale.now)
     return await book_start(tx, campaign, steps, scale, confirmation)
+
+
+async def _check_fits(
+    tx: AsyncConnection, campaign: AnyRow, steps: Sequence[AnyRow], scale: Scale, bound: Bound
+) -> None:
+    """Raise where a campaign is held because it outgrew its confirmation, and has not become smaller again."""
+    if campaign.held_reason not in {HeldReason.AUDIENCE, HeldReason.SEGMENTS}:
+        return
+    signature = await sign_audience(tx, (await reach_of(tx, campaign.id, now=scale.now)).everybody)
+    law.check_not_grown(confirmed=bound.recipients, recipients=signature.recipients)
+    if campaign.held_reason is HeldReason.SEGMENTS:
+        few = signature.recipients <= AT_ONCE
+        told = await measure_campaign(tx, campaign, steps, scale) if few else None
+        law.check_not_heavier(confirmed=bound.segments, segments=told.segments if told else None)
 
 
 async def _confirmed(
@@ -79,14 +95,19 @@ async def _confirmed(
     return known
 
 
-async def _measured(tx: AsyncConnection, campaign: AnyRow, steps: Sequence[AnyRow], scale: Scale) -> int:
+async def _measured(tx: AsyncConnection, campaign: AnyRow, steps: Sequence[AnyRow], scale: Scale) -> Measure:
     signature = await sign_audience(tx, (await reach_of(tx, campaign.id, now=scale.now)).everybody)
     if signature.recipients > AT_ONCE:
         raise ConfirmationNeeded(
             f"The campaign has {signature.recipients} recipients, and its quota has to be reserved exactly; while "
             f"it is a draft, ask for POST /v1/campaigns/{campaign.id}/estimate, and start with the confirmation in it."
         )
-    return (await measure_campaign(tx, campaign, steps, scale)).units
+    return await measure_campaign(tx, campaign, steps, scale)
+
+
+def confirmed_columns(bound: Bound) -> dict[str, int | None]:
+    """To how much a campaign is held, as its row keeps it."""
+    return {"confirmed_recipients": bound.recipients, "confirmed_segments": bound.segments}
 
 
 def content_of(campaign: AnyRow, steps: Sequence[AnyRow]) -> bytes:
@@ -100,5 +121,5 @@ async def book_change(
     if campaign.status is not Status.SCHEDULED or not given & WEIGHTY or not await is_limited(tx):
         return
     await release_campaign(tx, campaign.id, now=scale.now)
-    units = await _measured(tx, campaign, steps, scale)
+    units = (await _measured(tx, campaign, steps, scale)).units
     await reserve_campaign(tx, campaign.id, units, policy=scale.policy, now=scale.now)

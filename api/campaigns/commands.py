@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.campaigns import examples, queries, views
-from api.campaigns.booking import book_start
+from api.campaigns.booking import book_start, confirmed_columns
 from api.campaigns.measuring import Scale
 from api.campaigns.media import NOT_CARRIED, check_media
 from api.campaigns.missing import TagsMissing, refuse_missing
@@ -70,8 +70,8 @@ async def start_campaign(  # noqa: PLR0913, PLR0917 - a route asks for what it n
     await refuse_missing(tx, campaign_id, steps, now=now)
     await check_media(tx, campaign, steps, res)
     confirmation = None if wanted is None else wanted.confirmation
-    confirmed = await book_start(tx, campaign, steps, Scale(policy, res.pepper, now), confirmation)
-    changes = {"status": status, "released_at": now, "confirmed_recipients": confirmed}
+    bound = await book_start(tx, campaign, steps, Scale(policy, res.pepper, now), confirmation)
+    changes = {"status": status, "released_at": now, **confirmed_columns(bound)}
     await carry_out(tx, campaign_id, caller.id, "campaign.started", changes, now)
     bell.ring("bulk")
     return await views.whole(tx, await queries.get_campaign(tx, campaign_id))

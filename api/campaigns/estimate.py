@@ -71,6 +71,7 @@ async def estimate_campaign(campaign_id: UUID, caller: CanManage, now: Now, res:
                 "audience_digest": told.signature.digest,
                 "recipients": told.signature.recipients,
                 "units": told.units,
+                "segments": told.segments,
                 "unit": policy.quota_unit.value,
                 "created_by": caller.id,
                 "created_at": now,

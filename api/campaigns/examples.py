@@ -46,6 +46,7 @@ _HEAD: Final[dict[str, Any]] = {
 }
 DRAFT: Final[dict[str, Any]] = _HEAD | {
     "confirmed_recipients": None,
+    "confirmed_segments": None,
     "phone_field": "msisdn",
     "opt_in_acknowledged_at": world.CREATED,
     "quiet_hours": None,

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from api.campaigns import content, examples, queries, views
-from api.campaigns.booking import book_resume
+from api.campaigns.booking import book_resume, confirmed_columns
 from api.campaigns.content import InvalidCampaign
 from api.campaigns.measuring import Scale
 from api.campaigns.media import NOT_CARRIED, check_media
@@ -120,6 +120,7 @@ async def restart_campaign(  # noqa: PLR0913, PLR0917 - a route asks for what it
             rules.NotActivated,
             QuotaExceeded,
             estimate.AudienceGrown,
+            estimate.TextsGrown,
             estimate.ConfirmationRefused,
             estimate.ConfirmationUsed,
         ),
@@ -131,8 +132,8 @@ async def resume_campaign(  # noqa: PLR0913, PLR0917 - a route asks for what it 
 ) -> CampaignOut:
     """Let a held campaign go on: what is due is sent now, however late it is.
 
-    One that is held because it would reach more people than were confirmed (`audience`) goes on with the `confirmation`
-    of a new estimate.
+    One that is held because it would reach more people than were confirmed (`audience`), or take more segments
+    (`segments`) before anything of it was sent, goes on with the `confirmation` of a new estimate.
     """
     policy = await get_policy(tx)
     rules.check_activated(policy, rules.Feature.CAMPAIGNS)
@@ -142,8 +143,8 @@ async def resume_campaign(  # noqa: PLR0913, PLR0917 - a route asks for what it 
         campaign.status, frozen=campaign.frozen_at is not None, send_ats=[step.send_at for step in steps], now=now
     )
     confirmation = None if wanted is None else wanted.confirmation
-    confirmed = await book_resume(tx, campaign, steps, Scale(policy, res.pepper, now), confirmation)
-    changes = {"status": status, "released_at": now, "held_reason": None, "confirmed_recipients": confirmed}
+    bound = await book_resume(tx, campaign, steps, Scale(policy, res.pepper, now), confirmation)
+    changes = {"status": status, "released_at": now, "held_reason": None, **confirmed_columns(bound)}
     await carry_out(tx, campaign_id, caller.id, "campaign.resumed", changes, now)
     bell.ring("bulk")
     return await views.whole(tx, await queries.get_campaign(tx, campaign_id))

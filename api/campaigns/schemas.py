@@ -193,6 +193,7 @@ class CampaignOut(Out):
     confirmed_recipients: int | None = Field(
         description="It was started for so many at most; null where nobody confirmed a number."
     )
+    confirmed_segments: int | None = Field(description="And for so many segments at most.")
     recipients: int | None = Field(
         description="How many the audience holds once it is frozen, or the campaign stopped or archived; before, null."
     )

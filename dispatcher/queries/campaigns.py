@@ -19,12 +19,13 @@ from shared.domain.message import Status
 class Unfrozen(NamedTuple):
     """A campaign whose audience is to be settled; `resend` says which messages of another it sends once more.
 
-    It may reach `confirmed` people at most; None where nobody confirmed a number.
+    It may reach `confirmed` people at most, with so many `segments`; None where nobody confirmed a number.
     """
 
     id: UUID
     resend: Which | None
     confirmed: int | None
+    segments: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Step:
     created_by: str | None
     resend_of: UUID | None
     quiet_hours: list[dict[str, Any]] | None
+    confirmed_segments: int | None  # of the whole campaign
 
 
 class Recipient(NamedTuple):
@@ -72,7 +74,8 @@ _START = text("""
 _PATIENCE = text("SET LOCAL statement_timeout = '110s'")
 
 _UNFROZEN = text("""
-    SELECT id, resend_which, confirmed_recipients FROM campaigns WHERE status = 'running' AND frozen_at IS NULL
+    SELECT id, resend_which, confirmed_recipients, confirmed_segments FROM campaigns
+    WHERE status = 'running' AND frozen_at IS NULL
     ORDER BY starts_at NULLS FIRST LIMIT 1
     FOR UPDATE SKIP LOCKED
 """)
@@ -87,7 +90,7 @@ _BEGIN_STEPS = text("""
 
 _LOCK_STEP = text("""
     SELECT cm.id, cm.campaign_id, c.name, cm.text, c.sender_id, cm.send_by, cm.send_at, cm.expanding_at, cm.expanded,
-           c.recipients, c.created_by, cm.resend_of, c.quiet_hours
+           c.recipients, c.created_by, cm.resend_of, c.quiet_hours, c.confirmed_segments
     FROM campaign_messages cm JOIN campaigns c ON c.id = cm.campaign_id
     WHERE cm.status = 'expanding' AND c.status = 'running'
       -- a sequence is read in its order: a message is made when all of the one before it are
@@ -114,9 +117,12 @@ _READ_AT_ONCE = 1_000
 
 _MOVE_CURSOR = text("""
     UPDATE campaign_messages
-    SET expanded = :expanded, status = CASE WHEN :done THEN 'sending' ELSE status END
+    SET expanded = :expanded, status = CASE WHEN :done THEN 'sending' ELSE status END,
+        made_segments = made_segments + :segments
     WHERE id = :id
 """)
+
+_MADE = text("SELECT sum(made_segments) FROM campaign_messages WHERE campaign_id = :campaign_id")
 
 COLUMNS = (
     "id",
@@ -237,7 +243,7 @@ async def lock_unfrozen(tx: AsyncConnection) -> Unfrozen | None:
         return None
     await tx.execute(_PATIENCE)
     resend = None if row.resend_which is None else Which(row.resend_which)
-    return Unfrozen(row.id, resend, row.confirmed_recipients)
+    return Unfrozen(row.id, resend, row.confirmed_recipients, row.confirmed_segments)
 
 
 async def begin_due_steps(tx: AsyncConnection) -> int:
@@ -278,9 +284,15 @@ async def _driver_of(tx: AsyncConnection) -> Any:
     return raw.driver_connection
 
 
-async def move_cursor(tx: AsyncConnection, step: Step, *, expanded: int) -> None:
-    """Recipients up to `expanded` have their message now; the last of them ends the expansion."""
-    await tx.execute(_MOVE_CURSOR, {"id": step.id, "expanded": expanded, "done": expanded >= step.recipients})
+async def move_cursor(tx: AsyncConnection, step: Step, *, expanded: int, segments: int) -> None:
+    """Recipients up to `expanded` have their message now, in so many more segments; the last ends the expansion."""
+    done = expanded >= step.recipients
+    await tx.execute(_MOVE_CURSOR, {"id": step.id, "expanded": expanded, "done": done, "segments": segments})
+
+
+async def count_made(tx: AsyncConnection, campaign_id: UUID) -> int:
+    """Segments of all messages of a campaign that were made to be sent, whatever became of them."""
+    return int((await tx.execute(_MADE, {"campaign_id": campaign_id})).scalar_one())
 
 
 async def finish_steps(tx: AsyncConnection) -> int:

@@ -40,6 +40,7 @@ class HeldReason(StrEnum):
     ERROR_RATE = "error_rate"
     RESTORED = "restored"
     AUDIENCE = "audience"  # it would reach more people than were confirmed
+    SEGMENTS = "segments"  # its texts would take more segments than were confirmed
 
 
 class Which(StrEnum):

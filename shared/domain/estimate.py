@@ -30,6 +30,18 @@ class AudienceGrown(Conflict):
     remedy: ClassVar[str] = "Ask for a new estimate, look at it, and resume with the confirmation in it."
 
 
+class TextsGrown(AudienceGrown):
+    """The campaign's texts would take more segments than were confirmed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """To how much a start is held: people, and segments; None where nobody confirmed a number."""
+
+    recipients: int | None = None
+    segments: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Confirmed:
     """What was confirmed: these words to these people."""
@@ -63,6 +75,16 @@ def check_not_grown(*, confirmed: int | None, recipients: int) -> None:
     if confirmed is not None and recipients > confirmed:
         raise AudienceGrown(
             f"{confirmed} recipients were confirmed, and {recipients} would be written to now; ask for a new estimate "
+            "(POST /v1/campaigns/{id}/estimate), and resume with the confirmation in it."
+        )
+
+
+def check_not_heavier(*, confirmed: int | None, segments: int | None) -> None:
+    """Refuse to send more segments than were confirmed; `segments` is None where that was not measured."""
+    if confirmed is not None and (segments is None or segments > confirmed):
+        now = "the texts take more" if segments is None else f"{segments} would be sent now"
+        raise TextsGrown(
+            f"{confirmed} segments were confirmed, and {now}; ask for a new estimate "
             "(POST /v1/campaigns/{id}/estimate), and resume with the confirmation in it."
         )
 

@@ -118,6 +118,8 @@ _WHY: Final[Mapping[HeldReason, str]] = MappingProxyType(
         HeldReason.ERROR_RATE: "Its latest messages failed, one after the other; look at their failures.",
         HeldReason.AUDIENCE: "It would reach more people than were confirmed; estimate it anew, and resume it with the "
         "confirmation.",
+        HeldReason.SEGMENTS: "Its texts would take more segments than were confirmed; if nothing of it was sent yet, "
+        "estimate it anew, and resume it with the confirmation, else resume it to send the rest as it is.",
         HeldReason.RESTORED: "The database was set back, so what it shows as unsent may have been sent already.",
     }
 )

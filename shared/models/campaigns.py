@@ -56,6 +56,7 @@ class Campaign(Base):
     frozen_at: Mapped[datetime | None]  # when the audience was settled
     recipients: Mapped[int | None]  # how many that were, excluded ones not counted
     confirmed_recipients: Mapped[int | None]  # it was started for so many at most; empty asks for no confirmation
+    confirmed_segments: Mapped[int | None] = mapped_column(BigInteger)  # and for so many of these
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     stopped_at: Mapped[datetime | None]
@@ -115,6 +116,7 @@ class CampaignMessage(Base):
     attachments: Mapped[list[Any]] = mapped_column(server_default=sql("'[]'"))
     expanding_at: Mapped[datetime | None]  # the moment all its message ids are derived from
     expanded: Mapped[int] = mapped_column(server_default="0")
+    made_segments: Mapped[int] = mapped_column(BigInteger, server_default="0")  # of messages made to be sent
     finished_at: Mapped[datetime | None]
     # While its cancelled messages are put back into the queue: those up to this id were looked at.
     reviving_after: Mapped[UUID | None]

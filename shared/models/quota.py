@@ -86,6 +86,7 @@ class Estimate(Base):
     recipients: Mapped[int]
     units: Mapped[int] = mapped_column(BigInteger)
     unit: Mapped[str]
+    segments: Mapped[int | None] = mapped_column(BigInteger)  # empty in what was told before these were kept
     created_by: Mapped[str | None]
     created_at: Mapped[datetime]
     used_at: Mapped[datetime | None]

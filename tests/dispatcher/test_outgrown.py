@@ -262,3 +262,118 @@ async def test_two_dispatchers_hold_it_once(
     assert await campaign_of(client, campaign_id) == ("held", "audience")
     async with begin(worker.engine) as tx:
         assert len((await tx.execute(select(NoticeRow))).all()) == 1
+
+
+# --- texts that grow
+
+
+LONG = "Maximiliane " * 8
+
+
+async def personal(client: AsyncClient, worker: HandWorker, *, steps: int = 1) -> str:
+    """A campaign to three people by their names, of whom one has said no; confirmed, for in an hour and later."""
+    for place, number in enumerate(NUMBERS[:3]):
+        (one,) = (await client.get("/v1/contacts", params={"msisdn": number})).json()["items"]
+        await client.patch(f"/v1/contacts/{one['id']}", json={"name": f"Al{place}"})
+    await client.post("/v1/opt-outs", json={"msisdn": NUMBERS[2]})
+    words = "Hello {{ name }}, " + "x" * 140
+    messages = [
+        {"text": words, "send_at": (worker.now() + timedelta(hours=1 + place)).isoformat()} for place in range(steps)
+    ]
+    body = {"name": "By name", "msisdns": NUMBERS[:3], "messages": messages, "opt_in_acknowledged": True}
+    campaign_id: str = (await client.post("/v1/campaigns", json=body)).json()["id"]
+    told = await estimate(client, campaign_id)
+    assert (told["recipients"], told["segments"]) == (2, 2 * steps)
+    answer = await client.post(f"/v1/campaigns/{campaign_id}/start", json={"confirmation": told["confirmation"]})
+    assert answer.status_code == 200, answer.text
+    return campaign_id
+
+
+async def rename(client: AsyncClient, number: str, name: str) -> None:
+    (one,) = (await client.get("/v1/contacts", params={"msisdn": number})).json()["items"]
+    assert (await client.patch(f"/v1/contacts/{one['id']}", json={"name": name})).status_code == 200
+
+
+async def test_more_segments_than_confirmed_are_not_begun(
+    client: AsyncClient, worker: HandWorker, by_hand: HandClock, gateway: respx.Route
+) -> None:
+    campaign_id = await personal(client, worker)
+    await rename(client, NUMBERS[0], LONG)
+    await its_time_comes(worker, by_hand)
+    assert await campaign_of(client, campaign_id) == ("held", "segments")
+    await check_nothing_began(worker, campaign_id)
+    refused = await resume(client, campaign_id)
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/texts-grown")
+    assert "2 segments were confirmed, and 3" in refused.json()["detail"]
+    told = await estimate(client, campaign_id)
+    assert told["segments"] == 3
+    assert (await resume(client, campaign_id, confirmation=told["confirmation"])).status_code == 200
+    await go_on(worker)
+    assert await campaign_of(client, campaign_id) == ("completed", None)
+    assert await statuses(worker.engine) == {"submitted": 2, "skipped": 1}
+    assert gateway.call_count == 2
+
+
+@pytest.mark.parametrize("mended", [pytest.param(True, id="short again"), pytest.param(False, id="of nobody else")])
+async def test_as_many_segments_as_confirmed_go_out(
+    client: AsyncClient, worker: HandWorker, by_hand: HandClock, mended: bool
+) -> None:
+    """Who has said no counts neither then nor now, and a change that makes nothing longer holds nothing up."""
+    campaign_id = await personal(client, worker)
+    await rename(client, NUMBERS[0 if mended else 2], LONG)
+    if mended:
+        await by_hand.advance(hours=1)
+        await go_on(worker)
+        assert await campaign_of(client, campaign_id) == ("held", "segments")
+        await rename(client, NUMBERS[0], "Bo")
+        assert (await resume(client, campaign_id)).status_code == 200
+        await go_on(worker)
+    else:
+        await its_time_comes(worker, by_hand)
+    assert await campaign_of(client, campaign_id) == ("completed", None)
+    assert await statuses(worker.engine) == {"submitted": 2, "skipped": 1}
+
+
+async def test_longer_words_of_its_owner_are_looked_at_too(
+    client: AsyncClient, worker: HandWorker, by_hand: HandClock, gateway: respx.Route
+) -> None:
+    campaign_id = await personal(client, worker)
+    (step,) = (await client.get(f"/v1/campaigns/{campaign_id}")).json()["messages"]
+    longer = {"messages": [{"text": "y" * 200, "send_at": step["send_at"]}]}
+    assert (await client.patch(f"/v1/campaigns/{campaign_id}", json=longer)).status_code == 200
+    await its_time_comes(worker, by_hand)
+    assert await campaign_of(client, campaign_id) == ("held", "segments")
+    assert not gateway.called
+
+
+async def test_a_sequence_that_grows_on_its_way_stops_before_what_is_too_much(
+    client: AsyncClient, worker: HandWorker, by_hand: HandClock, gateway: respx.Route
+) -> None:
+    campaign_id = await personal(client, worker, steps=2)
+    await its_time_comes(worker, by_hand)
+    assert await statuses(worker.engine) == {"submitted": 2, "skipped": 1}
+    await rename(client, NUMBERS[0], LONG)
+    await its_time_comes(worker, by_hand)
+    assert await campaign_of(client, campaign_id) == ("held", "segments")
+    assert gateway.call_count == 2
+    told = (await client.get(f"/v1/campaigns/{campaign_id}")).json()
+    assert (told["confirmed_recipients"], told["confirmed_segments"]) == (3, 4)
+    # Half of it is sent: there is nothing to estimate anew, and its owner's word is for the rest.
+    answer = await resume(client, campaign_id)
+    assert (answer.status_code, answer.json()["confirmed_segments"]) == (200, None), answer.text
+    await go_on(worker)
+    assert await campaign_of(client, campaign_id) == ("completed", None)
+    assert await statuses(worker.engine) == {"submitted": 4, "skipped": 2}
+
+
+async def test_too_many_texts_to_fill_twice_are_stopped_by_the_slice(
+    client: AsyncClient, worker: HandWorker, by_hand: HandClock, gateway: respx.Route, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dispatcher.weighing.MOST_TEXTS", 2)
+    campaign_id = await personal(client, worker)
+    await rename(client, NUMBERS[0], LONG)
+    await its_time_comes(worker, by_hand)
+    assert await campaign_of(client, campaign_id) == ("held", "segments")
+    assert not gateway.called
+    async with begin(worker.engine) as tx:
+        assert (await tx.execute(select(Message))).all() == []
