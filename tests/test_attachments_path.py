@@ -236,6 +236,33 @@ async def test_the_gateway_that_takes_them_has_another_sender(
     is_refused(await do(client, campaign_id, "start"), 409, "no-gateway-for-attachments", "+12025550111")
 
 
+async def test_no_gateway_that_takes_them_serves_where_somebody_is(
+    client: AsyncClient, worker: HandWorker, router: respx.MockRouter, photo: str
+) -> None:
+    """The one without attachments serves all; a message never goes without them, so these would wait for ever."""
+    gateway = at(router, "mms")
+    async with worker.transaction() as tx:
+        await make_gateway(tx, worker.sealer, "plain", kind="custom", settings=PLAIN, secrets={})
+        mms = await make_gateway(tx, worker.sealer, "mms", priority=2, location_ids=["delft"])
+    people = [{"msisdn": NUMBERS[0], "location_id": "delft"}, {"msisdn": NUMBERS[1], "location_id": "leiden"}]
+    ids = [(await client.post("/v1/contacts", json=one)).json()["id"] for one in people]
+    campaign_id = await create(client, photo, msisdns=NUMBERS[1:], contact_ids=ids)
+    for deed in ("estimate", "start"):
+        answer = await do(client, campaign_id, deed)
+        is_refused(answer, 409, "no-gateway-for-attachments", "'photo.jpg'", "at 'leiden' (1), without a location (1);")
+    await client.post(f"/v1/campaigns/{campaign_id}/exclusions", json={"msisdns": NUMBERS[2:]})
+    is_refused(
+        await do(client, campaign_id, "start"), 409, "no-gateway-for-attachments", "recipients: at 'leiden' (1);"
+    )
+    await client.patch(f"/v1/gateways/{mms}", json={"location_ids": ["delft", "leiden"]})
+    assert (await do(client, campaign_id, "estimate")).json()["recipients"] == 2
+    assert (await do(client, campaign_id, "start")).status_code == 200
+    await do(client, campaign_id, "stop")
+    await empty_stopped(worker)
+    await run_to_the_end(worker)
+    assert not gateway.called
+
+
 async def test_a_scheduled_campaign_stays_fit_to_start(
     client: AsyncClient, worker: HandWorker, photo: str, clock: Clock
 ) -> None:

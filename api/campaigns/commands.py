@@ -68,7 +68,7 @@ async def start_campaign(  # noqa: PLR0913, PLR0917 - a route asks for what it n
         now=now,
     )
     await refuse_missing(tx, campaign_id, steps, now=now)
-    await check_media(tx, campaign, steps, res)
+    await check_media(tx, campaign, steps, res, now=now)
     confirmation = None if wanted is None else wanted.confirmation
     bound = await book_start(tx, campaign, steps, Scale(policy, res.pepper, now), confirmation)
     changes = {"status": status, "released_at": now, **confirmed_columns(bound)}

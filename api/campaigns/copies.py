@@ -91,7 +91,7 @@ async def resend_campaign(  # noqa: PLR0913, PLR0917 - a route asks for what it 
     ]
     if not steps:
         raise law.CampaignNotResendable(f"No message of the campaign is {wanted.which}; there is nothing to send.")
-    await check_media(tx, original, steps, res)
+    await check_media(tx, original, steps, res, now=now)
     name = await _name(tx, wanted.name, f"{original.name} ({wanted.which}")
     values = {
         "name": name,

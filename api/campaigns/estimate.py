@@ -56,7 +56,7 @@ async def estimate_campaign(campaign_id: UUID, caller: CanManage, now: Now, res:
         campaign = await queries.get_campaign(tx, campaign_id)
         law.check_measurable(campaign.status, frozen=campaign.frozen_at is not None)
         steps = await queries.list_steps(tx, campaign_id)
-        await check_media(tx, campaign, steps, res, hold=False)
+        await check_media(tx, campaign, steps, res, now=now, hold=False)
         policy = await get_policy(tx)
         told = await measure_campaign(tx, campaign, steps, Scale(policy, res.pepper, now))
         answer = await _answer(tx, campaign, steps, policy, told, now)

@@ -184,7 +184,7 @@ async def change_campaign(  # noqa: PLR0913, PLR0917 - what a route asks for, by
     await check_still_startable(tx, changed, policy=policy, now=now)
     steps_now = await queries.list_steps(tx, campaign_id)
     if changed.status is Status.SCHEDULED:
-        await check_media(tx, changed, steps_now, res)
+        await check_media(tx, changed, steps_now, res, now=now)
     await book_change(tx, changed, steps_now, Scale(policy, res.pepper, now), given)
     # Texts and numbers are only named as given: the trail holds neither.
     detail = {"given": sorted(given), **difference(_told(campaign), _told(changed))}

@@ -95,7 +95,7 @@ async def restart_campaign(  # noqa: PLR0913, PLR0917 - a route asks for what it
         now=now,
     )
     content.refuse([*errors, *check_times(planned, policy=policy, now=now)])
-    await check_media(tx, campaign, unsent, res)
+    await check_media(tx, campaign, unsent, res, now=now)
     for step in unsent:
         await queries.renew_step(tx, step.id, times.get(step.id, {}))
     changes = {

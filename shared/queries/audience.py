@@ -187,6 +187,17 @@ async def count_audience(tx: AsyncConnection, campaign_id: UUID, *, now: datetim
     return (await tx.execute(select(func.count()).select_from(each))).scalar_one()
 
 
+async def count_locations(tx: AsyncConnection, campaign_id: UUID, *, now: datetime) -> dict[str | None, int]:
+    """At which locations the people are, and how many numbers at each, the most first; None is nowhere."""
+    parts = parts_of(await load_audience(tx, campaign_id, now=now), Contact.location_id.label("location_id"))
+    everybody = _all(parts).subquery()
+    location = func.max(everybody.c.location_id).label("location_id")
+    each = select(everybody.c.msisdn, location).group_by(everybody.c.msisdn).subquery()
+    count = func.count()
+    question = select(each.c.location_id, count).group_by(each.c.location_id).order_by(count.desc(), each.c.location_id)
+    return {row[0]: row[1] for row in await tx.execute(question)}
+
+
 async def find_first(tx: AsyncConnection, campaign_id: UUID, *, now: datetime) -> AnyRow | None:
     """Whoever would come first: msisdn and contact_id."""
     everybody = _all(parts_of(await load_audience(tx, campaign_id, now=now))).subquery()
