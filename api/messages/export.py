@@ -69,12 +69,12 @@ async def _pages(resources: Resources, wanted: MessageFilter) -> AsyncIterator[S
     after = None
     while True:
         async with reading(resources.engine) as tx:
-            rows = await queries.list_messages(tx, wanted, after=after, limit=PAGE)
-        if rows:
-            yield [[shown_value(getattr(row, column)) for column in COLUMNS] for row in rows]
-        if len(rows) < PAGE:
+            found = await queries.list_messages(tx, wanted, after=after, limit=PAGE)
+        if found.rows:
+            yield [[shown_value(getattr(row, column)) for column in COLUMNS] for row in found.rows]
+        if found.further is None:
             return
-        after = rows[-1].id
+        after = found.further
 
 
 async def _as_json(pages: AsyncIterator[Sequence[Line]]) -> AsyncIterator[bytes]:

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Select, insert, or_, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.sql.elements import ColumnElement
 
 from api.messages.schemas import MessageFilter
@@ -19,6 +20,9 @@ from shared.ids import first_uuid7
 from shared.models import Attempt, CampaignMessage, ClientReference, Contact, Message, ReceiptRow
 
 AnyRow = Row[*tuple[Any, ...]]
+
+# Of the log, for what no index finds: half a second of looking.
+MOST_LOOKED_AT: Final = 200_000
 
 
 async def insert_message(tx: AsyncConnection, values: dict[str, Any]) -> AnyRow:
@@ -119,10 +123,13 @@ async def lock_first(tx: AsyncConnection, message_id: UUID) -> UUID:
 async def list_consents(tx: AsyncConnection, first: UUID, message: AnyRow) -> Sequence[Consent] | None:
     """What the contact of a campaign's words, and whoever has the number now, say to them; None for others' words.
 
-    `first` is the message in whose place all this began.
+    `first` is the message in whose place all this began. Where that one went with its month, and a campaign may have
+    written it, it is taken for one.
     """
-    began = (await tx.execute(select(Message.kind).where(Message.id == first))).scalar_one_or_none()
-    if began is not Kind.CAMPAIGN:
+    question = select(Message.kind, Message.resend_of).where(Message.id == first)
+    began = (await tx.execute(question)).one_or_none()
+    lost = began is None or (began.kind is Kind.PERSONAL and began.resend_of is not None)
+    if began is not None and began.kind is not Kind.CAMPAIGN and not lost:
         return None
     theirs = or_(Contact.id == message.contact_id, Contact.msisdn == message.msisdn)
     return [Consent(one) for one in (await tx.execute(select(Contact.consent_status).where(theirs))).scalars()]
@@ -170,33 +177,67 @@ async def find_contact_of(tx: AsyncConnection, msisdn: str) -> AnyRow | None:
     return (await tx.execute(select(Contact).where(Contact.msisdn == msisdn))).one_or_none()
 
 
-async def list_messages(
-    tx: AsyncConnection, wanted: MessageFilter, *, after: UUID | None, limit: int
-) -> Sequence[AnyRow]:
-    """A page of the log, newest first. Ids sort by time, so a range of time is a range of ids."""
-    question = select(Message).where(*_conditions(wanted)).order_by(Message.id.desc()).limit(limit)
+class Found(NamedTuple):
+    """Messages of the log, newest first, and where to look on: None at its end."""
+
+    rows: Sequence[AnyRow]
+    further: UUID | None
+
+
+async def list_messages(tx: AsyncConnection, wanted: MessageFilter, *, after: UUID | None, limit: int) -> Found:
+    """A page of the log, newest first. Ids sort by time, so a range of time is a range of ids.
+
+    What no index finds is looked for among the next `MOST_LOOKED_AT` messages: the page may then hold fewer than
+    `limit`, or none, and yet there is more. So no question goes through the whole log at once, however rare the answer.
+    """
+    within = _indexed(wanted)
     if wanted.campaign_id is not None:
         steps = select(CampaignMessage.id).where(CampaignMessage.campaign_id == wanted.campaign_id)
-        question = question.where(Message.campaign_message_id.in_(steps))
+        within.append(Message.campaign_message_id.in_(steps))
     if after is not None:
-        question = question.where(Message.id < after)
-    return (await tx.execute(question)).all()
+        within.append(Message.id < after)
+    newest = select(Message).where(*within).order_by(Message.id.desc())
+    looked_at = newest.limit(MOST_LOOKED_AT).subquery("looked_at")
+    sought = _sought(wanted, looked_at.c)
+    question = select(looked_at).where(*sought).order_by(looked_at.c.id.desc()) if sought else newest
+    rows = (await tx.execute(question.limit(limit + 1))).all()
+    if len(rows) > limit:
+        return Found(rows[:limit], rows[limit - 1].id)
+    last = select(Message.id).where(*within).order_by(Message.id.desc()).offset(MOST_LOOKED_AT - 1).limit(1)
+    return Found(rows, await tx.scalar(last) if sought else None)
 
 
-def _conditions(wanted: MessageFilter) -> list[ColumnElement[bool]]:
-    equal = {
-        Message.kind: wanted.kind,
-        Message.status: wanted.status,
-        Message.msisdn: wanted.msisdn,
-        Message.client_reference: wanted.client_reference,
-        Message.gateway_id: wanted.gateway_id,
-        Message.attempt: wanted.attempts,
-    }
-    conditions: list[ColumnElement[bool]] = [column == value for column, value in equal.items() if value is not None]
+def _indexed(wanted: MessageFilter) -> list[ColumnElement[bool]]:
+    """What an index finds."""
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.msisdn is not None:
+        conditions.append(Message.msisdn == wanted.msisdn)
+    if wanted.client_reference is not None:
+        conditions.append(Message.id.in_(_named_by(wanted.client_reference)))
     if wanted.from_ is not None:
         conditions.append(Message.id >= first_uuid7(wanted.from_))
     if wanted.to is not None:
         conditions.append(Message.id < first_uuid7(wanted.to))
+    return conditions
+
+
+def _named_by(reference: str) -> Select[tuple[UUID]]:
+    """The message that a client's reference stands for, and all that was sent in its place."""
+    named = select(ClientReference.message_id.label("id")).where(ClientReference.reference == reference)
+    line = named.cte("named", recursive=True)
+    line = line.union(select(Message.id).where(Message.resend_of == line.c.id))
+    return select(line.c.id)
+
+
+def _sought(wanted: MessageFilter, column: ReadOnlyColumnCollection[str, Any]) -> list[ColumnElement[bool]]:
+    """What each message has to be looked at for."""
+    equal = {
+        column.kind: wanted.kind,
+        column.status: wanted.status,
+        column.gateway_id: wanted.gateway_id,
+        column.attempt: wanted.attempts,
+    }
+    conditions: list[ColumnElement[bool]] = [each == value for each, value in equal.items() if value is not None]
     if wanted.q:
-        conditions.append(Message.text.icontains(wanted.q, autoescape=True))
+        conditions.append(column.text.icontains(wanted.q, autoescape=True))
     return conditions

@@ -123,11 +123,17 @@ async def _make(tx: AsyncConnection, wanted: MessageIn, caller: Caller, now: dat
 async def list_messages(
     tx: Reader, _caller: CanRead, page: Page, wanted: Annotated[MessageFilter, Query()]
 ) -> dict[str, Any]:
-    """The log of every message, of every kind, newest first."""
-    rows = await queries.list_messages(tx, wanted, after=id_of(page), limit=page.limit + 1)
-    shown = rows[: page.limit]
-    more = len(rows) > page.limit
-    return {"items": shown, "next_cursor": encode_cursor({"id": str(shown[-1].id)}) if more else None}
+    """The log of every message, of every kind, newest first.
+
+    `q`, `kind`, `status`, `gateway_id` and `attempts` are looked for among the next 200,000 messages of the number, the
+    campaign and the time that are named: a page may hold fewer than `limit`, or none. Read on while there is a
+    `next_cursor`.
+    """
+    found = await queries.list_messages(tx, wanted, after=id_of(page), limit=page.limit)
+    return {
+        "items": found.rows,
+        "next_cursor": None if found.further is None else encode_cursor({"id": str(found.further)}),
+    }
 
 
 @router.get("/{message_id}", response_model=MessageDetailOut, responses=problems(404))

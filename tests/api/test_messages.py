@@ -351,6 +351,22 @@ async def test_resend_of_a_campaigns_words_needs_consent(
 
 
 @pytest.mark.parametrize(
+    ("kind", "refused"), [pytest.param("personal", True, id="maybe"), pytest.param("voucher", False, id="surely not")]
+)
+async def test_resend_of_what_a_campaign_may_have_written_needs_consent(
+    client: AsyncClient, engine: AsyncEngine, clock: Clock, pepper: bytes, kind: str, refused: bool
+) -> None:
+    """The message in whose place it went is gone with its month: nobody knows any more whose words these are."""
+    async with begin(engine) as tx:
+        await make_contact(tx, msisdn=NUMBER, consent_status="withdrawn")
+        given = {"kind": Kind(kind), "status": Status.FAILED, "msisdn": NUMBER, "resend_of": uuid4()}
+        message = await make_message(tx, pepper, now=clock.now, **given)
+    answer = await client.post(f"/v1/messages/{message}/resend")
+    told = problem(answer, 409 if refused else 202)
+    assert not refused or "their consent is withdrawn" in told["detail"]
+
+
+@pytest.mark.parametrize(
     ("rules", "kind"),
     [({"activated": {"personal": False}}, "not-activated"), ({"allowed_countries": ["ZA"]}, "country-not-allowed")],
 )
@@ -529,6 +545,51 @@ async def test_narrowed(
     assert answer.status_code == 200, answer.text
     found = {one["id"] for one in answer.json()["items"]}
     assert found == {log[place]["id"] for place in places}
+
+
+@pytest.mark.parametrize("limit", [1, 2, 200])
+@pytest.mark.parametrize(
+    ("params", "places"),
+    [
+        pytest.param({"q": "number 0"}, [0], id="far down"),
+        pytest.param({"kind": "voucher"}, [6, 3, 0], id="here and there"),
+        pytest.param({"status": "failed"}, [], id="nowhere"),
+        pytest.param({"q": "number", "msisdn": make_msisdn(1)}, [5, 3, 1], id="of one number"),
+    ],
+)
+async def test_what_is_rare_is_looked_for_piece_by_piece(
+    client: AsyncClient,
+    log: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    params: dict[str, Any],
+    places: list[int],
+    limit: int,
+) -> None:
+    """No question goes through the whole log: a page ends after so many messages that were looked at."""
+    monkeypatch.setattr("api.messages.queries.MOST_LOOKED_AT", 2)
+    seen: list[str] = []
+    pages, asked = 0, {**params, "limit": limit}
+    while True:
+        page = (await client.get("/v1/messages", params=asked)).json()
+        assert len(page["items"]) <= min(limit, 2)
+        seen += [one["id"] for one in page["items"]]
+        pages += 1
+        if page["next_cursor"] is None:
+            break
+        asked["cursor"] = page["next_cursor"]
+    assert seen == [log[place]["id"] for place in places]
+    assert pages > 1
+    exported = (await client.get("/v1/messages/export", params={**params, "format": "ndjson"})).text
+    assert [json.loads(line)["id"] for line in exported.splitlines()] == seen
+
+
+async def test_a_reference_finds_what_was_sent_in_its_place_too(client: AsyncClient, engine: AsyncEngine) -> None:
+    first = (await send(client, client_reference="order 7"))["id"]
+    await send(client, client_reference="order 8")
+    await set_status(engine, first, Status.FAILED)
+    again = problem(await client.post(f"/v1/messages/{first}/resend"), 202)["id"]
+    found = (await client.get("/v1/messages", params={"client_reference": "order 7"})).json()["items"]
+    assert [one["id"] for one in found] == [again, first]
 
 
 async def test_narrowed_by_time(client: AsyncClient, log: list[dict[str, Any]]) -> None:
