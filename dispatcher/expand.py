@@ -114,7 +114,7 @@ async def _expand(worker: Worker) -> int:
             await _check_confirmed(tx, step, now)
             if worker.rules.is_limited:
                 await cover(worker, tx, step, now.units)
-            await campaigns.copy_messages(tx, now.records, resent=step.resend_of is not None)
+            await campaigns.copy_messages(tx, now.records, resent=step.resend_of is not None or step.is_resent)
             await tell_of_rows(tx, now.records, columns=campaigns.COLUMNS, wanted=worker.wanted)
             await campaigns.move_cursor(tx, step, expanded=now.upto, segments=now.segments)
             await write_tallies(tx, now.moves, writer=worker.writer * 8 + 4)
@@ -147,7 +147,8 @@ async def _begun(coroutine: Coroutine[Any, Any, _T]) -> AsyncIterator[asyncio.Ta
 async def _make_next(worker: Worker, step: Step, after: int) -> Slice | None:
     """The slice after this one; none, where there is none or it could not be read: it will be made in its turn."""
     # Who needs one once more, or is below the cap, depends on what became of others meanwhile: it is seen in its turn.
-    if after >= step.recipients or step.resend_of is not None or worker.rules.policy.frequency_cap is not None:
+    is_alone = step.resend_of is None and not step.is_resent
+    if after >= step.recipients or not is_alone or worker.rules.policy.frequency_cap is not None:
         return None
     try:
         async with worker.transaction() as tx:
@@ -163,7 +164,11 @@ async def make_slice(worker: Worker, tx: AsyncConnection, step: Step, after: int
     size = worker.limits.expand_slice if after else min(FIRST_SLICE, worker.limits.expand_slice)
     upto = min(after + size, step.recipients)
     recipients = await campaigns.list_recipients(tx, step, after=after, upto=upto)
-    resend = None if step.resend_of is None else await resends.find_originals(tx, step, recipients)
+    resend = None
+    if step.resend_of is not None:
+        resend = await resends.find_originals(tx, step, recipients)
+    elif step.is_resent:
+        resend = await resends.find_unsent_elsewhere(tx, step, recipients)
     reach = await reach_of(worker, tx, step, recipients, resend)
     records, made = await _render(worker, step, recipients, reach)
     return Slice(step, after, upto, records, made.moves(step), made_at, made.units, made.segments)

@@ -46,6 +46,7 @@ class Step:
     resend_of: UUID | None
     quiet_hours: list[dict[str, Any]] | None
     confirmed_segments: int | None  # of the whole campaign
+    is_resent: bool  # whether another campaign sends it once more
 
 
 class Recipient(NamedTuple):
@@ -90,7 +91,8 @@ _BEGIN_STEPS = text("""
 
 _LOCK_STEP = text("""
     SELECT cm.id, cm.campaign_id, c.name, cm.text, c.sender_id, cm.send_by, cm.send_at, cm.expanding_at, cm.expanded,
-           c.recipients, c.created_by, cm.resend_of, c.quiet_hours, c.confirmed_segments
+           c.recipients, c.created_by, cm.resend_of, c.quiet_hours, c.confirmed_segments,
+           EXISTS (SELECT 1 FROM campaign_messages r WHERE r.resend_of = cm.id)
     FROM campaign_messages cm JOIN campaigns c ON c.id = cm.campaign_id
     WHERE cm.status = 'expanding' AND c.status = 'running'
       -- a sequence is read in its order: a message is made when all of the one before it are

@@ -5,7 +5,7 @@ has any message of the line on the way, or got it, is sent another.
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import text
@@ -69,6 +69,37 @@ _FORBID = text("""
     WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'unconfirmed' AND cancel_requested_at IS NULL
 """)
 
+# A step, those in whose place it goes, and all that go in the place of any of these: the first of them is the root.
+_FAMILY = """
+    WITH RECURSIVE up AS (
+        SELECT id, resend_of FROM campaign_messages WHERE id = :step
+        UNION
+        SELECT p.id, p.resend_of FROM up JOIN campaign_messages p ON p.id = up.resend_of
+    ), family AS (
+        SELECT id FROM up
+        UNION
+        SELECT c.id FROM family JOIN campaign_messages c ON c.resend_of = family.id
+    )
+"""
+# Two of a family are never expanded at once, so each sees whom the other has a message for.
+_LOCK_ROOT = text(
+    _FAMILY
+    + """
+    SELECT cm.id FROM campaign_messages cm
+    WHERE cm.id IN (SELECT id FROM up WHERE up.resend_of IS NULL) AND cm.id <> :step
+    FOR UPDATE
+    """
+)
+_ELSEWHERE = text(
+    _FAMILY
+    + """
+    SELECT m.msisdn, m.id, m.status FROM messages m
+    WHERE m.msisdn = ANY(CAST(:msisdns AS text[])) AND m.status <> 'skipped'
+      AND m.campaign_message_id IN (SELECT id FROM family WHERE id <> :step)
+    ORDER BY m.id
+    """
+)
+
 
 async def freeze(tx: AsyncConnection, campaign_id: UUID, which: Which) -> int:
     """Settle for whom a campaign sends messages of another once more; how many recipients it has."""
@@ -95,5 +126,35 @@ async def find_originals(tx: AsyncConnection, step: Step, recipients: Sequence[R
     await tx.execute(_FORBID, {"ids": [row.id for row in line if row.first in again]})
     if which is Which.UNSENT:
         made = {row.msisdn for row in found}
-        wanted |= {one.msisdn: None for one in recipients if one.msisdn not in made}
+        wanted |= await _find_unmade(tx, step, [one.msisdn for one in recipients if one.msisdn not in made])
     return wanted
+
+
+async def _find_unmade(tx: AsyncConnection, step: Step, msisdns: Sequence[str]) -> dict[str, UUID | None]:
+    """Whom of these, who had no message of the original, to send one, and in the place of which; None: of none.
+
+    Another campaign may have sent it to them meanwhile, or the original itself, restarted. What was not sent there
+    either is sent here; anything else stands.
+    """
+    latest: dict[str, UUID | None] = dict.fromkeys(msisdns)
+    for msisdn, message_id, status in await _elsewhere(tx, step, msisdns):
+        if status not in WHICH[Which.UNSENT]:
+            latest.pop(msisdn, None)
+        elif msisdn in latest:
+            latest[msisdn] = message_id
+    return latest
+
+
+async def find_unsent_elsewhere(
+    tx: AsyncConnection, step: Step, recipients: Sequence[Recipient]
+) -> dict[str, UUID | None]:
+    """Whom of these to send a message that another campaign sends once more: all whom it has none for."""
+    msisdns = [recipient.msisdn for recipient in recipients]
+    taken = {msisdn for msisdn, *_ in await _elsewhere(tx, step, msisdns)}
+    return {msisdn: None for msisdn in msisdns if msisdn not in taken}
+
+
+async def _elsewhere(tx: AsyncConnection, step: Step, msisdns: Sequence[str]) -> Sequence[Any]:
+    """What others of its family made for these: number, id and status, the oldest first."""
+    await tx.execute(_LOCK_ROOT, {"step": step.id})
+    return (await tx.execute(_ELSEWHERE, {"step": step.id, "msisdns": list(msisdns)})).all() if msisdns else []

@@ -33,6 +33,39 @@ _BATCH = text("""
     ORDER BY m.id LIMIT :limit
 """)
 
+# A message that goes in the place of another is one of a line, of which only the last may go, and only while nothing of
+# it is under way or has arrived. Whoever sends one again locks the first of its line as well.
+_UP = """
+    WITH RECURSIVE up AS (
+        SELECT m.id AS mine, m.id, m.resend_of FROM messages m
+        WHERE m.id = ANY(CAST(:ids AS uuid[])) AND m.resend_of IS NOT NULL
+        UNION
+        SELECT up.mine, p.id, p.resend_of FROM up JOIN messages p ON p.id = up.resend_of
+    )
+"""
+_LOCK_LINES = text(
+    _UP
+    + """
+    SELECT m.id FROM messages m
+    WHERE m.id IN (SELECT first FROM (SELECT DISTINCT ON (mine) mine, id AS first FROM up ORDER BY mine, id) f)
+    ORDER BY m.id
+    FOR UPDATE
+    """
+)
+_OUTRUN = text(
+    _UP
+    + """
+    , line AS (
+        SELECT mine, id FROM up
+        UNION
+        SELECT line.mine, c.id FROM line JOIN messages c ON c.resend_of = line.id
+    )
+    SELECT DISTINCT line.mine FROM line JOIN messages m ON m.id = line.id
+    WHERE line.id > line.mine
+       OR (line.id <> line.mine AND m.status NOT IN ('failed', 'undelivered', 'expired', 'cancelled', 'skipped'))
+    """
+)
+
 # Locked first, so that the next statement sees whatever its owner had sent in the place of one.
 _HOLD = text("""
     SELECT m.id FROM messages m
@@ -75,9 +108,13 @@ async def queue_cancelled(tx: AsyncConnection, ids: Sequence[UUID]) -> Moves:
     One that its owner called back alone stays cancelled, and so does one that was sent again as another message.
     """
     moves = Moves()
-    held = list((await tx.execute(_HOLD, {"ids": list(ids)})).scalars()) if ids else []
+    if not ids:
+        return moves
+    await tx.execute(_LOCK_LINES, {"ids": list(ids)})
+    held = set((await tx.execute(_HOLD, {"ids": list(ids)})).scalars())
+    held -= set((await tx.execute(_OUTRUN, {"ids": list(held)})).scalars())
     if held:
-        rows = await tx.execute(_QUEUE, {"ids": held})
+        rows = await tx.execute(_QUEUE, {"ids": sorted(held)})
         moves.add_rows(tuple(row) for row in rows)
     return moves
 

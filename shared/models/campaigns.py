@@ -93,6 +93,8 @@ class CampaignMessage(Base):
             "send_at",
             postgresql_where=sql("status IN ('pending', 'expanding', 'sending')"),
         ),
+        # lock_step, find_elsewhere: by whom it is sent once more
+        Index("ix_campaign_messages_resend_of", "resend_of", postgresql_where=sql("resend_of IS NOT NULL")),
         # find_user: who sends this attachment
         Index(
             "ix_campaign_messages_attachments",

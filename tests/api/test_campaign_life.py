@@ -529,6 +529,61 @@ async def test_the_unsent_of_a_stopped_one(client: AsyncClient, worker: HandWork
     assert Counter(numbers_of(taker)) == Counter(NUMBERS)
 
 
+async def test_nobody_gets_twice_what_is_restarted_and_sent_once_more(
+    client: AsyncClient, worker: HandWorker, taker: respx.Route
+) -> None:
+    """Five had no message yet when it was stopped: whoever makes it for them first is the only one."""
+    stopped = await stop_half_way(client, worker)
+    await empty(worker)
+    again = await command(client, stopped["id"], "resend", which="unsent")
+    await finish_all(worker)
+    assert await report(client, worker, again["id"]) == {"submitted": 17}
+    once_more = await command(client, stopped["id"], "resend", which="unsent")
+    await finish_all(worker)
+    assert await report(client, worker, once_more["id"]) == {"skipped": 17}
+    times = [{"id": stopped["messages"][0]["id"], "send_at": None}]
+    await command(client, stopped["id"], "restart", messages=times)
+    await finish_all(worker)
+    assert await report(client, worker, stopped["id"]) == {"submitted": 8, "cancelled": 12, "skipped": 5}
+    assert Counter(numbers_of(taker)) == Counter(NUMBERS)
+
+
+async def test_nobody_gets_twice_what_goes_on_before_it_is_sent_once_more(
+    client: AsyncClient, worker: HandWorker, taker: respx.Route
+) -> None:
+    stopped = await stop_half_way(client, worker)
+    await empty(worker)
+    again = await command(client, stopped["id"], "resend", which="unsent")
+    times = [{"id": stopped["messages"][0]["id"], "send_at": None}]
+    await command(client, stopped["id"], "restart", messages=times)
+    await finish_all(worker)
+    told = Counter(await report(client, worker, again["id"])) + Counter(await report(client, worker, stopped["id"]))
+    assert told["submitted"] == 25
+    assert Counter(numbers_of(taker)) == Counter(NUMBERS)
+
+
+async def test_what_was_not_sent_there_either_is_sent_in_its_place(
+    client: AsyncClient, worker: HandWorker, taker: respx.Route
+) -> None:
+    """A resend that was stopped itself, and resends of it: each person has one line, and one message of it goes."""
+    stopped = await stop_half_way(client, worker)
+    await empty(worker)
+    again = await command(client, stopped["id"], "resend", which="unsent")
+    await due(worker)
+    await expand_all(worker)
+    await command(client, again["id"], "stop")
+    await empty(worker)
+    assert await report(client, worker, again["id"]) == {"cancelled": 17}
+    once_more = await command(client, stopped["id"], "resend", which="unsent")
+    await finish_all(worker)
+    assert await report(client, worker, once_more["id"]) == {"submitted": 17}
+    for campaign in (again, stopped):
+        times = [{"id": step["id"], "send_at": None} for step in campaign["messages"]]
+        await command(client, campaign["id"], "restart", messages=times)
+        await finish_all(worker)
+    assert Counter(numbers_of(taker)) == Counter(NUMBERS)
+
+
 async def test_the_unconfirmed_and_never_the_old_ones_again(
     client: AsyncClient, worker: HandWorker, router: respx.MockRouter
 ) -> None:
