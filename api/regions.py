@@ -2,7 +2,7 @@
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.domain.msisdn import UnknownRegion, parse_region
+from shared.domain.msisdn import InvalidMsisdn, UnknownRegion, parse, parse_region
 from shared.queries.policy import get_policy
 
 
@@ -12,6 +12,18 @@ def region_of(asked: str | None, setting: str | None) -> str | None:
         return parse_region(asked) if asked else setting
     except UnknownRegion as refusal:
         raise refusal.at("/default_region") from None
+
+
+async def asked_number(tx: AsyncConnection, raw: str, setting: str | None) -> str:
+    """A number in the query of a list, in any notation; refused by its name.
+
+    A plus that nobody escaped arrives as a space.
+    """
+    plus = "+" if raw.startswith(" ") and raw.strip()[:1].isdigit() else ""
+    try:
+        return parse(plus + raw.strip(), default_region=await usual_region(tx, setting))
+    except InvalidMsisdn as refusal:
+        raise refusal.at("?msisdn") from None
 
 
 async def usual_region(tx: AsyncConnection, setting: str | None) -> str | None:

@@ -14,7 +14,7 @@ from api.campaigns.measuring import Scale
 from api.campaigns.media import NOT_CARRIED, check_media
 from api.campaigns.missing import TagsMissing, find_missing
 from api.campaigns.phone_field import check_phone_field
-from api.campaigns.queries import Filter
+from api.campaigns.queries import AnyRow, Filter
 from api.campaigns.results import queries as results
 from api.campaigns.schemas import (
     CampaignFilter,
@@ -42,7 +42,7 @@ from shared.domain.message import Status as MessageStatus
 from shared.domain.quota import ConfirmationNeeded, QuotaExceeded
 from shared.errors import Conflict, NotFound
 from shared.ids import uuid7
-from shared.queries.audience import find_first
+from shared.queries.audience import find_first, find_number
 from shared.queries.audit import difference
 from shared.queries.policy import get_policy
 
@@ -211,25 +211,39 @@ async def preview_campaign(
 ) -> PreviewOut:
     """The texts with their tags filled: for the first recipient, or for the contact named."""
     campaign = await queries.get_campaign(tx, campaign_id)
-    msisdn = None
+    msisdn, contact = await _previewed(tx, campaign, contact_id, now=now)
+    steps = await queries.list_steps(tx, campaign_id)
+    missing = [] if campaign.frozen_at else await find_missing(tx, campaign_id, steps, now=now)
+    return views.preview(campaign, steps, msisdn=msisdn, contact=contact, missing=missing)
+
+
+async def _previewed(
+    tx: AsyncConnection, campaign: AnyRow, contact_id: UUID | None, *, now: datetime
+) -> tuple[str, AnyRow | None]:
+    """Whose words a preview shows: the number that is written to, and the contact, if there is one."""
     if contact_id is None:
-        if campaign.frozen_at is None:
-            first = await find_first(tx, campaign_id, now=now)
-        else:
-            first = await queries.find_first_frozen(tx, campaign_id)
+        unsettled = campaign.frozen_at is None
+        first = (
+            await find_first(tx, campaign.id, now=now)
+            if unsettled
+            else await queries.find_first_frozen(tx, campaign.id)
+        )
         if first is None:
             raise law.CampaignNotStartable(
                 "The campaign has no recipient to preview; add somebody, or name a contact_id."
             )
-        msisdn, contact_id = first.msisdn, first.contact_id
-    contact = None if contact_id is None else await queries.find_contact(tx, contact_id)
-    if msisdn is None:
-        if contact is None:
-            raise NotFound(f"There is no contact {contact_id}.")
-        msisdn = contact.msisdn
-    steps = await queries.list_steps(tx, campaign_id)
-    missing = [] if campaign.frozen_at else await find_missing(tx, campaign_id, steps, now=now)
-    return views.preview(campaign, steps, msisdn=msisdn, contact=contact, missing=missing)
+        found = None if first.contact_id is None else await queries.find_contact(tx, first.contact_id)
+        return first.msisdn, found
+    contact = await queries.find_contact(tx, contact_id)
+    if contact is None:
+        raise NotFound(f"There is no contact {contact_id}.")
+    number = await find_number(tx, campaign.id, contact_id, now=now)
+    if number is None:
+        raise law.CampaignNotStartable(
+            f"The contact {contact_id} has no number with its country code in fields.{campaign.phone_field}; "
+            "nothing would be sent to them. Give them one, or preview another."
+        )
+    return number, contact
 
 
 @router.get("/{campaign_id}/report", responses=problems(404))

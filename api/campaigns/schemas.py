@@ -189,6 +189,7 @@ class CampaignOut(Out):
     owner: str | None
     created_by: str | None
     opt_in_acknowledged_at: datetime | None
+    opt_in_acknowledged_by: str | None = Field(description="The key that vouched for the recipients' consent.")
     quiet_hours: list[QuietWindowOut] | None
     confirmed_recipients: int | None = Field(
         description="It was started for so many at most; null where nobody confirmed a number."

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Response
 from api.consents.statements import keep_consent
 from api.contacts import examples, queries
 from api.contacts.schemas import ContactIn, ContactOut, ContactPatch
-from api.contacts.values import read_msisdn, values_of
+from api.contacts.values import values_of
 from api.contacts.views import shown_contact, shown_contacts
 from api.deps import Bell, CanManage, CanRead, Deeds, Now, Page, Reader, Res, Tx
 from api.examples import answered
@@ -16,10 +16,9 @@ from api.idempotency import IdempotentRoute
 from api.paging import PageOut, page_of
 from api.places import id_of
 from api.problems import problems
-from api.regions import usual_region
+from api.regions import asked_number, usual_region
 from shared.domain.automation import CONTACT_ADDED
 from shared.domain.contact import InvalidContact
-from shared.errors import Invalid
 from shared.ids import uuid7
 from shared.queries.automations import tell_inside
 from shared.queries.contact_fields import find_fields, note_keys
@@ -61,7 +60,7 @@ async def list_contacts(  # noqa: PLR0913, PLR0917 - what a route asks for, by n
 ) -> PageOut[ContactOut]:
     """Contacts, the newest first."""
     wanted = queries.Filter(
-        msisdn=None if msisdn is None else _msisdn_of(msisdn, region=await usual_region(tx, res.default_region)),
+        msisdn=None if msisdn is None else await asked_number(tx, msisdn, res.default_region),
         q=q,
         external_id=external_id,
         target_group_id=target_group_id,
@@ -116,10 +115,3 @@ async def delete_contact(contact_id: ContactId, tx: Tx, _caller: CanManage, deed
 def _given(body: ContactIn | ContactPatch) -> set[str]:
     """The keys that somebody will have a value for."""
     return {key for key, value in body.fields.items() if value is not None}
-
-
-def _msisdn_of(text: str, *, region: str | None) -> str:
-    try:
-        return read_msisdn(text, region=region)
-    except Invalid as refusal:
-        raise refusal.at("?msisdn") from None

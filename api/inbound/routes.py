@@ -4,6 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.deps import CanManage, CanRead, Deeds, Now, Page, Reader, Res, Tx
 from api.idempotency import IdempotentRoute
@@ -11,9 +12,10 @@ from api.inbound import queries
 from api.inbound.schemas import InboundOut, ResolveIn
 from api.paging import PageOut, bad_cursor, page_of
 from api.problems import problems
+from api.regions import asked_number
 from api.schemas import Moment
 from shared.domain.keywords import Keyword
-from shared.domain.msisdn import InvalidMsisdn, parse
+from shared.domain.msisdn import InvalidMsisdn
 from shared.domain.opt_out import sender_meant
 from shared.errors import Conflict
 from shared.queries.opt_outs import NewOptOut, insert_opt_outs
@@ -42,7 +44,7 @@ async def list_inbound(  # noqa: PLR0913, PLR0917 - a route asks for what it nee
 ) -> PageOut[InboundOut]:
     """Messages from handsets, the latest first."""
     wanted = queries.Wanted(
-        msisdn=None if msisdn is None else _as_stored(msisdn, res.default_region),
+        msisdn=None if msisdn is None else await _as_stored(tx, msisdn, res.default_region),
         keyword=keyword,
         gateway_id=gateway_id,
         since=since,
@@ -70,10 +72,10 @@ async def resolve_inbound(  # noqa: PLR0913, PLR0917 - a route asks for what it 
     return InboundOut.model_validate(await queries.mark_reviewed(tx, inbound_id, caller=caller.id, now=now))
 
 
-def _as_stored(raw: str, region: str | None) -> str:
+async def _as_stored(tx: AsyncConnection, raw: str, region: str | None) -> str:
     """A number in E.164; a short code or a name, who write too, as it is."""
     try:
-        return parse(raw, default_region=region)
+        return await asked_number(tx, raw, region)
     except InvalidMsisdn:
         return raw
 

@@ -13,6 +13,7 @@ from api.deps import CanRead, Res
 from api.examples import answered
 from api.exports import PAGE, CsvResponse, Line, Style, csv_answer
 from api.messages import examples, queries
+from api.messages.asked import with_number
 from api.messages.schemas import MessageFilter
 from api.problems import problems
 from api.resources import Resources
@@ -57,7 +58,8 @@ class NdjsonResponse(StreamingResponse):
 )
 async def export_messages(res: Res, _caller: CanRead, wanted: Annotated[ExportAsked, Query()]) -> StreamingResponse:
     """Every message that the log shows for the same filters, as a file to save."""
-    pages = _pages(res, wanted)
+    async with reading(res.engine) as tx:
+        pages = _pages(res, await with_number(tx, wanted, res.default_region))
     if wanted.format == "csv":
         return csv_answer(COLUMNS, pages, style=wanted.style, file_name="messages")
     headers = {"Content-Disposition": 'attachment; filename="messages.ndjson"'}

@@ -12,6 +12,7 @@ from api.deps import Bell, CanRead, CanSend, Now, Page, Reader, Res, Tx
 from api.examples import answered
 from api.idempotency import REPLAYED
 from api.messages import examples, queries, references
+from api.messages.asked import with_number
 from api.messages.schemas import MessageDetailOut, MessageFilter, MessageIn, MessageOut
 from api.messages.values import TextTooManySegments, UnknownSender, fresh, measured
 from api.messages.wait import Awaited, Goal, Wait, WaitFor, WaitingRoute, is_reached
@@ -121,7 +122,7 @@ async def _make(tx: AsyncConnection, wanted: MessageIn, caller: Caller, now: dat
 
 @router.get("", response_model=PageOut[MessageOut], responses=problems(422))
 async def list_messages(
-    tx: Reader, _caller: CanRead, page: Page, wanted: Annotated[MessageFilter, Query()]
+    tx: Reader, _caller: CanRead, page: Page, res: Res, wanted: Annotated[MessageFilter, Query()]
 ) -> dict[str, Any]:
     """The log of every message, of every kind, newest first.
 
@@ -129,6 +130,7 @@ async def list_messages(
     campaign and the time that are named: a page may hold fewer than `limit`, or none. Read on while there is a
     `next_cursor`.
     """
+    wanted = await with_number(tx, wanted, res.default_region)
     found = await queries.list_messages(tx, wanted, after=id_of(page), limit=page.limit)
     return {
         "items": found.rows,

@@ -172,7 +172,7 @@ class MessageFilter(BaseModel):
 
     kind: Kind | None = Field(default=None, description="Only messages of this kind.")
     status: Status | None = Field(default=None, description="Only those that are this now.")
-    msisdn: str | None = Field(default=None, description="A whole number in E.164.")
+    msisdn: str | None = Field(default=None, max_length=200, description="Whose, in any notation.")
     campaign_id: UUID | None = Field(default=None, description="Only messages of this campaign.")
     gateway_id: UUID | None = Field(default=None, description="Of the last attempt.")
     attempts: int | None = Field(default=None, ge=0, le=100, description="Handed over so often.")

@@ -12,7 +12,7 @@ from api.opt_outs.schemas import Msisdn, OptOutIn, OptOutOut
 from api.opt_outs.senders import InvalidOptOut, read_senders
 from api.paging import PageOut, bad_cursor, page_of
 from api.problems import problems
-from api.regions import usual_region
+from api.regions import asked_number, usual_region
 from shared.domain.automation import OPT_IN
 from shared.domain.msisdn import InvalidMsisdn, UnknownRegion, parse
 from shared.domain.opt_out import sender_of
@@ -72,7 +72,7 @@ async def list_opt_outs(
     """All opt-outs, the latest first."""
     asked = None
     if msisdn is not None:
-        number = _parsed(msisdn, await usual_region(tx, res.default_region), pointer="?msisdn")
+        number = await asked_number(tx, msisdn, res.default_region)
         asked = hash_msisdn(res.pepper, number)
     rows = await queries.list_opt_outs(tx, msisdn_hash=asked, before=_place(page.after), limit=page.limit + 1)
     shown, cursor = page_of(rows, page, place=lambda row: {"id": row.id})

@@ -207,6 +207,13 @@ async def find_first(tx: AsyncConnection, campaign_id: UUID, *, now: datetime) -
     return (await tx.execute(question.limit(1))).first()
 
 
+async def find_number(tx: AsyncConnection, campaign_id: UUID, contact_id: UUID, *, now: datetime) -> str | None:
+    """Which of a contact's numbers the campaign would write to; None where it has none there."""
+    audience = await load_audience(tx, campaign_id, now=now)
+    number: str | None = await tx.scalar(select(audience.number).where(Contact.id == contact_id))
+    return number
+
+
 async def list_missing(
     tx: AsyncConnection, campaign_id: UUID, tags: Mapping[str, Path], *, now: datetime
 ) -> list[Missing]:

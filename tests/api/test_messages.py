@@ -527,6 +527,10 @@ async def test_paged_newest_first(client: AsyncClient, log: list[dict[str, Any]]
         pytest.param({"status": "queued"}, set(range(7)), id="status"),
         pytest.param({"status": "failed"}, set(), id="a status nobody has"),
         pytest.param({"msisdn": make_msisdn(1)}, {1, 3, 5}, id="number"),
+        pytest.param(
+            {"msisdn": f"({make_msisdn(1)[:3]}) {make_msisdn(1)[3:]}"}, {1, 3, 5}, id="number in its notation"
+        ),
+        pytest.param({"msisdn": f" {make_msisdn(1)[1:]}"}, {1, 3, 5}, id="number whose plus nobody escaped"),
         pytest.param({"client_reference": "order 4"}, {4}, id="reference"),
         pytest.param({"q": "Number 2"}, {2}, id="part of the text"),
         pytest.param({"q": "0%"}, set(range(7)), id="no wildcard"),
@@ -605,6 +609,7 @@ async def test_narrowed_by_time(client: AsyncClient, log: list[dict[str, Any]]) 
         pytest.param({"status": "lost"}, id="unknown status"),
         pytest.param({"from": "2026-01-01T00:00:00"}, id="time without zone"),
         pytest.param({"limit": 201}, id="too much at once"),
+        pytest.param({"msisdn": "0831234567"}, id="number without its country"),
         pytest.param({"cursor": "garbage"}, id="no cursor"),
         *(
             pytest.param({"cursor": encode_cursor(mark)}, id=f"cursor of {mark}")

@@ -272,6 +272,15 @@ async def test_another_field_may_hold_the_number(
         assert set((await tx.execute(select(Message.msisdn))).scalars()) == {"+447700900011", LOOSE}
 
 
+async def test_a_preview_shows_the_number_that_is_written_to(client: AsyncClient, people: dict[str, str]) -> None:
+    url = await made(client, people, phone_field="fields.alt", messages=[{"text": "To {{ msisdn }}"}])
+    shown = (await client.get(f"{url}/preview", params={"contact_id": people["Cas"]})).json()
+    assert (shown["msisdn"], shown["messages"][0]["text"]) == ("+447700900011", "To +447700900011")
+    refused = await client.get(f"{url}/preview", params={"contact_id": people["Ben"]})
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/campaign-not-startable")
+    assert "fields.alt" in refused.json()["detail"]
+
+
 async def test_exclusions_hold_for_the_other_number_too(
     client: AsyncClient, people: dict[str, str], worker: HandWorker
 ) -> None:
