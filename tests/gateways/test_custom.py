@@ -1,10 +1,12 @@
 """What of the custom gateway no table shows: hostile texts in every place, patterns that would never end, warnings."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given, settings
@@ -38,6 +40,19 @@ def test_whatever_a_text_holds_arrives_as_it_is_in_json(text: str, location: str
         "l": location or "Cafe Ada",
         "k": KEY,
     }
+
+
+@_bounded
+@given(_texts | st.lists(st.sampled_from(["<", ">", "]]>", "'", "&amp;", "\n", "\t", "\x07", "a"])).map("".join))
+def test_whatever_a_text_holds_arrives_as_it_is_in_xml(text: str) -> None:
+    """But for what no document can hold, and the line ends that each reader makes its own."""
+    payload = "<s m='%MESSAGE%'><t>%MESSAGE%</t><c><![CDATA[%MESSAGE%]]></c><k>%SECRET:api_key%</k></s>"
+    chosen = rich(payload=payload, content_type="application/xml")
+    read = ET.fromstring(custom.build_send(chosen, [replace(HELLO, text=text)]).body)  # noqa: S314 - our own
+    kept = re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", " ", text)
+    assert [read.get("m"), read.findtext("t")] == [kept, kept]
+    assert read.findtext("c") == kept.replace("\r\n", "\n").replace("\r", "\n")
+    assert read.findtext("k") == KEY
 
 
 @_bounded

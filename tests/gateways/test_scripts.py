@@ -17,6 +17,11 @@ SCRIPTED_ACCOUNT = replace(ACCOUNT, settings={name: value for name, value in SET
 BY_FORM = replace(
     SCRIPTED_ACCOUNT, settings={**SCRIPTED_ACCOUNT.settings, "content_type": "application/x-www-form-urlencoded"}
 )
+BY_XML = replace(
+    SCRIPTED_ACCOUNT,
+    settings={**SCRIPTED_ACCOUNT.settings, "content_type": "text/xml"},
+    secrets={"api_key": KEY, "odd": "a<b&c"},
+)
 BY_GET = replace(BY_FORM, settings={**BY_FORM.settings, "method": "GET"})
 URL = "https://gateway.example/send"
 JSON = ("Content-Type", "application/json")
@@ -65,6 +70,12 @@ def test_what_the_script_sees() -> None:
 
 TAKEN: list[tuple[str, Account, Any, Call]] = [
     ("a text is the payload", SCRIPTED_ACCOUNT, '{"to": 1}', Call("POST", URL, (JSON,), b'{"to": 1}')),
+    (
+        "XML, with a secret",
+        BY_XML,
+        f"<k>{mark(BY_XML, 'odd')}</k>",
+        Call("POST", URL, (("Content-Type", "text/xml"),), b"<k>a&lt;b&amp;c</k>"),
+    ),
     ("a form's payload", BY_FORM, "to=1&m=a b\n%", Call("POST", URL, (FORM,), b"to=1&m=a%20b%0A%25")),
     ("a query", BY_GET, "to=1&m=%C3%A9", Call("GET", f"{URL}?to=1&m=%C3%A9")),
     ("nothing but defaults", SCRIPTED_ACCOUNT, {}, Call("POST", URL, (JSON,))),
@@ -199,6 +210,7 @@ REFUSED: list[tuple[str, Account, Any, str]] = [
     ("a list", SCRIPTED_ACCOUNT, ["a"], "a text or a table, not a list"),
     ("something else", SCRIPTED_ACCOUNT, object(), "not something else"),
     ("no JSON", SCRIPTED_ACCOUNT, "to=1", "no JSON"),
+    ("no XML", BY_XML, "<a>", "no XML, which content_type says it is: no element found"),
     ("a body that is no JSON", SCRIPTED_ACCOUNT, {"body": "to=1"}, "no JSON"),
     ("a name nobody knows", SCRIPTED_ACCOUNT, {"heders": {}}, "'heders'"),
     ("a name that is a number", SCRIPTED_ACCOUNT, {1: "x"}, "a number"),

@@ -11,9 +11,10 @@ from shared.domain.fields import Fields, is_plain_url, refuse_if_wrong
 from shared.errors import Invalid
 from shared.gateways.custom.balances import PLACEHOLDERS as IN_BALANCE
 from shared.gateways.custom.balances import beside
+from shared.gateways.custom.documents import why_no_xml
 from shared.gateways.custom.mappings import check_callbacks, check_reading, path
 from shared.gateways.custom.placeholders import BadTemplate, Context, Slot, Template, compile_template
-from shared.gateways.custom.request import FORM, JSON, context_of
+from shared.gateways.custom.request import FORM, JSON, XML, context_of
 from shared.gateways.custom.values import NUMBER_FORMATS, PER_SECOND, value_of
 
 METHODS: Final = ("GET", "POST", "PUT")
@@ -51,9 +52,7 @@ def check_settings(settings: Mapping[str, Any], secrets: Mapping[str, str]) -> M
 
 def _check_call(fields: Fields) -> Iterator[Template]:
     method = fields.choice("method", METHODS) or "GET"
-    fields.choice("content_type", (FORM, JSON))
-    if fields.kept.get("content_type") == JSON and method == "GET":
-        fields.refuse("content_type", f"cannot be {JSON} with GET, which has no body; set method to POST.")
+    _check_content_type(fields, method)
     script = fields.text(
         "script", remedy=f"must be a Lua script of at most {LONGEST_TEXT} characters", longest=LONGEST_TEXT
     )
@@ -68,6 +67,14 @@ def _check_call(fields: Fields) -> Iterator[Template]:
     yield from templates
     if script is None and not fields.errors:
         _check_message_is_in(fields, templates)
+
+
+def _check_content_type(fields: Fields, method: str) -> str:
+    """What the payload is, told again where it may not be."""
+    content_type = fields.choice("content_type", (FORM, JSON, *XML)) or FORM
+    if content_type != FORM and method == "GET":
+        fields.refuse("content_type", f"cannot be {content_type} with GET, which has no body; set method to POST.")
+    return content_type
 
 
 def _url(fields: Fields) -> Iterator[Template]:
@@ -103,7 +110,16 @@ def _payload(fields: Fields, name: str, content_type: str) -> Iterator[Template]
                 name,
                 "is no JSON once it is filled; look at its quotes, commas and brackets, or set another content_type.",
             )
+        if content_type in XML and (why := _no_xml(template)):
+            fields.refuse(name, f"is no XML once it is filled ({why}); mend it, or set another content_type.")
         yield template
+
+
+def _no_xml(template: Template) -> str | None:
+    try:
+        return why_no_xml(template.fill(_trial_value))
+    except Invalid as refusal:
+        return refusal.detail
 
 
 def _is_json(template: Template) -> bool:
@@ -145,9 +161,7 @@ def _check_balance(fields: Fields) -> Iterator[Template]:
     if balance is None:
         return
     method = balance.choice("method", METHODS) or "GET"
-    content_type = balance.choice("content_type", (FORM, JSON)) or FORM
-    if content_type == JSON and method == "GET":
-        balance.refuse("content_type", f"cannot be {JSON} with GET, which has no body; set method to POST.")
+    content_type = _check_content_type(balance, method)
     templates = [
         *_balance_url(balance, fields.kept.get("url") or ""),
         *_payload(balance, "payload", content_type),

@@ -12,6 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 from urllib.parse import quote
+from xml.sax.saxutils import escape
 
 from shared.errors import Invalid
 
@@ -20,6 +21,7 @@ class Context(StrEnum):
     """Where a text goes, which says how values are escaped in it."""
 
     JSON = "json"  # inside quotes as part of a text, outside them as a whole value
+    XML = "xml"  # as text, in an element or in the quotes of an attribute; in CDATA as it is
     FORM = "form"  # and URLs: percent-encoded
     HEADER = "header"  # as it is, if it fits into one line
 
@@ -65,13 +67,18 @@ _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,30}")
 _ONE_LINE = re.compile(r"[\t\x20-\x7e]*")
 _PLUS = re.compile(r"(?:\+|%2[Bb])$")
 _LINE_ENDS = re.compile(r"[ \t]*[\r\n]+[ \t]*")
+_CDATA: Final = "<![CDATA["
+_CDATA_END: Final = "]]>"
+# Line ends and tabs, too: in an attribute they would become blanks.
+_IN_XML: Final = MappingProxyType({'"': "&quot;", "'": "&apos;", "\n": "&#10;", "\r": "&#13;", "\t": "&#9;"})
+_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # What may stand in a query as it is (RFC 3986), the % of an escape among it.
 _LITERAL: Final = "%:/?[]@!$&'()*+,;=-._~"
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One open place: a name, the words after it, and whether it stands outside quotes in JSON."""
+    """One open place: a name, the words after it, and whether it stands outside quotes in JSON, or in CDATA in XML."""
 
     name: str
     words: tuple[str, ...] = ()
@@ -109,6 +116,8 @@ def compile_template(text: str, context: Context) -> Template:
     parts = _without_doubled_plus(list(_pieces(text, context)), context)
     if context is Context.JSON:
         parts = _with_bare_slots(parts)
+    elif context is Context.XML:
+        parts = _with_cdata_slots(parts)
     elif context is Context.FORM:
         parts = [quote(part, safe=_LITERAL) if isinstance(part, str) else part for part in parts]
     elif not all(_ONE_LINE.fullmatch(part) for part in parts if isinstance(part, str)):
@@ -191,6 +200,20 @@ def _with_bare_slots(parts: list[str | Slot]) -> list[str | Slot]:
     return marked
 
 
+def _with_cdata_slots(parts: list[str | Slot]) -> list[str | Slot]:
+    """Marks what stands in CDATA, where nothing is escaped and only its own end would end it."""
+    inside = False
+    marked: list[str | Slot] = []
+    for part in parts:
+        if isinstance(part, Slot):
+            marked.append(replace(part, bare=inside))
+            continue
+        marked.append(part)
+        opened, closed = part.rfind(_CDATA), part.rfind(_CDATA_END)
+        inside = opened > closed if max(opened, closed) >= 0 else inside
+    return marked
+
+
 def _ends_inside(text: str, *, inside: bool) -> bool:
     skip = False
     for character in text:
@@ -208,9 +231,19 @@ def _escaped(value: str, slot: Slot, context: Context) -> str:
         return quote(value.encode("utf-8", "replace"), safe="")
     if context is Context.JSON:
         return json.dumps(value)[1:-1] if not slot.bare else _bare(value, slot)
+    if context is Context.XML:
+        return as_xml(value, cdata=slot.bare)
     if not _ONE_LINE.fullmatch(value):
         raise CannotFill(f"{slot} holds what no header can: line ends, or more than ASCII.")
     return value
+
+
+def as_xml(value: str, *, cdata: bool = False) -> str:
+    """A value as XML may hold it: what no document can hold, such as a bell, is a blank."""
+    value = _NOT_IN_XML.sub(" ", value)
+    if cdata:
+        return value.replace(_CDATA_END, f"]]{_CDATA_END}{_CDATA}>")  # its end, cut in two
+    return escape(value, _IN_XML)
 
 
 def _bare(value: str, slot: Slot) -> str:

@@ -9,6 +9,7 @@ from shared.gateways.custom.placeholders import Context, Template, compile_templ
 from shared.gateways.custom.values import value_of
 
 JSON: Final = "application/json"
+XML: Final = ("application/xml", "text/xml")
 FORM: Final = "application/x-www-form-urlencoded"
 
 Headers = tuple[tuple[str, Template], ...]
@@ -44,6 +45,8 @@ def outline_of(settings: Mapping[str, Any]) -> Outline:
 
 
 def context_of(content_type: str) -> Context:
+    if content_type in XML:
+        return Context.XML
     return Context.JSON if content_type == JSON else Context.FORM
 
 

@@ -9,9 +9,19 @@ from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from shared.adapter import Account, Call, Sms, UnfitScript
+from shared.gateways.custom.documents import why_no_xml
 from shared.gateways.custom.marks import filled
-from shared.gateways.custom.placeholders import CannotFill, as_literal
-from shared.gateways.custom.request import FORM, JSON, Outline, assembled, outline_of, with_content_type, with_query
+from shared.gateways.custom.placeholders import CannotFill, as_literal, as_xml
+from shared.gateways.custom.request import (
+    FORM,
+    JSON,
+    XML,
+    Outline,
+    assembled,
+    outline_of,
+    with_content_type,
+    with_query,
+)
 from shared.gateways.custom.signatures import is_signature, signature
 from shared.gateways.custom.values import value_of
 
@@ -120,6 +130,10 @@ def _payload(account: Account, text: str, content_type: str) -> str:
             raise UnfitScript(
                 f"The script's text is no JSON, which content_type says it is; use {FORM} or mend it."
             ) from None
+    elif content_type in XML:
+        text = filled(account, text, as_xml)
+        if why := why_no_xml(text):
+            raise UnfitScript(f"The script's text is no XML, which content_type says it is: {why}.")
     else:
         text = as_literal(filled(account, text, partial(quote, safe="")))
     _sized(text)

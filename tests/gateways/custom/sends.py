@@ -46,8 +46,28 @@ def _header(label: str, value: str, said: str, account_: Account | None = None) 
     return Sends(label, BATCH, Call("POST", URL, (("X-Sender", said), JSON), body), chosen)
 
 
+def _xml(label: str, payload: str, body: str, text: str) -> Sends:
+    call = Call("POST", URL, (("Content-Type", "text/xml"),), body.encode())
+    chosen = account(method="POST", content_type="text/xml", payload=payload)
+    return Sends(label, [replace(HELLO, text=text)], call, chosen)
+
+
 HOSTILE = '%TO% %SECRET:api_key% "},{"\\\n&a=b#\u2028'
+IN_XML = """<b> & "it's" ]]> \x07%TO%\n\té"""
 SENDS = [
+    _xml(
+        "XML, in an element and in an attribute",
+        '<s to="%TO%" m="%MESSAGE%"><t>%MESSAGE%</t></s>',
+        '<s to="+447700900123" m="&lt;b&gt; &amp; &quot;it&apos;s&quot; ]]&gt;  %TO%&#10;&#9;é"><t>'
+        "&lt;b&gt; &amp; &quot;it&apos;s&quot; ]]&gt;  %TO%&#10;&#9;é</t></s>",
+        IN_XML,
+    ),
+    _xml(
+        "XML, in CDATA and behind it",
+        "<s><t><![CDATA[%MESSAGE%]]></t><to>%TO:digits%</to></s>",
+        """<s><t><![CDATA[<b> & "it's" ]]]]><![CDATA[>  %TO%\n\té]]></t><to>447700900123</to></s>""",
+        IN_XML,
+    ),
     Sends(
         "JSON",
         BATCH,

@@ -30,6 +30,7 @@ def _taken(label: str, secrets: dict[str, str] | None = None, **over: Any) -> Se
     return Settings(label, given, {name: value for name, value in given.items() if value is not None}, secrets or {})
 
 
+XML: dict[str, Any] = {"method": "POST", "content_type": "text/xml"}
 JSON: dict[str, Any] = {"method": "POST", "content_type": "application/json"}
 SETTINGS_OF_ALL_KINDS = {
     **SETTINGS,
@@ -85,6 +86,7 @@ TAKEN = [
         url=f"{PLAIN['url']}?v=1",
     ),
     _taken("what is no placeholder", payload="to=%TO%&m=%MESSAGE%&x=%C3%A9&y=5%off%"),
+    _taken("XML", **XML, payload='<?xml version="1.0" encoding="UTF-8"?><s t="%TO%"><![CDATA[%MESSAGE%]]></s>'),
     _taken("a list at the root", **JSON, payload='[{"t": "%TO%", "m": %MESSAGE%, "n": %TO:number%}]'),
 ]
 
@@ -106,7 +108,19 @@ REFUSED = [
         )
     ),
     _plain("a method of another kind", "method", method="DELETE"),
-    _plain("another type", "content_type", content_type="text/xml", method="POST"),
+    _plain("another type", "content_type", content_type="text/csv", method="POST"),
+    _plain("XML by GET", "content_type", content_type="text/xml", payload="<a t='%TO%'>%MESSAGE%</a>"),
+    *(
+        _plain(f"no XML: {payload}", "payload", **XML, payload=payload)
+        for payload in (
+            "to=%TO%&m=%MESSAGE%",
+            "<sms><to>%TO%</to><text>%MESSAGE%</text>",
+            "<sms to=%TO%>%MESSAGE%</sms>",
+            "<sms to='%TO%'>%MESSAGE%</sms><more/>",
+            '<!DOCTYPE s [<!ENTITY a "b">]><s t="%TO%">%MESSAGE%</s>',
+            '<?xml version="1.0" encoding="ISO-8859-1"?><s t="%TO%">%MESSAGE%</s>',
+        )
+    ),
     _plain("JSON by GET", "content_type", content_type="application/json", payload='{"t":"%TO%","m":"%MESSAGE%"}'),
     _plain("no number and no text anywhere", "payload", payload="hello=1"),
     _plain("no text", "payload", payload="to=%TO%"),
