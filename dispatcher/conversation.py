@@ -54,7 +54,7 @@ async def converse(worker: Worker, account: Account, batch: Sequence[Sms], *, st
     if kind in LOGINS:
         logged_in = await worker.logins.ready_account(account)
         if not isinstance(logged_in, Account):
-            return Said.of_all(batch, logged_in, account)
+            return Said(batch, [logged_in] * len(batch), account, why=worker.logins.why_not(account))
         ready = logged_in
     scripted = SCRIPTED.get(kind)
     script = scripted.script_of(ready) if scripted is not None else None

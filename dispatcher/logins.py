@@ -54,6 +54,7 @@ class Logins:
         self._deadline = deadline
         self._clock = clock
         self._held: dict[UUID, _Held] = {}
+        self._why: dict[UUID, str] = {}  # the last login of an account came to nothing
         self._refused: dict[UUID, tuple[Account, int]] = {}  # tokens in a row
         self._under_way: dict[UUID, tuple[Account, asyncio.Task[Account | Outcome]]] = {}
         self._tasks: set[asyncio.Task[Account | Outcome]] = set()
@@ -84,7 +85,7 @@ class Logins:
         gateway = self._gateway_of(ready)
         if gateway is None:
             return False
-        if not gateway.has_login_ended(answer):
+        if not gateway.has_login_ended(ready, answer):
             self._refused.pop(ready.gateway_id, None)
             return False
         held = self._held.get(ready.gateway_id)
@@ -95,6 +96,10 @@ class Logins:
         refused = before + 1 if _is_same(of, held.account) else 1
         self._refused[ready.gateway_id] = held.account, refused
         return refused < REFUSED_TOKENS
+
+    def why_not(self, account: Account) -> str | None:
+        """Why the account's last login came to nothing, for its owner; None if it did not."""
+        return self._why.get(account.gateway_id)
 
     async def aclose(self) -> None:
         """End logins that are still under way; before the transport is closed."""
@@ -133,16 +138,20 @@ class Logins:
         heard = await self._transport.perform(gateway.build_login(account), deadline=self._deadline)
         told = {"gateway_id": str(account.gateway_id)}
         if isinstance(heard, Lost):
+            self._why[account.gateway_id] = f"The login got no answer ({heard.cause})."
             log.warning("login failed", extra={**told, "cause": heard.cause})
             return _FAILED, PAUSE_SECONDS
         try:
-            login = gateway.read_login(heard)
-        except LoginRefused:
+            login = gateway.read_login(account, heard)
+        except LoginRefused as refusal:
+            self._why[account.gateway_id] = refusal.detail
             log.warning("login refused", extra={**told, "http_status": heard.status})
             return _REFUSED, PAUSE_SECONDS
-        except UnreadableAnswer:
+        except UnreadableAnswer as unreadable:
+            self._why[account.gateway_id] = unreadable.detail
             log.warning("login failed", extra={**told, "http_status": heard.status})
             return _FAILED, PAUSE_SECONDS
+        self._why.pop(account.gateway_id, None)
         return replace(account, secrets={**account.secrets, ACCESS_TOKEN: login.token}), login.lifetime_seconds
 
     def _keep(self, account: Account, ready: Account | Outcome, *, lifetime: float) -> None:

@@ -271,11 +271,11 @@ class LoginFirst(Protocol):
 
     def build_login(self, account: Account) -> Call: ...
 
-    def read_login(self, answer: Answer) -> Login:
+    def read_login(self, account: Account, answer: Answer) -> Login:
         """Raises LoginRefused where the credentials are at fault, UnreadableAnswer for anything else."""
         ...
 
-    def has_login_ended(self, answer: Answer) -> bool:
+    def has_login_ended(self, account: Account, answer: Answer) -> bool:
         """Whether an answer to another call refuses it for its token alone, so that a new login may mend it."""
         ...
 

@@ -128,3 +128,73 @@ async def test_a_broken_one_stops_no_other(worker: HandWorker, router: respx.Moc
     router.post(URL).respond(200, text="OK")
     assert (await hand(worker, broken)).code == "build_failed"
     assert (await hand(worker, gateway)).status is Status.SUBMITTED
+
+
+LOGGING_IN: dict[str, Any] = {
+    **SETTINGS,
+    "headers": [{"name": "Authorization", "value": "Bearer %TOKEN%"}],
+    "login": {"url": "/token", "payload": "grant_type=client_credentials&key=%SECRET:api_secret%"},
+    "balance": {"url": "/balance", "path": "credit"},
+}
+
+
+@pytest.fixture
+async def logging_in(worker: HandWorker) -> UUID:
+    async with worker.transaction() as tx:
+        gateway_id = await make_gateway(tx, worker.sealer, kind="custom", settings=LOGGING_IN)
+    await read(worker)
+    return gateway_id
+
+
+async def test_a_token_is_got_once_and_anew_when_it_is_refused(
+    worker: HandWorker, router: respx.MockRouter, logging_in: UUID
+) -> None:
+    given: list[str] = []
+
+    def token(request: httpx.Request) -> httpx.Response:
+        assert f"key={GATEWAY_SECRET}".encode() in request.content
+        given.append(f"t0ken-{len(given)}")
+        return httpx.Response(200, json={"access_token": given[-1], "expires_in": 3600})
+
+    def send(request: httpx.Request) -> httpx.Response:
+        good = request.headers["authorization"] == f"Bearer {given[-1]}" and good_from <= len(given)
+        return httpx.Response(200, json={"id": "R1", "status": "OK"}) if good else httpx.Response(401)
+
+    login = router.post("https://own.example/token").mock(side_effect=token)
+    router.post(URL).mock(side_effect=send)
+    good_from = 0
+    assert [(await hand(worker, logging_in)).status for _ in range(3)] == [Status.SUBMITTED] * 3
+    assert login.call_count == 1
+    good_from = 2  # the first token has ended
+    ended = await hand(worker, logging_in)
+    assert (ended.status, ended.outcome, ended.code) == (Status.QUEUED, "not_sent", "login_ended")
+    assert "t0ken-0" not in str(ended.exchange)
+    assert (await hand(worker, logging_in)).status is Status.SUBMITTED
+    good_from = 9  # no token is any good: the account is at fault
+    assert (await hand(worker, logging_in)).code == "login_ended"
+    refused = await hand(worker, logging_in)
+    assert (refused.fault, refused.code) == ("account", "http_401")
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome", "code", "words"),
+    [
+        (httpx.Response(400, json={"error": "invalid_client"}), "refused", "login_refused", "HTTP 400 to the login"),
+        (httpx.Response(200, json={"token": "x"}), "not_sent", "login_failed", "without a token where login says"),
+        (httpx.Response(503), "not_sent", "login_failed", "HTTP 503 without a token"),
+    ],
+)
+async def test_a_login_that_fails_sends_nothing(
+    worker: HandWorker,
+    router: respx.MockRouter,
+    logging_in: UUID,
+    answer: httpx.Response,
+    outcome: str,
+    code: str,
+    words: str,
+) -> None:
+    router.post("https://own.example/token").mock(return_value=answer)
+    send = router.post(URL)
+    found = await hand(worker, logging_in)
+    assert (found.outcome, found.code, send.call_count) == (outcome, code, 0)
+    assert words in (worker.logins.why_not(worker.book.accounts[logging_in]) or "")

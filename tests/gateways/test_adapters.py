@@ -155,10 +155,10 @@ def test_read_balance(kind: str, case: Balances) -> None:
 def test_read_login(kind: str, case: Logins) -> None:
     if isinstance(case.login, type):
         with pytest.raises(case.login) as refusal:
-            LOGINS[kind].read_login(case.answer)
+            LOGINS[kind].read_login(getattr(TABLES[kind], "LOGGING_IN", TABLES[kind].ACCOUNT), case.answer)
         assert refusal.type is case.login
     else:
-        login = LOGINS[kind].read_login(case.answer)
+        login = LOGINS[kind].read_login(getattr(TABLES[kind], "LOGGING_IN", TABLES[kind].ACCOUNT), case.answer)
         assert login == case.login
         assert login.token not in repr(login)
 
@@ -273,8 +273,8 @@ def test_every_answer_to_a_question_is_read_or_refused(kind: str) -> None:
                 METERED[kind].read_balance(answer)
         with suppress(UnreadableAnswer):
             if kind in LOGINS:
-                LOGINS[kind].has_login_ended(answer)
-                LOGINS[kind].read_login(answer)
+                LOGINS[kind].has_login_ended(TABLES[kind].ACCOUNT, answer)
+                LOGINS[kind].read_login(TABLES[kind].ACCOUNT, answer)
         with suppress(UnreadableAnswer):
             if kind in SEARCHABLE:
                 SEARCHABLE[kind].read_lookup(TABLES[kind].LOOKUPS[0].wanted, answer)
@@ -309,7 +309,7 @@ def test_twilio_is_asked_with_the_sender_and_the_day() -> None:
 @pytest.mark.parametrize("label", smsportal_table.ENDED)
 def test_smsportal_says_when_a_login_has_ended(label: str) -> None:
     answer, ended = smsportal_table.ENDED[label]
-    assert LOGINS["smsportal"].has_login_ended(answer) is ended
+    assert LOGINS["smsportal"].has_login_ended(smsportal_table.ACCOUNT, answer) is ended
 
 
 def test_smsportal_is_asked_by_key_or_by_token() -> None:

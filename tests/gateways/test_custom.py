@@ -12,13 +12,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.adapter import Answer, Replying
+from shared.adapter import ACCESS_TOKEN, Answer, Replying
 from shared.domain.outcome import Accepted, Lost
 from shared.errors import Invalid
 from shared.gateways import METERED, WARNED, adapter_for, custom, metered_for, twilio
 from shared.gateways.custom import patterns
 from shared.gateways.custom.placeholders import CannotFill
-from tests.gateways.custom.account import ACCOUNT, BATCH, HELLO, KEY, PLAIN, SETTINGS, account, rich, said
+from tests.gateways.custom.account import (
+    ACCOUNT,
+    BATCH,
+    CREDENTIALS,
+    HELLO,
+    KEY,
+    LOGGING_IN,
+    PLAIN,
+    SETTINGS,
+    account,
+    rich,
+    said,
+)
 from tests.gateways.twilio import ACCOUNT as TWILIO
 
 _bounded = settings(max_examples=300, deadline=None, database=None)
@@ -137,6 +149,20 @@ def test_a_value_that_does_not_fit_is_refused_before_anything_leaves() -> None:
         custom.build_send(replace(ACCOUNT, secrets={}), BATCH)
     with pytest.raises(CannotFill, match="have no balance"):
         custom.build_balance(account())
+
+
+def test_what_a_login_got_is_asked_with_too() -> None:
+    settings_ = {**LOGGING_IN.settings, "balance": {"url": "/balance", "path": "credit"}}
+    logged_in = replace(LOGGING_IN, settings=settings_, secrets={**CREDENTIALS, ACCESS_TOKEN: "t0k.en"})
+    for call in (custom.build_balance(logged_in), custom.build_send(logged_in, BATCH)):
+        assert ("Authorization", "Bearer t0k.en") in call.headers
+    login = custom.build_login(LOGGING_IN)
+    assert (login.method, login.url) == ("POST", "https://gateway.example/oauth/token")
+    assert login.headers[0] == ("Authorization", "Basic bWU6czNjcjN0LW9mLXRoZS1jbGllbnQ=")
+    assert login.body == b"grant_type=client_credentials"
+    assert not custom.needs_login(ACCOUNT)
+    with pytest.raises(CannotFill, match="have no login"):
+        custom.build_login(ACCOUNT)
 
 
 def test_a_number_that_is_none_stays_as_it_is() -> None:

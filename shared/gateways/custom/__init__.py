@@ -14,6 +14,7 @@ from shared.gateways.custom import balances, callbacks, reading
 from shared.gateways.custom.account import check_settings
 from shared.gateways.custom.advice import warnings
 from shared.gateways.custom.dialect import CAPABILITIES, KIND, Dialect
+from shared.gateways.custom.logins import build_login, has_login_ended, needs_login, read_login
 from shared.gateways.custom.script_calls import call_from_script
 from shared.gateways.custom.scripts import read_from_script, script_input, script_of
 
@@ -22,14 +23,18 @@ __all__ = [
     "INBOUND_REPLY",
     "KIND",
     "build_balance",
+    "build_login",
     "build_send",
     "call_from_script",
     "check_settings",
+    "has_login_ended",
+    "needs_login",
     "of",
     "read_balance",
     "read_callback",
     "read_from_script",
     "read_inbound",
+    "read_login",
     "read_send",
     "script_input",
     "script_of",

@@ -6,15 +6,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from uuid import UUID
 
-from shared.adapter import Account, Sms
+from shared.adapter import ACCESS_TOKEN, Account, Sms
 from shared.domain.fields import Fields, is_plain_url, refuse_if_wrong
 from shared.errors import Invalid
 from shared.gateways.custom.balances import PLACEHOLDERS as IN_BALANCE
-from shared.gateways.custom.balances import beside
 from shared.gateways.custom.documents import why_no_xml
+from shared.gateways.custom.logins import METHOD as LOGIN_METHOD
+from shared.gateways.custom.logins import PLACEHOLDERS as IN_LOGIN
 from shared.gateways.custom.mappings import check_callbacks, check_reading, path
 from shared.gateways.custom.placeholders import BadTemplate, Context, Slot, Template, compile_template
-from shared.gateways.custom.request import FORM, JSON, XML, context_of
+from shared.gateways.custom.request import FORM, JSON, XML, beside, context_of
 from shared.gateways.custom.values import NUMBER_FORMATS, PER_SECOND, value_of
 
 METHODS: Final = ("GET", "POST", "PUT")
@@ -41,6 +42,9 @@ def check_settings(settings: Mapping[str, Any], secrets: Mapping[str, str]) -> M
         settings = {**settings, "content_type": FORM}
     fields, hidden = Fields(settings, under="/settings"), Fields(secrets, under="/secrets")
     templates = [*_check_call(fields), *_check_balance(fields)]
+    login = [*_check_login(fields)]
+    _check_token_is_used(fields, hidden, templates)
+    templates += login
     _check_values(fields)
     check_reading(fields)
     check_callbacks(fields)
@@ -131,7 +135,7 @@ def _is_json(template: Template) -> bool:
 
 
 def _trial_value(slot: Slot) -> str:
-    if slot.secrets:
+    if slot.is_secret:
         return "s3cr3t"
     trial = Account(UUID(int=0), {}, {}, status_url="https://sms.example/callbacks/g/t/status")
     return value_of(trial, _TRIAL)(slot)
@@ -156,6 +160,42 @@ def _check_message_is_in(fields: Fields, templates: list[Template]) -> None:
         fields.refuse("payload", f"lacks {' and '.join(missing)}, and so do url and headers; put it where it belongs.")
 
 
+def _check_login(fields: Fields) -> Iterator[Template]:
+    login = fields.part("login")
+    if login is None:
+        return
+    method = login.choice("method", METHODS) or LOGIN_METHOD
+    content_type = _check_content_type(login, method)
+    templates = [
+        *_url_beside(login, fields.kept.get("url") or ""),
+        *_payload(login, "payload", content_type),
+        *_headers(login),
+    ]
+    for name in ("token_path", "token_pattern", "lifetime_path"):
+        path(login, name)
+    login.whole("lifetime", least=60, most=86_400)
+    login.refuse_others()
+    for template in templates:
+        for slot in template.slots:
+            if slot.name not in IN_LOGIN:
+                login.refuse("url", f"cannot be asked with {slot}: there is no message and no token; only secrets are.")
+    yield from templates
+
+
+def _check_token_is_used(fields: Fields, hidden: Fields, templates: list[Template]) -> None:
+    """A login is for its token, and a token for those who log in."""
+    used = any(slot.name == "TOKEN" for template in templates for slot in template.slots)
+    if used and "login" not in fields.kept and not fields.wrong("login"):
+        fields.refuse("login", "is missing; it must say how %TOKEN% is got.")
+    if "login" not in fields.kept:
+        return
+    if not used and "script" not in fields.kept and not fields.errors:
+        fields.refuse("login", "gets a token that is used nowhere; write %TOKEN% where it belongs, or leave it out.")
+    if ACCESS_TOKEN in hidden.others():
+        hidden.secret(ACCESS_TOKEN, remedy="")
+        hidden.refuse(ACCESS_TOKEN, "is the name of what login gets; give the secret another name.")
+
+
 def _check_balance(fields: Fields) -> Iterator[Template]:
     balance = fields.part("balance")
     if balance is None:
@@ -163,7 +203,7 @@ def _check_balance(fields: Fields) -> Iterator[Template]:
     method = balance.choice("method", METHODS) or "GET"
     content_type = _check_content_type(balance, method)
     templates = [
-        *_balance_url(balance, fields.kept.get("url") or ""),
+        *_url_beside(balance, fields.kept.get("url") or ""),
         *_payload(balance, "payload", content_type),
         *_headers(balance),
     ]
@@ -175,22 +215,24 @@ def _check_balance(fields: Fields) -> Iterator[Template]:
     for template in templates:
         for slot in template.slots:
             if slot.name not in IN_BALANCE:
-                balance.refuse("url", f"cannot be asked with {slot}: there is no message; only secrets and %FROM% are.")
+                balance.refuse(
+                    "url", f"cannot be asked with {slot}: there is no message; only secrets, %TOKEN% and %FROM% are."
+                )
     yield from templates
 
 
-def _balance_url(balance: Fields, url: str) -> Iterator[Template]:
+def _url_beside(part: Fields, url: str) -> Iterator[Template]:
     remedy = "must be an address, or a path such as /balance at the host of url"
-    given = balance.text("url", form=_PRINTABLE, remedy=remedy, required=True)
+    given = part.text("url", form=_PRINTABLE, remedy=remedy, required=True)
     if given is None:
         return
     origin, rest = _split(beside(url, given))
     if url and (not is_plain_url(origin) or "#" in rest or "%" in origin):
-        balance.refuse("url", f"{remedy}.")
+        part.refuse("url", f"{remedy}.")
         return
-    if url and not given.startswith("/") and balance.refuse_forbidden("url", origin):
+    if url and not given.startswith("/") and part.refuse_forbidden("url", origin):
         return
-    yield from _compiled(balance, "url", given, Context.FORM)
+    yield from _compiled(part, "url", given, Context.FORM)
 
 
 def _compiled(fields: Fields, name: str, text: str, context: Context) -> Iterator[Template]:

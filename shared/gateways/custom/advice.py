@@ -5,10 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from shared.gateways.custom.balances import beside
 from shared.gateways.custom.mappings import texts_of_faults
 from shared.gateways.custom.reading import IN_DOUBT
-from shared.gateways.custom.request import header_templates, outline_of
+from shared.gateways.custom.request import beside, header_templates, outline_of
 
 # Headers whose values are credentials, and what fields of addresses and payloads are called that hold one.
 _TELLING: Final = re.compile(r"auth|token|key|secret|passw|cookie|credential|session", re.IGNORECASE)
@@ -41,22 +40,22 @@ def _of_transport(settings: Mapping[str, Any]) -> Iterator[str]:
             "verify_tls is false: anybody on the way can read messages and secrets and answer in the gateway's name; "
             "let the gateway have a valid certificate and switch it on."
         )
-    balance = settings.get("balance") or {}
-    urls = [settings["url"], *([beside(settings["url"], balance["url"])] if "url" in balance else [])]
+    parts = (settings.get("balance") or {}, settings.get("login") or {})
+    urls = [settings["url"], *(beside(settings["url"], part["url"]) for part in parts if "url" in part)]
     if any(urlsplit(url).scheme == "http" for url in urls):
         yield "url begins with http: messages and secrets travel in the clear; use https if the gateway has it."
     outline = outline_of(settings)
     in_query = outline.payload.slots if outline.payload and not outline.has_body else ()
-    if any(slot.secrets for slot in (*outline.url.slots, *in_query)):
+    if any(slot.is_secret for slot in (*outline.url.slots, *in_query)):
         yield "url holds a secret, and addresses end up in the logs of others; use a header if the gateway takes one."
 
 
 def _of_credentials(settings: Mapping[str, Any]) -> Iterator[str]:
     """What is written out where it should be named: settings are not sealed, and many may read them."""
-    balance = settings.get("balance") or {}
-    for where, part in (("", settings), ("balance.", balance)):
+    balance, login = settings.get("balance") or {}, settings.get("login") or {}
+    for where, part in (("", settings), ("balance.", balance), ("login.", login)):
         for name, template in header_templates(part.get("headers") or ()):
-            if _TELLING.search(name) and not any(slot.secrets for slot in template.slots):
+            if _TELLING.search(name) and not any(slot.is_secret for slot in template.slots):
                 yield _named(f"{where}headers", f"the value of {name}")
         for field in ("url", "payload"):
             if found := _WRITTEN_OUT.search(part.get(field) or ""):

@@ -3,22 +3,22 @@
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from math import isfinite
 from typing import Any, Final
-from urllib.parse import urlsplit
 from uuid import UUID
 
-from shared.adapter import Account, Answer, Balance, Call, Sms, UnreadableAnswer
+from shared.adapter import ACCESS_TOKEN, Account, Answer, Balance, Call, Sms, UnreadableAnswer
 from shared.gateways.custom import patterns
 from shared.gateways.custom.paths import MISSING, as_text, find, parse, read_json
-from shared.gateways.custom.placeholders import CannotFill, Slot, compile_template
-from shared.gateways.custom.request import FORM, Outline, assembled, context_of, header_templates, url_template
+from shared.gateways.custom.placeholders import CannotFill, Slot
+from shared.gateways.custom.request import asked, header_templates
 from shared.gateways.custom.values import secret_of, sender_of
 
 # What a balance can be asked with: there is no message.
-PLACEHOLDERS: Final = frozenset({"SECRET", "BASIC", "FROM"})
+PLACEHOLDERS: Final = frozenset({"SECRET", "BASIC", "FROM", "TOKEN"})
 
 _NO_MESSAGE: Final = Sms(UUID(int=0), 1, msisdn="", text="")
-_NUMBER = re.compile(r"-?[0-9]{1,18}(?:[.,][0-9]{1,12}){0,6}")
+_NUMBER = re.compile(r"-?(?:[0-9]{1,18}(?:[.,][0-9]{1,12}){0,6}|(?<![0-9A-Za-z.])\.[0-9]{1,12})")
 _CURRENCY = re.compile(r"(?<![A-Za-z])[A-Z]{3}(?![A-Za-z])")
 
 
@@ -27,26 +27,13 @@ def build_balance(account: Account) -> Call:
     rule: Mapping[str, Any] | None = settings.get("balance")
     if not rule:
         raise CannotFill("The settings have no balance, so the gateway cannot be asked for it; add it.")
-    content_type = rule.get("content_type") or FORM
-    payload = rule.get("payload")
-    outline = Outline(
-        method=rule.get("method") or "GET",
-        url=url_template(beside(settings["url"], rule["url"])),
-        payload=compile_template(payload, context_of(content_type)) if payload else None,
-        content_type=content_type,
-        headers=header_templates(headers_of(settings, rule)),
-        verify_tls=settings.get("verify_tls", True),
-    )
 
     def value(slot: Slot) -> str:
-        return sender_of(account, _NO_MESSAGE) if slot.name == "FROM" else secret_of(account, slot.words)
+        if slot.name == "FROM":
+            return sender_of(account, _NO_MESSAGE)
+        return secret_of(account, (ACCESS_TOKEN,) if slot.name == "TOKEN" else slot.words)
 
-    return assembled(
-        outline,
-        outline.url.fill(value),
-        [(name, template.fill(value)) for name, template in outline.headers],
-        outline.payload.fill(value) if outline.payload else "",
-    )
+    return asked(settings, rule, headers=headers_of(settings, rule), value=value)
 
 
 def headers_of(settings: Mapping[str, Any], rule: Mapping[str, Any]) -> list[Mapping[str, str]]:
@@ -61,14 +48,6 @@ def headers_of(settings: Mapping[str, Any], rule: Mapping[str, Any]) -> list[Map
         if one["name"].lower() != "content-type"
         and all(slot.name in PLACEHOLDERS for _, template in header_templates([one]) for slot in template.slots)
     ]
-
-
-def beside(url: str, given: str) -> str:
-    """An address at the same host, where only a path is given."""
-    if not given.startswith("/"):
-        return given
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}{given}"
 
 
 def read_balance(settings: Mapping[str, Any], answer: Answer) -> Balance:
@@ -87,6 +66,8 @@ def read_balance(settings: Mapping[str, Any], answer: Answer) -> Balance:
 def _said(rule: Mapping[str, Any], text: str, document: Any) -> str:
     if rule.get("path"):
         value = find(document, parse(rule["path"]))
+        if isinstance(value, float) and isfinite(value):
+            return f"{Decimal(str(value)):f}"  # never 1e-05, which would be read as 1
         return (as_text(value) if value is not MISSING else None) or ""
     if rule.get("pattern"):
         return patterns.captured(rule["pattern"], text) or ""

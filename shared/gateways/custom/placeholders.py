@@ -54,6 +54,7 @@ _WORDS_AFTER: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
         "CREATED_AT": (0, 0),
         "SECRET": (1, 1),
         "BASIC": (2, 2),
+        "TOKEN": (0, 0),
     }
 )
 NAMES: Final = tuple(_WORDS_AFTER)
@@ -86,6 +87,10 @@ class Slot:
 
     def __str__(self) -> str:
         return f"%{':'.join((self.name, *self.words))}%"
+
+    @property
+    def is_secret(self) -> bool:
+        return self.name in {"SECRET", "BASIC", "TOKEN"}
 
     @property
     def secrets(self) -> tuple[str, ...]:

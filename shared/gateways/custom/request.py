@@ -1,11 +1,12 @@
 """The call that hands a message over, as the settings describe it."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from shared.adapter import Account, Call, Sms
-from shared.gateways.custom.placeholders import Context, Template, compile_template
+from shared.gateways.custom.placeholders import Context, Slot, Template, compile_template
 from shared.gateways.custom.values import value_of
 
 JSON: Final = "application/json"
@@ -64,6 +65,32 @@ def build_send(outline: Outline, account: Account, sms: Sms) -> Call:
     payload = outline.payload.fill(value) if outline.payload else ""
     headers = [(name, template.fill(value)) for name, template in outline.headers]
     return assembled(outline, outline.url.fill(value), headers, payload)
+
+
+def beside(url: str, given: str) -> str:
+    """An address at the same host, where only a path is given."""
+    if not given.startswith("/"):
+        return given
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}{given}"
+
+
+def asked(
+    settings: Mapping[str, Any],
+    rule: Mapping[str, Any],
+    *,
+    headers: Iterable[Mapping[str, str]],
+    value: Callable[[Slot], str],
+) -> Call:
+    """A call that asks the gateway for something, by a part of the settings: there is no message."""
+    outline = outline_of({**rule, "url": beside(settings["url"], rule["url"]), "headers": headers})
+    outline = replace(outline, verify_tls=settings.get("verify_tls", True))
+    return assembled(
+        outline,
+        outline.url.fill(value),
+        [(name, template.fill(value)) for name, template in outline.headers],
+        outline.payload.fill(value) if outline.payload else "",
+    )
 
 
 def assembled(outline: Outline, url: str, headers: Iterable[tuple[str, str]], payload: str) -> Call:

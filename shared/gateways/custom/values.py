@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from phonenumbers import NumberParseException, PhoneNumberFormat, format_number, parse
 
-from shared.adapter import Account, Sms
+from shared.adapter import ACCESS_TOKEN, Account, Sms
 from shared.domain.segments import measure
 from shared.gateways.custom.placeholders import CannotFill, Slot
 from shared.ids import time_of
@@ -113,5 +113,6 @@ _VALUES: Final[Mapping[str, _Value]] = MappingProxyType(
         "CREATED_AT": lambda _account, sms, _words: time_of(sms.id).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "SECRET": lambda account, _sms, words: secret_of(account, words),
         "BASIC": lambda account, _sms, words: secret_of(account, words),
+        "TOKEN": lambda account, _sms, _words: secret_of(account, (ACCESS_TOKEN,)),
     }
 )

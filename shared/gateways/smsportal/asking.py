@@ -23,7 +23,7 @@ def build_login(account: Account) -> Call:
     return Call("GET", f"{base_url(account)}/v3/Authentication", (key,))
 
 
-def read_login(answer: Answer) -> Login:
+def read_login(_account: Account, answer: Answer) -> Login:
     body = _body(answer)
     code, _ = said(body)
     if answer.status in {401, 403} or FAULT_OF_CODE.get(code.lower()) is Fault.ACCOUNT:
@@ -36,7 +36,7 @@ def read_login(answer: Answer) -> Login:
     return Login(token, min(float(minutes) * 60, _DAY) if told else _UNTOLD)
 
 
-def has_login_ended(answer: Answer) -> bool:
+def has_login_ended(_account: Account, answer: Answer) -> bool:
     return answer.status == 401 and said(_body(answer))[0].lower() in _ENDED
 
 

@@ -1,10 +1,10 @@
 """The custom gateway's table: what settings are taken, what is said by them, and what is understood."""
 
-from shared.adapter import Adapter, Configured, Metered, Scripted, Warned
+from shared.adapter import Adapter, Configured, LoginFirst, Metered, Scripted, Warned
 from shared.gateways import custom
-from tests.gateways.custom.account import ACCOUNT, BATCH
+from tests.gateways.custom.account import ACCOUNT, BATCH, LOGGING_IN
 from tests.gateways.custom.callbacks import INBOUNDS, RECEIVES, STRANGERS
-from tests.gateways.custom.questions import BALANCES
+from tests.gateways.custom.questions import BALANCES, LOGINS
 from tests.gateways.custom.reads import READS
 from tests.gateways.custom.sends import SENDS
 from tests.gateways.custom.settings import SETTINGS_CASES as SETTINGS
@@ -16,6 +16,9 @@ __all__ = [
     "BATCH",
     "CONFIGURED",
     "INBOUNDS",
+    "LOGGING_IN",
+    "LOGINS",
+    "LOGIN_FIRST",
     "METERED",
     "READS",
     "RECEIVES",
@@ -32,3 +35,4 @@ METERED: Metered = custom
 CONFIGURED: Configured = custom
 WARNED: Warned = custom
 SCRIPTED: Scripted = custom
+LOGIN_FIRST: LoginFirst = custom

@@ -77,3 +77,19 @@ def said(status: int, body: object, **headers: str) -> Answer:
     """An answer in JSON, or in the words given."""
     raw = body.encode() if isinstance(body, str) else json.dumps(body).encode()
     return Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, raw)
+
+
+# A gateway that wants a token, as those do that speak OAuth.
+LOGIN: Mapping[str, Any] = {
+    "url": "/oauth/token",
+    "payload": "grant_type=client_credentials",
+    "headers": [{"name": "Authorization", "value": "Basic %BASIC:client_id:client_secret%"}],
+}
+CREDENTIALS: Mapping[str, str] = {"client_id": "me", "client_secret": "s3cr3t-of-the-client"}
+LOGGING_IN = Account(
+    UUID(int=9),
+    {**PLAIN, "method": "POST", "headers": [{"name": "Authorization", "value": "Bearer %TOKEN%"}], "login": LOGIN},
+    CREDENTIALS,
+    status_url=STATUS_URL,
+    inbound_url=INBOUND_URL,
+)

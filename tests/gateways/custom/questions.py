@@ -3,8 +3,8 @@
 from decimal import Decimal
 from typing import Any
 
-from shared.adapter import Answer, Balance
-from tests.gateways.cases import Balances
+from shared.adapter import Answer, Balance, Login, LoginRefused, UnreadableAnswer
+from tests.gateways.cases import Balances, Logins
 from tests.gateways.custom.account import rich, said
 
 
@@ -33,6 +33,9 @@ BALANCES = [
             "0.125": "0.125",
         }.items()
     ),
+    _asked("next to nothing", said(200, {"b": 0.00001}), "0.00001", "credits", path="b"),
+    _asked("more than anybody has", said(200, {"b": 1e16}), "10000000000000000", "credits", path="b"),
+    _asked("without a nought before its point", said(200, {"b": "-.75"}), "-0.75", "credits", path="b"),
     _asked("nothing there", said(200, {"other": 5}), None, path="value"),
     _asked("null there", said(200, {"value": None}), None, path="value"),
     _asked("an object there", said(200, {"value": {"x": 5}}), None, path="value"),
@@ -40,4 +43,35 @@ BALANCES = [
     _asked("no match", said(200, "5 left"), None, pattern="credit ([0-9]+)"),
     _asked("no permission", said(401, {"value": 5}), None, path="value"),
     _asked("a page", said(200, "<html>"), None),
+]
+
+_NO_TIMES: list[Any] = [None, 0, -5, "soon", {}, True]
+# By the names that OAuth gives them, which the settings may leave out.
+LOGINS = [
+    Logins("a token", said(200, {"access_token": "t0k.en", "expires_in": 7200}), Login("t0k.en", 7200.0)),
+    Logins("its time as a text", said(200, {"access_token": "t0k.en", "expires_in": "90"}), Login("t0k.en", 90.0)),
+    Logins(
+        "a year is not believed",
+        said(200, {"access_token": "t0k.en", "expires_in": 31_536_000}),
+        Login("t0k.en", 86_400.0),
+    ),
+    *(
+        Logins(
+            f"for how long: {told!r}",
+            said(200, {"access_token": "t0k.en", "expires_in": told}),
+            Login("t0k.en", 3600.0),
+        )
+        for told in _NO_TIMES
+    ),
+    Logins("for how long is not said", said(200, {"access_token": "t0k.en"}), Login("t0k.en", 3600.0)),
+    Logins("no token", said(200, {"token": "t"}), UnreadableAnswer),
+    Logins("a token of another kind", said(200, {"access_token": 5}), UnreadableAnswer),
+    Logins("a token that would end its header", said(200, {"access_token": "a\r\nb"}), UnreadableAnswer),
+    Logins("a page", said(200, "<html>"), UnreadableAnswer),
+    Logins("a token in an error", said(500, {"access_token": "t"}), UnreadableAnswer),
+    Logins("busy", said(429, ""), UnreadableAnswer),
+    *(
+        Logins(f"refused by {status}", said(status, {"error": "invalid_client"}), LoginRefused)
+        for status in (400, 401, 403)
+    ),
 ]

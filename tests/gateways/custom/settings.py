@@ -1,9 +1,10 @@
 """Which settings are taken, and how the others are refused: by the name of the field."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from tests.gateways.cases import Settings
-from tests.gateways.custom.account import KEY, PLAIN, SETTINGS
+from tests.gateways.custom.account import CREDENTIALS, KEY, LOGGING_IN, LOGIN, PLAIN, SETTINGS
 
 SECRETS = {"api_key": KEY}
 
@@ -23,6 +24,13 @@ def _receipt(label: str, *pointers: str, **over: Any) -> Settings:
 
 def _balance(label: str, *pointers: str, **over: Any) -> Settings:
     return _rich(label, *(f"balance/{one}" for one in pointers), balance={"url": "/balance", **over})
+
+
+def _login(label: str, *pointers: str, secrets: Mapping[str, str] = CREDENTIALS, **over: Any) -> Settings:
+    given = {**LOGGING_IN.settings, **over}
+    if isinstance(given["login"], dict):
+        given["login"] = {name: value for name, value in given["login"].items() if value is not None}
+    return Settings(label, given, secrets=secrets, pointers=[f"/settings/{one}" for one in pointers])
 
 
 def _taken(label: str, secrets: dict[str, str] | None = None, **over: Any) -> Settings:
@@ -63,6 +71,20 @@ SETTINGS_OF_ALL_KINDS = {
     },
 }
 
+ALL_OF_A_LOGIN = {
+    **LOGGING_IN.settings,
+    "login": {
+        **LOGIN,
+        "url": "https://auth.example/token",
+        "method": "PUT",
+        "content_type": "application/json",
+        "payload": '{"secret": "%SECRET:client_secret%"}',
+        "token_path": "data.token",
+        "token_pattern": "t=([a-z]+)",
+        "lifetime_path": "data.ttl",
+        "lifetime": 600,
+    },
+}
 TAKEN = [
     _taken("the least"),
     Settings("what the tables use", SETTINGS, SETTINGS, SECRETS),
@@ -85,6 +107,8 @@ TAKEN = [
         script="return {}",
         url=f"{PLAIN['url']}?v=1",
     ),
+    Settings("a login", LOGGING_IN.settings, LOGGING_IN.settings, CREDENTIALS),
+    Settings("all of a login", ALL_OF_A_LOGIN, ALL_OF_A_LOGIN, CREDENTIALS),
     _taken("what is no placeholder", payload="to=%TO%&m=%MESSAGE%&x=%C3%A9&y=5%off%"),
     _taken("XML", **XML, payload='<?xml version="1.0" encoding="UTF-8"?><s t="%TO%"><![CDATA[%MESSAGE%]]></s>'),
     _taken("a list at the root", **JSON, payload='[{"t": "%TO%", "m": %MESSAGE%, "n": %TO:number%}]'),
@@ -222,6 +246,21 @@ REFUSED = [
     _balance("a pattern that is none", "pattern", pattern="("),
     _balance("a header that is none", "headers/0/name", headers=[{"name": "a b", "value": "x"}]),
     _balance("a unit of another kind", "unit", unit="€ 5"),
+    # Login.
+    _login("a login from nowhere", "login/url", login={**LOGIN, "url": None}),
+    _login("asked for with a message", "login/url", login={**LOGIN, "payload": "to=%TO%"}),
+    _login("asked for with its own token", "login/url", login={**LOGIN, "payload": "t=%TOKEN%"}),
+    _login("a path that is none", "login/token_path", login={**LOGIN, "token_path": "a[["}),
+    _login("for a second", "login/lifetime", login={**LOGIN, "lifetime": 1}),
+    _login("more to it", "login/colour", login={**LOGIN, "colour": "red"}),
+    _login("no login for its token", "login", login=None, secrets={}),
+    _login("a token for nothing", "login", headers=[]),
+    Settings(
+        "a secret with the token's name",
+        {**LOGGING_IN.settings, "payload": "k=%SECRET:access_token%&t=%TO%&m=%MESSAGE%"},
+        secrets={**CREDENTIALS, "access_token": "mine"},
+        pointers=["/secrets/access_token"],
+    ),
     # Secrets, and what nobody knows.
     Settings("a secret that is not given", SETTINGS, pointers=["/secrets/api_key"]),
     Settings("a secret used nowhere", PLAIN, secrets={"api_key": KEY}, pointers=["/secrets/api_key"]),
