@@ -13,12 +13,14 @@ from typing import Any, Final
 from dispatcher import failpoints
 from dispatcher.transport import Cause
 from dispatcher.worker import Worker
-from shared.adapter import SCRIPT_FAILED, Account, Answer, Call, Scripted, Sms, UnfitScript
+from shared.adapter import SCRIPT_FAILED, Account, Answer, Call, CannotBuild, Scripted, Sms, UnfitScript
 from shared.domain.outcome import Lost, Outcome
 from shared.gateways import LOGINS, SCRIPTED, sandbox
 from shared.scripts.failures import Reason, ScriptFailed
 
 log = logging.getLogger(__name__)
+
+Read = Callable[[Sequence[Sms], Answer], Sequence[Outcome]]
 
 LEASE_MARGIN: Final = Cause.LEASE_MARGIN
 LOGIN_ENDED: Final = "login_ended"
@@ -58,35 +60,44 @@ async def converse(worker: Worker, account: Account, batch: Sequence[Sms], *, st
         ready = logged_in
     scripted = SCRIPTED.get(kind)
     script = scripted.script_of(ready) if scripted is not None else None
-    try:
-        adapter = worker.book.adapter_of(ready)
-        if scripted is not None and script is not None:
-            call = await _build_by_script(worker, scripted, script, ready, batch[0])
-        else:
-            call = adapter.build_send(ready, batch)
-    except (ScriptFailed, UnfitScript) as failure:
-        log.warning("a script failed", extra={"gateway_id": str(ready.gateway_id), "cause": str(failure)})
-        return Said(batch, [SCRIPT_FAILED] * len(batch), ready, why=str(failure))
-    except Exception:
-        log.exception("a call could not be built", extra={"message_id": str(batch[0].id)})
-        return Said.of_all(batch, Lost(may_have_arrived=False, cause="build_failed"), ready)
+    built = await _built(worker, ready, batch, scripted, script)
+    if isinstance(built, Said):
+        return built
+    call, read = built
     # The login or the script may have taken long.
     if monotonic() > start_by:
         return Said.of_all(batch, Lost(may_have_arrived=False, cause=LEASE_MARGIN), ready)
-    said = await _pass_the_door(worker, ready, batch, call, start_by=start_by, read=adapter.read_send)
+    said = await _pass_the_door(worker, ready, batch, call, start_by=start_by, read=read)
     if said.answer is not None and scripted is not None and script is not None:
         return await _read_by_script(worker, scripted, script, batch[0], said)
     return said
 
 
+async def _built(
+    worker: Worker, account: Account, batch: Sequence[Sms], scripted: Scripted | None, script: str | None
+) -> tuple[Call, Read] | Said:
+    """The call, and who reads its answer; or what it comes to that there is none: a certain no, for nothing left."""
+    try:
+        adapter = worker.book.adapter_of(account)  # the gateway may be deleted while it is on the line
+        if scripted is not None and script is not None:
+            return await _build_by_script(worker, scripted, script, account, batch[0]), adapter.read_send
+        return adapter.build_send(account, batch), adapter.read_send
+    except (ScriptFailed, UnfitScript) as failure:
+        log.warning("a script failed", extra={"gateway_id": str(account.gateway_id), "cause": str(failure)})
+        return Said(batch, [SCRIPT_FAILED] * len(batch), account, why=str(failure))
+    except CannotBuild as refusal:
+        # It does not fit into the settings; the gateway was not asked, and others may fit.
+        told = {"message_id": str(batch[0].id), "gateway_id": str(account.gateway_id), "cause": refusal.detail}
+        log.warning("a call could not be built", extra=told)
+        unfit = Lost(may_have_arrived=False, cause="build_failed", blameless=True)
+        return Said(batch, [unfit] * len(batch), account, why=refusal.detail)
+    except Exception:
+        log.exception("a call could not be built", extra={"message_id": str(batch[0].id)})
+        return Said.of_all(batch, Lost(may_have_arrived=False, cause="build_failed"), account)
+
+
 async def _pass_the_door(
-    worker: Worker,
-    account: Account,
-    batch: Sequence[Sms],
-    call: Call,
-    *,
-    start_by: float,
-    read: Callable[[Sequence[Sms], Answer], Sequence[Outcome]],
+    worker: Worker, account: Account, batch: Sequence[Sms], call: Call, *, start_by: float, read: Read
 ) -> Said:
     begun = monotonic()
     failpoints.hit("before_send")

@@ -200,6 +200,10 @@ class LoginRefused(UnreadableAnswer):
     """The gateway does not know the account's credentials, or does not let them in."""
 
 
+class CannotBuild(Invalid):
+    """A message, or a question, that does not fit into the account's settings; others may."""
+
+
 class UnfitScript(Invalid):
     """What a gateway's script returned is no call that could be made."""
 

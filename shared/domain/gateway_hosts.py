@@ -26,11 +26,12 @@ def warnings(settings: Mapping[str, Any], *, allowed: Sequence[Network]) -> Iter
 
 
 def _urls(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    balance = settings.get("balance") or {}
+    balance, login = settings.get("balance") or {}, settings.get("login") or {}
     for name, url in (
         ("base_url", settings.get("base_url")),
         ("url", settings.get("url")),
         ("balance.url", balance.get("url")),
+        ("login.url", login.get("url")),
     ):
         if url is not None and "://" in url:
             yield name, url

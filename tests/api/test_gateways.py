@@ -513,6 +513,19 @@ async def test_an_address_inside_is_warned_of_unless_its_network_is_allowed(
     assert not [warning for warning in shown["warnings"] if "LAPWING_ALLOWED_NETWORKS" in warning]
 
 
+async def test_an_address_inside_for_the_login_is_warned_of(client: httpx.AsyncClient) -> None:
+    settings = {
+        **CUSTOM["settings"],
+        "payload": "to=%TO%&text=%MESSAGE%&key=%TOKEN%",
+        "login": {"url": "https://10.1.2.3/token", "payload": "key=%SECRET:api_key%"},
+    }
+    created = await create(client, **{**CUSTOM, "settings": settings})
+    assert [one for one in created["warnings"] if one.startswith("login.url leads to 10.1.2.3, an address inside")]
+    settings["login"] = {"url": "http://169.254.169.254/token", "payload": "key=%SECRET:api_key%"}
+    refused = await client.post("/v1/gateways", json={**CUSTOM, "name": "Other", "settings": settings})
+    assert pointers(refused) == ["/settings/login/url"]
+
+
 async def test_presets_are_listed_page_by_page(client: httpx.AsyncClient) -> None:
     listed = (await client.get("/v1/gateway-presets")).json()
     names = [preset["name"] for preset in listed["items"]]

@@ -13,6 +13,7 @@ from dispatcher.handover import hand_over
 from dispatcher.queries.claims import Claimed
 from dispatcher.queries.settlements import Settled
 from shared.db import begin
+from shared.domain.breaker import IN_A_ROW
 from shared.domain.message import Status
 from shared.ids import uuid7
 from shared.models import Gateway
@@ -46,7 +47,7 @@ async def read(worker: HandWorker) -> None:
         await worker.book.read(tx)
 
 
-async def hand(worker: HandWorker, gateway_id: UUID) -> Settled:
+async def hand(worker: HandWorker, gateway_id: UUID, *, location_id: str | None = None) -> Settled:
     claimed = Claimed(
         id=uuid7(),
         attempt=1,
@@ -55,7 +56,7 @@ async def hand(worker: HandWorker, gateway_id: UUID) -> Settled:
         msisdn_hash=b"hash",
         text=TEXT,
         sender_id=None,
-        location_id=None,
+        location_id=location_id,
         segments=1,
         campaign_message_id=None,
         tried=None,
@@ -128,6 +129,23 @@ async def test_a_broken_one_stops_no_other(worker: HandWorker, router: respx.Moc
     router.post(URL).respond(200, text="OK")
     assert (await hand(worker, broken)).code == "build_failed"
     assert (await hand(worker, gateway)).status is Status.SUBMITTED
+
+
+async def test_a_message_that_does_not_fit_is_no_fault_of_the_gateway(
+    worker: HandWorker, router: respx.MockRouter
+) -> None:
+    """However many there are of them: it is not asked, and others go on."""
+    settings = {**SETTINGS, "headers": [{"name": "X-Place", "value": "%LOCATION%"}]}
+    async with worker.transaction() as tx:
+        gateway_id = await make_gateway(tx, worker.sealer, kind="custom", settings=settings, secrets={})
+    await read(worker)
+    route = router.post(URL).respond(200, json={"id": "R1", "status": "OK"})
+    for _ in range(2 * IN_A_ROW):
+        found = await hand(worker, gateway_id, location_id="Caf\u00e9")
+        assert (found.outcome, found.code) == ("not_sent", "build_failed")
+    assert not worker.healths.verdicts
+    assert (await hand(worker, gateway_id, location_id="Harbour")).status is Status.SUBMITTED
+    assert route.call_count == 1
 
 
 LOGGING_IN: dict[str, Any] = {

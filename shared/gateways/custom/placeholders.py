@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
-from shared.errors import Invalid
+from shared.adapter import CannotBuild
 
 
 class Context(StrEnum):
@@ -30,7 +30,7 @@ class BadTemplate(ValueError):
     """A text that cannot be filled; says why."""
 
 
-class CannotFill(Invalid):
+class CannotFill(CannotBuild):
     """A value that cannot stand where the settings put it."""
 
 

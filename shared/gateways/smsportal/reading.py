@@ -85,7 +85,7 @@ def _for_all(
 ) -> Outcome:
     """A refusal of the whole request. It blames no message while there are several to blame."""
     if fault is Fault.MESSAGE and len(batch) > 1:
-        return Lost(may_have_arrived=False, cause="batch_refused")
+        return Lost(may_have_arrived=False, cause="batch_refused", blameless=True)
     return Refused(fault, code, redacted(words, batch), retry_after if fault is Fault.THROTTLED else None)
 
 

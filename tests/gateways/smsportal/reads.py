@@ -26,7 +26,7 @@ DOUBT = Lost(may_have_arrived=True, cause="unexplained_count")
 # The numbers add up, and only say nothing of whom.
 UNNAMED = Lost(may_have_arrived=True, cause="unexplained_count", blameless=True)
 UNREADABLE = Lost(may_have_arrived=True, cause="unreadable_answer")
-BATCH_REFUSED = Lost(may_have_arrived=False, cause="batch_refused")
+BATCH_REFUSED = Lost(may_have_arrived=False, cause="batch_refused", blameless=True)
 INVALID = Refused(Fault.MESSAGE, "InvalidDestination", "No.")
 PASCAL: dict[str, Any] = {
     "Cost": 0.22,
