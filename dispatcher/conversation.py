@@ -24,6 +24,7 @@ Read = Callable[[Sequence[Sms], Answer], Sequence[Outcome]]
 
 LEASE_MARGIN: Final = Cause.LEASE_MARGIN
 LOGIN_ENDED: Final = "login_ended"
+_ENDED: Final = Lost(may_have_arrived=False, cause=LOGIN_ENDED)
 
 # A script that has no `read` says so each time it is asked; it is asked once.
 _HAS_NO_SAY: Final = frozenset({Reason.MISSING_FUNCTION})
@@ -68,7 +69,7 @@ async def converse(worker: Worker, account: Account, batch: Sequence[Sms], *, st
     if monotonic() > start_by:
         return Said.of_all(batch, Lost(may_have_arrived=False, cause=LEASE_MARGIN), ready)
     said = await _pass_the_door(worker, ready, batch, call, start_by=start_by, read=read)
-    if said.answer is not None and scripted is not None and script is not None:
+    if said.answer is not None and said.outcomes[0] != _ENDED and scripted is not None and script is not None:
         return await _read_by_script(worker, scripted, script, batch[0], said)
     return said
 
@@ -110,8 +111,7 @@ async def _pass_the_door(
         if isinstance(heard, Lost):
             return Said.of_all(batch, heard, account, call)
         if worker.logins.has_ended(account, heard):
-            ended = Lost(may_have_arrived=False, cause=LOGIN_ENDED)
-            return Said(batch, [ended] * len(batch), account, call, heard)
+            return Said(batch, [_ENDED] * len(batch), account, call, heard)
         outcomes = [outcome for outcome, _ in zip(read(batch, heard), batch, strict=True)]
         return Said(batch, outcomes, account, call, heard)
     except Exception:

@@ -33,7 +33,7 @@ end
 """
 
 
-async def make(worker: HandWorker, script: str) -> UUID:
+async def make(worker: HandWorker, script: str, **over: Any) -> UUID:
     async with worker.transaction() as tx:
         gateway_id = await make_gateway(
             tx,
@@ -45,6 +45,7 @@ async def make(worker: HandWorker, script: str) -> UUID:
                 "content_type": "application/json",
                 "script": script,
                 "success_text": '"ok"',
+                **over,
             },
             secrets={"key": "the-key-of-the-account"},
         )
@@ -113,3 +114,23 @@ async def test_failure_to_read_leaves_it_in_doubt(worker: HandWorker, router: re
     router.post(URL).mock(return_value=httpx.Response(200, json={"state": "ok"}))
     settled = await hand(worker, gateway_id)
     assert (settled.status, settled.outcome) == (Status.UNCONFIRMED, "lost")
+
+
+async def test_token_goes_by_its_mark_and_is_renewed_before_the_script_reads(
+    worker: HandWorker, router: respx.MockRouter
+) -> None:
+    """A refused token is nothing for a script to read: it would be asked about an answer that is not the message's."""
+    script = """
+    function build(sms)
+      return {headers = {Authorization = "Bearer " .. sms.secrets.access_token}, json = {to = sms.to}}
+    end
+    function read(answer, sms) return {outcome = "refused", fault = "account", code = "read"} end
+    """
+    login = {"url": "/token", "payload": "key=%SECRET:key%"}
+    gateway_id = await make(worker, script, login=login)
+    router.post("https://gateway.test/token").respond(200, json={"access_token": "t0ken-1"})
+    route = router.post(URL).respond(401)
+    ended = await hand(worker, gateway_id)
+    assert (ended.outcome, ended.code) == ("not_sent", "login_ended")
+    assert route.calls.last.request.headers["authorization"] == "Bearer t0ken-1"
+    assert (await hand(worker, gateway_id)).code == "read"
