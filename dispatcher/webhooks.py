@@ -9,7 +9,8 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from time import monotonic
@@ -67,6 +68,7 @@ class Courier:
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
         self.on_the_line = 0
+        self._tell()  # from the start: an alert calls for a lane nobody tells of
         self._rounds: dict[UUID, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
@@ -94,6 +96,19 @@ class Courier:
             self._rounds[webhook_id] = task
             task.add_done_callback(partial(self._forget, webhook_id))
         return len(begun)
+
+    def _tell(self) -> None:
+        self.worker.metrics.in_flight.labels("webhooks").set(self.on_the_line)
+
+    @contextmanager
+    def _counted(self, posts: int) -> Iterator[None]:
+        self.on_the_line += posts
+        self._tell()
+        try:
+            yield
+        finally:
+            self.on_the_line -= posts
+            self._tell()
 
     def _forget(self, webhook_id: UUID, _done: asyncio.Task[None]) -> None:
         self._rounds.pop(webhook_id, None)
@@ -136,13 +151,10 @@ class Courier:
                 await queries.release_deliveries(tx, deliveries)
             return 0
         secrets = _opened(worker, target)
-        self.on_the_line += len(deliveries)
-        try:
+        with self._counted(len(deliveries)):
             heard = await asyncio.gather(
                 *(_post(worker, target, secrets, one, subjects.get(one.subject_id, {})) for one in deliveries)
             )
-        finally:
-            self.on_the_line -= len(deliveries)
         failpoints.hit("after_webhook_answer")
         await self._write_until_written(target, list(zip(deliveries, heard, strict=True)))
         return len(deliveries)

@@ -89,7 +89,9 @@ def dispatcher_metrics() -> DispatcherMetrics:
             ("verdict",),
             registry=registry,
         ),
-        in_flight=Gauge("lapwing_in_flight", "Messages on the line at this moment.", ("lane",), registry=registry),
+        in_flight=Gauge(
+            "lapwing_in_flight", "Messages or events on the line at this moment.", ("lane",), registry=registry
+        ),
     )
 
 

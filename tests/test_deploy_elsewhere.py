@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 
 from api.metrics import QueueMetrics
-from shared.doorbell import LANES
+from dispatcher.main import SERVABLE
 from shared.metrics import dispatcher_metrics, exposition, http_metrics
 from shared.settings import Settings
 
@@ -44,6 +44,7 @@ def of_kind(kind: str) -> dict[str, dict[str, Any]]:
     return {each["metadata"]["name"]: each for each in OBJECTS if each["kind"] == kind}
 
 
+DISPATCHERS: Final = {f"lapwing-{lane}" for lane in SERVABLE}
 WORKLOADS: Final = {**of_kind("Deployment"), **of_kind("Job")}
 
 
@@ -65,7 +66,7 @@ def test_the_kustomization_takes_in_every_file() -> None:
 def test_names_are_not_given_twice() -> None:
     names = [(each["kind"], each["metadata"]["name"]) for each in OBJECTS]
     assert len(names) == len(set(names))
-    assert set(WORKLOADS) == {"lapwing-api", "lapwing-urgent", "lapwing-bulk", "lapwing-migrate"}
+    assert set(WORKLOADS) == {"lapwing-api", "lapwing-migrate", *DISPATCHERS}
 
 
 @pytest.mark.parametrize("name", WORKLOADS)
@@ -118,14 +119,27 @@ def test_a_stop_leaves_time_to_drain(name: str) -> None:
 
 def test_each_lane_has_its_dispatcher() -> None:
     lanes = {}
-    for name in ("lapwing-urgent", "lapwing-bulk"):
+    for name in DISPATCHERS:
         environment = {each["name"]: each["value"] for each in container_of(WORKLOADS[name])["env"]}
         lanes[name] = environment["LAPWING_LANES"]
         port = int(environment["LAPWING_METRICS_PORT"])
         assert container_of(WORKLOADS[name])["ports"] == [{"name": "metrics", "containerPort": port}]
         annotations = WORKLOADS[name]["spec"]["template"]["metadata"]["annotations"]
         assert annotations["prometheus.io/port"] == str(port)
-    assert set(lanes.values()) == set(LANES)
+    assert {f"lapwing-{lane}": lane for lane in SERVABLE} == lanes
+
+
+def test_each_lane_has_its_unit_and_its_alert() -> None:
+    """Where each lane is a process of its own, one that is forgotten is served by nobody."""
+    runbook = (ROOT / "deploy/README.md").read_text()
+    assert f"lapwing-dispatcher@{{{','.join(SERVABLE)}}}" in runbook
+    unit = (ROOT / "deploy/systemd/lapwing-dispatcher@.service").read_text()
+    assert re.findall(r"lapwing-dispatcher@(\w+)", unit) == list(SERVABLE)
+    (alerts,) = documents(ROOT / "deploy/prometheus/alerts.yaml")
+    (missed,) = [
+        rule["expr"] for group in alerts["groups"] for rule in group["rules"] if rule["alert"] == "LaneNotServed"
+    ]
+    assert set(re.findall(r'absent\(lapwing_in_flight\{lane="(\w+)"\}\)', missed)) == set(SERVABLE)
 
 
 def test_probes_ask_for_what_is_there() -> None:
@@ -153,7 +167,8 @@ def test_selectors_find_their_pods() -> None:
     for scaler in of_kind("HorizontalPodAutoscaler").values():
         assert scaler["spec"]["scaleTargetRef"]["name"] in of_kind("Deployment")
         assert scaler["spec"]["minReplicas"] <= scaler["spec"]["maxReplicas"]
-    assert set(of_kind("HorizontalPodAutoscaler")) == set(of_kind("Deployment"))
+    # What waits for webhooks waits for their receivers: more processes of ours would not help.
+    assert set(of_kind("HorizontalPodAutoscaler")) == set(of_kind("Deployment")) - {"lapwing-webhooks"}
 
 
 def test_nobody_speaks_unless_told() -> None:
@@ -163,6 +178,9 @@ def test_nobody_speaks_unless_told() -> None:
     for policy in policies.values():
         for each in policy["spec"]["podSelector"].get("matchExpressions", ()):
             assert set(each["values"]) <= names
+        if "dispatchers" in policy["metadata"]["name"]:
+            (chosen,) = policy["spec"]["podSelector"]["matchExpressions"]
+            assert set(chosen["values"]) == DISPATCHERS
     # The world is the dispatchers' alone, and without its private corners.
     (open_,) = [policy for policy in policies.values() if "0.0.0.0/0" in str(policy)]
     assert "lapwing-api" not in str(open_)

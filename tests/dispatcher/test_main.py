@@ -21,9 +21,10 @@ from sqlalchemy import text
 
 from deploy.local.servers import Valkey
 from dispatcher import failpoints
-from dispatcher.main import STAGES, Stage, limits_of, main, repeat, serve
+from dispatcher.main import SERVABLE, STAGES, WEBHOOKS, Stage, limits_of, main, repeat, serve
 from dispatcher.pump import Pump
 from dispatcher.ticks import queue_of
+from dispatcher.webhooks import Courier
 from dispatcher.worker import Limits, Worker
 from shared.db import begin
 from shared.domain.message import Kind, Status
@@ -310,10 +311,10 @@ async def test_who_only_carries_events_rescues_nothing(worker: HandWorker) -> No
         await serving
 
 
-@pytest.mark.parametrize("lane", ["urgent", "bulk"])
+@pytest.mark.parametrize("lane", SERVABLE)
 async def test_lane_that_is_served_is_told_before_its_first_message(worker: HandWorker, lane: str) -> None:
     """Alerts call for a lane that nobody tells of."""
-    Pump(worker, lane)
+    _ = Courier(worker) if lane == WEBHOOKS else Pump(worker, lane)
     assert worker.metrics.registry.get_sample_value("lapwing_in_flight", {"lane": lane}) == 0
 
 
