@@ -77,19 +77,20 @@ async def claim_key(
         return None
     claim = KeyClaim(
         tx=tx,
-        scope=Scope(caller=caller.id, method=request.method, path=request.url.path, key=key),
+        scope=Scope(caller=caller.id, method=request.method, path=request.url.path, key=key, line=caller.line),
         fingerprint=await _fingerprint(request),
         sealer=resources.sealer,
         now=now,
     )
     if not await queries.try_lock_idempotency_key(tx, claim.scope):
         raise IdempotencyKeyBusy("The first request with this Idempotency-Key is still at work.")
-    answer = await queries.find_stored_answer(tx, claim.scope)
-    if answer is None:
+    stored = await queries.find_stored_answer(tx, claim.scope, callers=caller.keys)
+    if stored is None:
         return claim
+    scope, answer = stored
     if answer.fingerprint != claim.fingerprint:
         raise _reused()
-    body = claim.sealer.open(answer.body, place=claim.place)
+    body = claim.sealer.open(answer.body, place=queries.place_of_answer(scope))
     raise Replay(Response(body, status_code=answer.status, headers={**answer.headers, REPLAYED: "true"}))
 
 

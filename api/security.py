@@ -78,11 +78,17 @@ class MissingScope(Forbidden):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`id` is the key's public id, or "admin" for the bootstrap key; `scopes` are all those the key reaches."""
+    """`id` is the key's public id, or "admin" for the bootstrap key; `scopes` are all those the key reaches.
+
+    A key and those that it was rotated from and to are one line, and one caller: `line` names it, and `keys` are all of
+    them.
+    """
 
     id: str
     name: str
     scopes: frozenset[str]
+    line: str
+    keys: frozenset[str]
     rate_limit: int | None = None  # requests a minute; the deployment's without it
 
 
@@ -105,7 +111,7 @@ class KeyCheck:
         if token is None:
             return None
         if self._is_admin_key(token):
-            return Caller(id=ADMIN, name="bootstrap", scopes=REACH["admin"])
+            return Caller(id=ADMIN, name="bootstrap", scopes=REACH["admin"], line=ADMIN, keys=frozenset({ADMIN}))
         parsed = api_keys.parse(token)
         if parsed is None:
             raise MalformedKey(_what_is_wrong_with(token))
@@ -120,7 +126,14 @@ class KeyCheck:
         _check_live(public_id, key, now)
         _check_address(key.networks, address)
         scopes = frozenset().union(*(REACH.get(scope, frozenset()) for scope in key.scopes))
-        return Caller(id=public_id, name=key.name, scopes=scopes, rate_limit=key.rate_limit)
+        return Caller(
+            id=public_id,
+            name=key.name,
+            scopes=scopes,
+            line=key.line or public_id,
+            keys=frozenset({public_id, *key.keys}),
+            rate_limit=key.rate_limit,
+        )
 
     def use_is_worth_writing(self, caller: Caller, *, now: datetime) -> bool:
         """At most once a minute for each key, in each process."""

@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Executable, insert, or_, select, update
+from sqlalchemy import Executable, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import aliased
 
 from shared.errors import NotFound
 from shared.ids import uuid7
@@ -25,6 +26,8 @@ class HeldKey:
     rate_limit: int | None
     expires_at: datetime | None
     revoked_at: datetime | None
+    line: str | None
+    keys: Sequence[str]  # every key of its line
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class KeyRow:
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_at: datetime | None
+    line: str | None
 
 
 _SHOWN = (
@@ -58,7 +62,9 @@ _SHOWN = (
     ApiKey.expires_at,
     ApiKey.revoked_at,
     ApiKey.last_used_at,
+    ApiKey.line,
 )
+_Relative = aliased(ApiKey)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,7 @@ class KeyToInsert:
     created_by: str
     expires_at: datetime | None
     successor_of: str | None = None
+    line: str | None = None  # without it, its own
 
 
 async def find_key(tx: AsyncConnection, public_id: str) -> HeldKey | None:
@@ -84,6 +91,8 @@ async def find_key(tx: AsyncConnection, public_id: str) -> HeldKey | None:
             ApiKey.rate_limit,
             ApiKey.expires_at,
             ApiKey.revoked_at,
+            ApiKey.line,
+            func.array(select(_Relative.public_id).where(_Relative.line == ApiKey.line).scalar_subquery()),
         ).where(ApiKey.public_id == public_id)
     )
     row = found.one_or_none()
@@ -113,6 +122,7 @@ async def insert_key(tx: AsyncConnection, key: KeyToInsert, *, now: datetime) ->
             created_at=now,
             expires_at=key.expires_at,
             successor_of=key.successor_of,
+            line=key.line or key.public_id,
         )
         .returning(*_SHOWN)
     )

@@ -70,7 +70,10 @@ async def change_api_key(key_id: KeyId, body: ApiKeyPatch, tx: Tx, _: CanAdmin, 
 async def rotate_api_key(  # noqa: PLR0913, PLR0917 - what a route asks for, by name
     key_id: KeyId, body: KeyRotationIn, response: Response, tx: Tx, caller: CanAdmin, now: Now, deeds: Deeds
 ) -> NewApiKeyOut:
-    """Make a successor with the same reach. Both keys work until `old_until`; then the old one ends by itself."""
+    """Make a successor with the same reach. Both keys work until `old_until`; then the old one ends by itself.
+
+    What one of them has begun the other goes on with: a password to be verified, a request to be repeated.
+    """
     old = await queries.lock_key(tx, key_id)
     law.check_live(expires_at=old.expires_at, revoked_at=old.revoked_at, now=now)
     law.check_ahead(body.expires_at, pointer="/expires_at", now=now)
@@ -78,7 +81,8 @@ async def rotate_api_key(  # noqa: PLR0913, PLR0917 - what a route asks for, by 
     if successor is not None:
         raise law.KeyRotated(f"The key {successor} is its successor already; rotate that one.")
     end = law.end_of_old(body.old_until, expires_at=old.expires_at, now=now)
-    await queries.update_key(tx, key_id, {"expires_at": end})
+    line = old.line or key_id
+    await queries.update_key(tx, key_id, {"expires_at": end, "line": line})
     key = new_key()
     wanted = KeyToInsert(
         public_id=key.public_id,
@@ -90,6 +94,7 @@ async def rotate_api_key(  # noqa: PLR0913, PLR0917 - what a route asks for, by 
         created_by=caller.id,
         expires_at=body.expires_at,
         successor_of=key_id,
+        line=line,
     )
     row = await queries.insert_key(tx, wanted, now=now)
     await deeds.write("api_key.rotated", ("api_key", key_id), {"successor": row.id, "old_until": end, **_told(row)})

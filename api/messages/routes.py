@@ -252,8 +252,8 @@ async def _check_wanted(tx: AsyncConnection, first: UUID, message: Any, policy: 
 
 
 def _check_reach(message: Any, caller: Caller) -> None:
-    """A key that may only send knows of its own messages, and of no others."""
-    if READ not in caller.scopes and message.created_by != caller.id:
+    """A key that may only send knows of its own messages and those of its line, and of no others."""
+    if READ not in caller.scopes and message.created_by not in caller.keys:
         raise NotFound(f"There is no message {message.id}.")
 
 

@@ -25,9 +25,9 @@ class Desk:
     bell: BellRope
 
     @property
-    def reach(self) -> str | None:
-        """Whose passwords the caller knows of: a key that may only send knows its own; None is everybody's."""
-        return None if _READ in self.caller.scopes else self.caller.id
+    def reach(self) -> frozenset[str] | None:
+        """Whose passwords the caller knows of: a key that may only send knows its line's; None is everybody's."""
+        return None if _READ in self.caller.scopes else self.caller.keys
 
 
 async def _desk(tx: Tx, res: Res, caller: CanSend, now: Now, bell: Bell) -> Desk:

@@ -1,11 +1,11 @@
 """What passwords ask of the database. A code is in no statement and no row."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from uuid import UUID
 
-from sqlalchemy import Row, func, insert, select, text, update
+from sqlalchemy import Row, func, insert, select, text, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.domain import otp
@@ -15,13 +15,23 @@ from shared.models import Message, Otp, OtpMessage
 
 AnyRow = Row[Any]
 
+
+class Person(Protocol):
+    """Whom a challenge is for."""
+
+    @property
+    def msisdn_hash(self) -> bytes: ...
+    @property
+    def session_hash(self) -> bytes | None: ...
+
+
 _MOST_COUNTED: Final = 30_000
 
 # Counts in one statement whatever the challenge's state, so that from outside they all look alike; the row's lock puts
 # parallel guesses in a line, and each of them is told its own place in it.
 _COUNT = text("""
     UPDATE otps o SET attempts = least(o.attempts + 1, :most)
-    WHERE o.id = :id AND (CAST(:created_by AS text) IS NULL OR o.created_by = :created_by)
+    WHERE o.id = :id AND (CAST(:created_by AS text[]) IS NULL OR o.created_by = ANY(:created_by))
     RETURNING o.id, o.profile_id, o.msisdn, o.msisdn_hash, o.session_hash, o.pepper, o.length, o.test_code,
               o.attempts, o.max_attempts, o.used_at, o.cancelled_at, o.expires_at,
               o.attempts <= o.max_attempts AND o.used_at IS NULL AND o.cancelled_at IS NULL
@@ -64,16 +74,18 @@ async def lock_number(tx: AsyncConnection, msisdn_hash: bytes) -> None:
 
 
 async def find_pending(
-    tx: AsyncConnection, *, profile_id: UUID, msisdn_hash: bytes, session_hash: bytes | None, now: datetime
+    tx: AsyncConnection, person: Person, *, profile_id: UUID, created_by: Collection[str] | None, now: datetime
 ) -> AnyRow | None:
-    """The open challenge of this number, profile and session."""
+    """The open challenge of this number, profile and session that one of these keys began; None is any key."""
+    is_reached = true() if created_by is None else Otp.created_by.in_(created_by)
     row = await tx.execute(
         select(Otp)
         .where(
-            Otp.msisdn_hash == msisdn_hash,
+            Otp.msisdn_hash == person.msisdn_hash,
             Otp.created_at > now - otp.LONGEST_LIFE,
             Otp.profile_id == profile_id,
-            Otp.session_hash.is_not_distinct_from(session_hash),
+            Otp.session_hash.is_not_distinct_from(person.session_hash),
+            is_reached,
             Otp.expires_at > now,
             Otp.used_at.is_(None),
             Otp.cancelled_at.is_(None),
@@ -102,9 +114,12 @@ async def update_otp(tx: AsyncConnection, otp_id: UUID, values: Mapping[str, Any
     return (await tx.execute(update(Otp).where(Otp.id == otp_id).values(**values).returning(Otp))).one()
 
 
-async def count_attempt(tx: AsyncConnection, otp_id: UUID, *, created_by: str | None, now: datetime) -> AnyRow | None:
+async def count_attempt(
+    tx: AsyncConnection, otp_id: UUID, *, created_by: Collection[str] | None, now: datetime
+) -> AnyRow | None:
     """Count one more guess; `is_open` says whether this one may be looked at. None where there is no challenge."""
-    counted = await tx.execute(_COUNT, {"id": otp_id, "created_by": created_by, "now": now, "most": _MOST_COUNTED})
+    keys = None if created_by is None else list(created_by)
+    counted = await tx.execute(_COUNT, {"id": otp_id, "created_by": keys, "now": now, "most": _MOST_COUNTED})
     return counted.one_or_none()
 
 

@@ -144,7 +144,7 @@ def _shown(row: queries.AnyRow, *, max_sends: int, sent: bool, now: datetime) ->
 async def _lock_pending(desk: Desk, otp_id: UUID) -> queries.AnyRow:
     """The challenge, if it waits for its code and is the caller's to touch; what is not is all the same."""
     row = await queries.lock_otp(desk.tx, otp_id)
-    if row is None or (desk.reach is not None and row.created_by != desk.reach):
+    if row is None or (desk.reach is not None and row.created_by not in desk.reach):
         raise law.not_pending()
     if law.status_of(challenge_of(row, max_sends=row.sends), now=desk.now) is not law.Status.PENDING:
         raise law.not_pending()

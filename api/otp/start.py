@@ -53,9 +53,7 @@ async def start(desk: Desk, wanted: OtpIn) -> tuple[queries.AnyRow | None, bool]
     if person.test_code is None:
         _check_number(person, profile, desk.res, policy)
     await queries.lock_number(desk.tx, person.msisdn_hash)
-    pending = await queries.find_pending(
-        desk.tx, profile_id=profile.id, msisdn_hash=person.msisdn_hash, session_hash=person.session_hash, now=desk.now
-    )
+    pending = await queries.find_pending(desk.tx, person, profile_id=profile.id, created_by=desk.reach, now=desk.now)
     if pending is not None:
         return pending, False
     if person.test_code is None:

@@ -15,7 +15,11 @@ class ApiKey(Base):
     """The secret part is kept only as a digest; it has enough entropy to need no slow hash."""
 
     __tablename__ = "api_keys"
-    __table_args__ = (UniqueConstraint("public_id"), UniqueConstraint("successor_of"))
+    __table_args__ = (
+        UniqueConstraint("public_id"),
+        UniqueConstraint("successor_of"),
+        Index(None, "line"),  # find_key: all keys of a line
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     public_id: Mapped[str]
@@ -25,6 +29,7 @@ class ApiKey(Base):
     networks: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))  # none: from anywhere
     rate_limit: Mapped[int | None]  # requests a minute; the deployment's without it
     successor_of: Mapped[str | None]  # the public id of the key that this one was made to replace
+    line: Mapped[str | None]  # the public id of the first key of its line: its predecessors', its own, its successors'
     created_by: Mapped[str | None]
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]

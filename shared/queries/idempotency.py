@@ -4,7 +4,8 @@ While that transaction is open its advisory lock says that the first request sti
 behind if it dies.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -18,12 +19,16 @@ RETENTION: Final = timedelta(hours=72)
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What one key stands for: the same key by someone else, or elsewhere, is another key."""
+    """What one key stands for: the same key by someone else, or elsewhere, is another key.
+
+    `caller` is the API key that the request came with. Those of its line are no one else: `line` is what they share.
+    """
 
     caller: str
     method: str
     path: str
     key: str
+    line: str = ""  # the caller, unless told
 
     @property
     def name(self) -> str:
@@ -46,22 +51,35 @@ def place_of_answer(scope: Scope) -> str:
 
 
 async def try_lock_idempotency_key(tx: AsyncConnection, scope: Scope) -> bool:
-    """Hold the key until this transaction ends; False when another request holds it."""
-    number = func.hashtextextended(f"idempotency\n{scope.name}", 0)
+    """Hold the key until this transaction ends; False when another request of the line holds it."""
+    name = replace(scope, caller=scope.line or scope.caller).name
+    number = func.hashtextextended(f"idempotency\n{name}", 0)
     return bool(await tx.scalar(select(func.pg_try_advisory_xact_lock(number))))
 
 
-async def find_stored_answer(tx: AsyncConnection, scope: Scope) -> StoredAnswer | None:
+async def find_stored_answer(
+    tx: AsyncConnection, scope: Scope, *, callers: Collection[str] = ()
+) -> tuple[Scope, StoredAnswer] | None:
+    """What the caller, or another of `callers`, was told under this key, and the scope that it is kept in."""
     found = await tx.execute(
-        select(IdempotencyKey.fingerprint, IdempotencyKey.status, IdempotencyKey.headers, IdempotencyKey.body).where(
-            IdempotencyKey.caller == scope.caller,
+        select(
+            IdempotencyKey.caller,
+            IdempotencyKey.fingerprint,
+            IdempotencyKey.status,
+            IdempotencyKey.headers,
+            IdempotencyKey.body,
+        )
+        .where(
+            IdempotencyKey.caller.in_({scope.caller, *callers}),
             IdempotencyKey.method == scope.method,
             IdempotencyKey.path == scope.path,
             IdempotencyKey.key == scope.key,
         )
+        .order_by(IdempotencyKey.created_at)
+        .limit(1)
     )
     row = found.one_or_none()
-    return None if row is None else StoredAnswer(*row)
+    return None if row is None else (replace(scope, caller=row.caller), StoredAnswer(*row[1:]))
 
 
 async def insert_stored_answer(tx: AsyncConnection, scope: Scope, answer: StoredAnswer, *, now: datetime) -> None:

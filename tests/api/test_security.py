@@ -194,7 +194,7 @@ async def test_a_scope_too_small_is_told_which(anonymous: AsyncClient, engine: A
     ],
 )
 def test_how_far_a_scope_reaches(held: str, reaches: set[str]) -> None:
-    caller = Caller(id="x", name="x", scopes=REACH[held])
+    caller = Caller(id="x", name="x", scopes=REACH[held], line="x", keys=frozenset("x"))
     for scope in ("read", "send", "manage", "admin"):
         if scope in reaches:
             assert require(caller, scope) is caller
@@ -228,12 +228,15 @@ async def test_use_is_written_once_a_minute(anonymous: AsyncClient, engine: Asyn
 
 def test_a_busy_key_is_one_write_a_minute(engine: AsyncEngine, now: datetime) -> None:
     check = KeyCheck(engine, None)
-    caller, other = (Caller(id=each, name=each, scopes=frozenset()) for each in "ab")
+    nothing: frozenset[str] = frozenset()
+    caller, other = (Caller(id=each, name=each, scopes=nothing, line=each, keys=nothing) for each in "ab")
     assert check.use_is_worth_writing(caller, now=now)
     assert not check.use_is_worth_writing(caller, now=now + timedelta(seconds=59))
     assert check.use_is_worth_writing(other, now=now + timedelta(seconds=59))
     assert check.use_is_worth_writing(caller, now=now + timedelta(seconds=60))
-    assert not check.use_is_worth_writing(Caller(id="admin", name="", scopes=frozenset()), now=now)
+    assert not check.use_is_worth_writing(
+        Caller(id="admin", name="", scopes=nothing, line="admin", keys=nothing), now=now
+    )
 
 
 async def test_two_processes_write_use_once_a_minute(

@@ -94,8 +94,10 @@ async def check_opens(engine: AsyncEngine, sealer: Sealer, now: datetime) -> Non
                 if sealed := webhook._mapping[column]:
                     assert sealer.open(sealed, place=place_of_webhook(webhook.id, column)) == WEBHOOK_SECRET
         for number in range(ANSWERS):
-            answer = await find_stored_answer(tx, scope(number))
-            assert answer is not None
+            found = await find_stored_answer(tx, scope(number))
+            assert found is not None
+            kept_in, answer = found
+            assert kept_in == scope(number)
             assert sealer.open(answer.body, place=place_of_answer(scope(number))) == b"answer %d" % number
 
 
