@@ -26,9 +26,13 @@ class People:
 
 
 async def list_wanting(tx: AsyncConnection, names: Collection[str]) -> Sequence[AnyRow]:
-    """The automations that are on and wait for one of these events, the oldest first."""
+    """The automations that are on and wait for one of these events, the oldest first.
+
+    They stay as they are until the transaction ends: one that is being stopped waits for what is made of them here, and
+    calls it back.
+    """
     question = select(Automation).where(Automation.event.in_(names), Automation.enabled).order_by(Automation.id)
-    return (await tx.execute(question)).all()
+    return (await tx.execute(question.with_for_update(read=True))).all()
 
 
 async def list_people(tx: AsyncConnection, ids: Collection[UUID], msisdns: Collection[str]) -> People:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 from httpx import AsyncClient, Response
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dispatcher.automate import automate
@@ -28,6 +28,9 @@ __all__ = ["another", "by_hand", "router", "worker"]
 MSISDN = "+12025550142"
 OTHER = "+12025550143"
 OURS, OTHERS = "+12025550100", "+12025550101"
+WAITING_TO_WRITE = text("""
+    SELECT EXISTS (SELECT 1 FROM pg_locks WHERE relation = 'automation_runs'::regclass AND NOT granted)
+""")
 
 
 async def made(client: AsyncClient, path: str, **body: Any) -> dict[str, Any]:
@@ -327,6 +330,27 @@ async def test_a_stop_calls_back_what_waits(client: AsyncClient, engine: AsyncEn
     assert await led_to(client, told) == []
     assert (await client.delete(f"/v1/automations/{rule['id']}")).status_code == 204
     assert len(await messages(engine)) == 3
+
+
+async def test_a_stop_waits_for_what_is_being_made(
+    client: AsyncClient, engine: AsyncEngine, worker: HandWorker
+) -> None:
+    """Messages that are on their way into the table when it comes are called back as well."""
+    rule = await automation(client)
+    told = await tell(client)
+    async with begin(engine) as tx:
+        # Nobody writes down what an event led to: by then its message is made, and cannot be seen.
+        await tx.execute(text("LOCK TABLE automation_runs IN SHARE MODE"))
+        making = asyncio.create_task(automate(worker))
+        async with asyncio.timeout(10):
+            while not await tx.scalar(WAITING_TO_WRITE):
+                await asyncio.sleep(0.02)
+        stopping = asyncio.create_task(client.post(f"/v1/automations/{rule['id']}/stop"))
+        await asyncio.wait({stopping}, timeout=0.5)
+    await making
+    assert (await stopping).json()["cancelled"] == 1
+    assert [each["outcome"] for each in await led_to(client, told)] == ["message"]
+    assert all(message.cancel_requested_at is not None for message in await messages(engine))
 
 
 async def test_an_erased_person_is_in_no_event(client: AsyncClient, engine: AsyncEngine, worker: HandWorker) -> None:
