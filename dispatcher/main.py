@@ -35,6 +35,7 @@ from dispatcher.housekeeping import keep_house
 from dispatcher.imports import run_imports
 from dispatcher.mail import mail
 from dispatcher.mail_server import MailServer, mail_server
+from dispatcher.otp_expiries import tell_expired
 from dispatcher.otp_watch import watch_passwords
 from dispatcher.pump import Pump
 from dispatcher.quota import keep_quota
@@ -94,6 +95,7 @@ STAGES: Final = (
     Stage("imports", run_imports, 1.0, belled=True),
     Stage("balances", balances, 5.0, belled=True),
     Stage("otp_watch", watch_passwords, 5.0),
+    Stage("otp_expiries", tell_expired, 2.0),
     Stage("mail", mail, 5.0),
     Stage("erasures", erase, 2.0, belled=True),
     Stage("quota", keep_quota, 2.0),

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from shared.domain.event import EventType, choices_for
 from shared.domain.notice import Kind
 from shared.domain.otp_conversion import LOOK_BACK, MOST_SAMPLES, RIPE_AFTER, Block, State
 from shared.domain.otp_notices import Failures
@@ -65,6 +66,45 @@ _FAILURES = text("""
 """)
 
 _TOLD = text("SELECT EXISTS (SELECT 1 FROM notices WHERE id >= :oldest AND kind = :kind)")
+
+
+_BEGIN = text("INSERT INTO otp_expiries (id, told_until) VALUES (1, :until) ON CONFLICT (id) DO NOTHING")
+_TOLD_UNTIL = text("SELECT told_until FROM otp_expiries WHERE id = 1 FOR UPDATE SKIP LOCKED")
+
+# What is used, called off or used up by its wrong codes has been told of as that.
+_EXPIRED = text("""
+    WITH expired AS (
+        SELECT id, profile_id, msisdn, expires_at FROM otps
+        WHERE expires_at > :since AND expires_at <= :until
+          AND used_at IS NULL AND cancelled_at IS NULL AND attempts < max_attempts
+    ), told AS (
+        INSERT INTO webhook_events (type, subject_id, at, data)
+        SELECT :type, id, expires_at, jsonb_build_object('profile_id', profile_id, 'msisdn', msisdn)
+        FROM expired
+        WHERE EXISTS (SELECT 1 FROM webhooks WHERE enabled AND events && CAST(:choices AS text[]))
+        ORDER BY expires_at, id
+    )
+    SELECT count(*) FROM expired
+""")
+_MOVE = text("UPDATE otp_expiries SET told_until = :until WHERE id = 1")
+
+
+async def lock_told_until(tx: AsyncConnection, *, begin: datetime) -> datetime | None:
+    """Up to when expired passwords were told of, the first time from `begin` on; None while another tells."""
+    await tx.execute(_BEGIN, {"until": begin})
+    told: datetime | None = await tx.scalar(_TOLD_UNTIL)
+    return told
+
+
+async def tell_expired(tx: AsyncConnection, *, since: datetime, until: datetime) -> int:
+    """Tell whoever wants it of the passwords whose time was over after one moment and up to another; how many."""
+    kind = EventType.OTP_EXPIRED
+    given = {"since": since, "until": until, "type": kind.value, "choices": list(choices_for(kind))}
+    return int((await tx.execute(_EXPIRED, given)).scalar_one())
+
+
+async def move_told_until(tx: AsyncConnection, until: datetime) -> None:
+    await tx.execute(_MOVE, {"until": until})
 
 
 async def try_lock_watch(tx: AsyncConnection) -> bool:

@@ -37,6 +37,7 @@ class EventType(StrEnum):
     OTP_FAILED = "otp.failed"  # a wrong code, and others may be tried
     OTP_VERIFIED = "otp.verified"  # the right code came
     OTP_EXHAUSTED = "otp.exhausted"  # the last code that may be tried was wrong
+    OTP_EXPIRED = "otp.expired"  # the right code never came
     OTP_CANCELLED = "otp.cancelled"  # its code is right no more
     INBOUND_RECEIVED = "inbound.received"  # a handset wrote
     GATEWAY_WITHDRAWN = "gateway.withdrawn"  # it refuses everything of ours

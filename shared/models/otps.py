@@ -52,6 +52,8 @@ class Otp(Base):
         Index("ix_otps_prefix", "prefix", "created_at"),
         Index("ix_otps_country", "country", "created_at"),
         Index("ix_otps_created_at", "created_at"),
+        # tell_expired
+        Index("ix_otps_expires_at", "expires_at"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -73,6 +75,16 @@ class Otp(Base):
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
     cancelled_at: Mapped[datetime | None]
+
+
+class OtpExpiries(Base):
+    """One row: up to which moment it has been told of passwords that nobody used in time."""
+
+    __tablename__ = "otp_expiries"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: Mapped[int] = small(primary_key=True, autoincrement=False)
+    told_until: Mapped[datetime]
 
 
 class OtpMessage(Base):

@@ -64,6 +64,8 @@ class WebhookDelivery(Base):
         Index("ix_webhook_deliveries_oldest", "webhook_id", "at", postgresql_where=text("status = 'waiting'")),
         # count_dead, revive_deliveries
         Index("ix_webhook_deliveries_dead", "webhook_id", "id", postgresql_where=text("status = 'dead'")),
+        # erasures
+        Index("ix_webhook_deliveries_otps", "subject_id", postgresql_where=text("type LIKE 'otp.%'")),
         # list_deliveries
         Index(None, "webhook_id", "id"),
         # delete_old_deliveries

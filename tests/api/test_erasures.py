@@ -17,6 +17,7 @@ from dispatcher.erasures import BATCH, erase
 from dispatcher.expand import expand
 from dispatcher.finish import cancel_requested
 from dispatcher.queries.erasures import share_with_erasures
+from dispatcher.webhooks import fan_out
 from shared.db import begin
 from shared.models import AuditEntry, Base, CampaignRecipient, Contact, Erasure, InboundRow, Message, OptOut
 from shared.sealing import hash_msisdn
@@ -93,7 +94,12 @@ async def test_nothing_tells_of_them_any_more(
     await due(worker)
     await expand_all(worker)
     before = (await client.get(f"{url}/report")).json()
-    assert (await client.post("/v1/otp", json={"msisdn": ANN})).status_code == 202
+    hook = {"url": "https://hooks.example.com/otp", "events": ["otp.*"]}
+    assert (await client.post("/v1/webhooks", json=hook)).status_code == 201
+    password = await client.post("/v1/otp", json={"msisdn": ANN})
+    assert password.status_code == 202
+    assert await fan_out(worker) == 1  # on its way to its receiver
+    await client.post(f"/v1/otp/{password.json()['id']}/verify", json={"code": "wrong"})  # and in the outbox
     told = await ask(client, ann)
     assert (told["status"], told["contact_id"], told["messages"]) == ("pending", str(ann), 0)
     assert (await client.get(f"/v1/contacts/{ann}")).status_code == 404

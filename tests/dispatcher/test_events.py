@@ -19,6 +19,7 @@ import respx
 from dispatcher.due import due
 from dispatcher.finish import cancel_requested
 from dispatcher.health import health
+from dispatcher.otp_expiries import tell_expired
 from dispatcher.queries.health import mark_slow
 from dispatcher.quota import keep_quota
 from dispatcher.receipts import receipts
@@ -199,6 +200,15 @@ async def verify(scene: Scene) -> None:
     assert (await scene.ask("POST", f"/v1/otp/{begun['id']}/verify", {"code": code}))["verified"]
 
 
+async def let_expire(scene: Scene) -> None:
+    await tell_expired(scene.worker)
+    await scene.ask("POST", "/v1/otp-profiles", {"name": "brief", "ttl_seconds": 60})
+    await scene.ask("POST", "/v1/otp", {"msisdn": NUMBER, "profile": "brief"})
+    await scene.by_hand.advance(seconds=66)
+    while await tell_expired(scene.worker):
+        pass
+
+
 async def cancel_password(scene: Scene) -> None:
     begun = await ask_for_code(scene)
     await scene.ask("POST", f"/v1/otp/{begun['id']}/cancel")
@@ -290,6 +300,7 @@ RECIPES: Final[dict[EventType, Recipe]] = {
     EventType.OTP_FAILED: guess(1),
     EventType.OTP_VERIFIED: verify,
     EventType.OTP_EXHAUSTED: guess(2),
+    EventType.OTP_EXPIRED: let_expire,
     EventType.OTP_CANCELLED: cancel_password,
     EventType.INBOUND_RECEIVED: write,
     EventType.GATEWAY_WITHDRAWN: sent(refused(ACCOUNT, status=401)),

@@ -9,7 +9,7 @@ from alembic.config import Config
 from deploy.local.servers import Postgres
 from tests.migrations.test_migrations import configure
 
-BEFORE, AFTER = "0027", "0028"
+BEFORE, AFTER = "0030", "0031"
 MADE = {"c": "b", "a": None, "b": "a", "alone": None}  # by what they follow
 
 
