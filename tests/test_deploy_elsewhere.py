@@ -15,8 +15,12 @@ import pytest
 
 from api.metrics import QueueMetrics
 from dispatcher.main import SERVABLE
+from shared.domain.message import Kind, Status
+from shared.domain.outcome import OutcomeName
+from shared.doorbell import LANES
 from shared.metrics import dispatcher_metrics, exposition, http_metrics
 from shared.settings import Settings
+from tests.promql import Series, faults_of
 
 ROOT: Final = Path(__file__).parents[1]
 KUBERNETES: Final = ROOT / "deploy/kubernetes"
@@ -204,6 +208,18 @@ def known_series() -> dict[str, set[str]]:
 
 
 SERIES: Final = known_series()
+TOLD: Final = Series(
+    SERIES,
+    values={
+        ("lapwing_messages", "status"): list(Status),
+        ("lapwing_messages", "kind"): list(Kind),
+        ("lapwing_messages_total", "kind"): list(Kind),
+        ("lapwing_messages_total", "outcome"): list(OutcomeName),
+        ("lapwing_oldest_due_seconds", "lane"): LANES,
+        ("lapwing_in_flight", "lane"): SERVABLE,
+        ("lapwing_webhook_events", "state"): ("unplaced", "waiting", "dead"),
+    },
+)
 
 
 def expressions() -> list[str]:
@@ -217,16 +233,34 @@ def expressions() -> list[str]:
 
 @pytest.mark.parametrize("expression", expressions())
 def test_a_query_asks_for_what_is_told(expression: str) -> None:
-    named = re.findall(r"\b(lapwing_\w+)(?:\{([^}]*)\})?", expression)
-    assert named
-    for name, matchers in named:
-        assert name in SERIES, f"nobody tells {name}"
-        for label in re.findall(r"(\w+)\s*(?:=|!=|=~|!~)\s*\"", matchers):
-            assert label in SERIES[name], f"{name} has no label {label}"
-    asked_of = set().union(*(SERIES[name] for name, _ in named)) | {"instance", "pod"}
-    for by in re.findall(r"\bby \(([^)]*)\)", expression):
-        assert {label.strip() for label in by.split(",")} <= asked_of, by
-    assert balanced(expression)
+    assert not faults_of(expression, TOLD)
+
+
+@pytest.mark.parametrize(
+    ("query", "fault"),
+    [
+        ("sum(rate(lapwing_messages_total[5m])", "unclosed left parenthesis"),
+        ('lapwing_messages{status="queued}', "cannot be read"),
+        ("rate(lapwing_messages_total)", "expected type"),
+        ("summ(lapwing_messages)", "cannot be read"),
+        ("quantile_of(0.9, lapwing_messages)", "unknown function"),
+        ('lapwing_messages{status=~"("}', "illegal regex"),
+        ("sum by status (lapwing_messages)", "cannot be read"),
+        ("1 + 1", "asks for nothing"),
+        ("lapwing_message", "nobody tells lapwing_message"),
+        ('lapwing_messages{state="queued"}', "has no label state"),
+        ('lapwing_messages{status="queueing"}', "status of lapwing_messages is never queueing"),
+        ('lapwing_in_flight{lane=~"urgently|bulky"}', "is never"),
+        ("sum by (gateway) (lapwing_messages)", "has no label gateway"),
+        ("sum without (gateway) (lapwing_messages)", "has no label gateway"),
+        ("delta(lapwing_messages_total[5m])", "only grows"),
+        ("increase(lapwing_messages[5m])", "goes up and down"),
+        ("histogram_quantile(0.9, sum by (route) (rate(lapwing_http_request_seconds_bucket[5m])))", "the label le"),
+        ("histogram_quantile(0.9, rate(lapwing_http_request_seconds_sum[5m]))", "needs buckets"),
+    ],
+)
+def test_a_query_that_is_wrong_is_seen(query: str, fault: str) -> None:
+    assert fault in " ".join(faults_of(query, TOLD))
 
 
 def test_the_known_series_are_the_real_ones() -> None:
@@ -238,14 +272,6 @@ def test_the_known_series_are_the_real_ones() -> None:
     assert SERIES["lapwing_messages_total"] == {"outcome", "gateway", "kind"}
     assert SERIES["lapwing_messages"] == {"status", "kind"}
     assert SERIES["lapwing_hand_over_seconds_bucket"] == {"gateway", "le"}
-
-
-def balanced(expression: str) -> bool:
-    depth = 0
-    for character in re.sub(r'"[^"]*"', "", expression):
-        depth += {"(": 1, "{": 1, "[": 1, ")": -1, "}": -1, "]": -1}.get(character, 0)
-        assert depth >= 0, expression
-    return depth == 0
 
 
 def test_every_alert_says_what_to_do() -> None:
