@@ -27,6 +27,7 @@ DISPATCHER = Command("dispatcher", (sys.executable, "-m", "dispatcher.main"))
 MIGRATION = (sys.executable, "-m", "alembic", "-c", "migrations/alembic.ini", "upgrade", "head")
 _PORT = "LAPWING_PORT"
 _METRICS_PORT = "LAPWING_METRICS_PORT"
+_FRAME = "=" * 100
 LOOPBACK = "127.0.0.0/8,::1/128"
 
 
@@ -220,12 +221,17 @@ class Welcome:
         if self._said or not is_ready(self._base):
             return
         self._said = True
-        say(f"\nLapwing is ready: {self._base.url}/docs")
-        if self._base.metrics_url:
-            say(f"Metrics: {self._base.url}/metrics of the api, {self._base.metrics_url} of the dispatcher")
-        if self._base.admin_key_is_new:
-            say(f"Admin key, shown this once: {self._base.keys.admin}")
-        say(f"Keys are kept in {self._state / FILE}. Ctrl-C drains and stops.\n")
+        # In one piece and framed: the lines of the log stand before it, and go on behind it.
+        say("\n".join(["", _FRAME, "", *self._sentences(), "", _FRAME, ""]))
+
+    def _sentences(self) -> Iterator[str]:
+        base, kept = self._base, self._state / FILE
+        yield f"Lapwing is ready: {base.url}/docs"
+        if base.metrics_url:
+            yield f"Metrics: {base.url}/metrics of the api, {base.metrics_url} of the dispatcher"
+        if base.admin_key_is_new:
+            yield f"Admin key, shown this once: {base.keys.admin}"
+        yield f"Keys are kept in {kept}, the admin key as {ADMIN_KEY}. Ctrl-C drains and stops."
 
 
 def run(plan: Plan, *, interruptions: Interruptions) -> None:

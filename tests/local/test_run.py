@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -159,6 +160,21 @@ def test_it_starts_says_where_it_is_and_drains(tmp_path: Path) -> None:
     assert (state / "drained").exists()
     assert "Stopped." in run.said
     assert not any(lives(pid) for pid in run.births)
+
+
+def test_what_has_to_be_seen_stands_in_a_frame(tmp_path: Path) -> None:
+    """Between lines of a log nobody finds a key that is shown once."""
+    chatter = "import sys, time\nwhile True: sys.stderr.write('{}\\n'); sys.stderr.flush(); time.sleep(0.001)"
+    with running(tmp_path / "s", commands={"api": API, "dispatcher": chatter}, given=ELSEWHERE) as run:
+        assert run.says("Ctrl-C drains")
+        (framed,) = re.findall(r"^=+$(.*?)^=+$", run.said, re.DOTALL | re.MULTILINE)
+        lines = [line.partition(": ")[0] for line in framed.split("\n") if line]
+        assert [line for line in lines if not line.startswith("Keys are kept")] == [
+            "Lapwing is ready",
+            "Metrics",
+            "Admin key, shown this once",
+        ]
+        assert run.ends(signal.SIGTERM) == 0
 
 
 def test_the_admin_key_is_shown_the_first_time_only(tmp_path: Path) -> None:
