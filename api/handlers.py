@@ -29,7 +29,7 @@ from api.problems import (
     headers_of,
     status_of,
 )
-from api.schemas import NUL_REFUSED
+from api.schemas import UNSTORABLE
 from api.sentences import describe, in_one, sentence_of
 from shared.db import is_busy, is_outage, is_unstorable
 from shared.errors import FieldError, Invalid, NotFound, ServiceError, Unavailable
@@ -166,8 +166,8 @@ def _quoted(media_type: str) -> str:
 
 
 def _place(found: dict[str, Any]) -> tuple[str | int, ...]:
-    """Where the fault is; a NUL is found by its field, which knows the rest of the way."""
-    way: tuple[str | int, ...] = found["ctx"]["path"] if found["type"] == NUL_REFUSED else ()
+    """Where the fault is; what cannot be stored is found by its field, which knows the rest of the way."""
+    way: tuple[str | int, ...] = found["ctx"]["path"] if found["type"] == UNSTORABLE else ()
     return (*found["loc"], *way)
 
 

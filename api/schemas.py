@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Annotated, Any, Final, cast
 
 from pydantic import (
@@ -16,7 +17,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-NUL_REFUSED: Final = "nul_refused"
+UNSTORABLE: Final = "unstorable"
 
 _NO_SCHEMAS: Final = frozenset({"metadata", "serialization", "config", "default"})
 _NUMBER: Final = re.compile(r"\s*[+-]?[0-9.]+\s*")
@@ -72,7 +73,7 @@ def _strict(node: Any) -> Any:
 
 
 class Body(BaseModel):
-    """What a client sends. No text in it holds a NUL character, at any depth: the database stores none."""
+    """What a client sends. What the database cannot store is in none of it, at any depth."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -84,12 +85,11 @@ class Body(BaseModel):
 
     @field_validator("*", mode="after")
     @classmethod
-    def _no_nul(cls, value: Any) -> Any:
-        path = _path_to_nul(value)
-        if path is not None:
-            raise PydanticCustomError(
-                NUL_REFUSED, "The text holds a NUL character (U+0000); remove it.", {"path": path}
-            )
+    def _storable(cls, value: Any) -> Any:
+        found = _find_unstorable(value)
+        if found is not None:
+            path, told = found
+            raise PydanticCustomError(UNSTORABLE, "{told}", {"path": path, "told": told})
         return value
 
 
@@ -99,23 +99,39 @@ class Out(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
 
-def _path_to_nul(value: object) -> tuple[str | int, ...] | None:
-    """The way from the value to the first text with a NUL in it, empty for the value itself; None without one."""
-    waiting: list[tuple[tuple[str | int, ...], object]] = [((), value)]
+_Path = tuple[str | int, ...]
+
+
+def _find_unstorable(value: object) -> tuple[_Path, str] | None:
+    """The way from the value to the first thing that cannot be stored, empty for the value itself, and what to do."""
+    waiting: list[tuple[_Path, object]] = [((), value)]
     while waiting:
         path, node = waiting.pop()
         match node:
-            case str() if "\0" in node:
-                return path
+            case str() if told := _fault_of(node):
+                return path, told
+            case float() if not isfinite(node):
+                return path, "Give a number that is finite; JSON has neither NaN nor Infinity."
             case SecretStr():
                 waiting.append((path, node.get_secret_value()))
             case dict():
-                spoilt = next((name for name in node if isinstance(name, str) and "\0" in name), None)
+                spoilt = next((name for name in node if isinstance(name, str) and _fault_of(name)), None)
                 if spoilt is not None:
-                    return (*path, spoilt)
+                    return (*path, spoilt.encode(errors="replace").decode()), _fault_of(spoilt)
                 waiting += reversed([((*path, name), each) for name, each in node.items()])
             case list() | tuple():
                 waiting += reversed([((*path, place), each) for place, each in enumerate(node)])
             case _:
                 pass
     return None
+
+
+def _fault_of(text: str) -> str:
+    """What is to be done about a text that cannot be stored; empty for one that can."""
+    if "\0" in text:
+        return "The text holds a NUL character (U+0000); remove it."
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "The text holds half a character (a lone surrogate); remove it, or send the whole of it."
+    return ""

@@ -26,6 +26,7 @@ _SENTENCES: Final = {
     "union_tag_invalid": "Set {discriminator} to one of {expected_tags}.",
     "int_type": "Give an integer, such as 7.",
     "int_parsing": "Give an integer, such as 7.",
+    "int_parsing_size": "The number is too large; give a smaller one.",
     "int_from_float": "Give an integer, such as 7.",
     "float_type": "Give a number, such as 7.5.",
     "float_parsing": "Give a number, such as 7.5.",

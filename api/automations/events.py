@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query, Response
 
 from api.automations import queries
-from api.automations.people import number_of
+from api.automations.people import check_data, number_of
 from api.automations.queries import AnyRow
 from api.automations.schemas import EventIn, LedToOut, ToldEventOut
 from api.deps import Bell, CanRead, CanSend, Now, Page, Reader, Res, Tx
@@ -16,7 +16,7 @@ from api.paging import PageOut, page_of
 from api.places import id_of
 from api.problems import problems
 from shared.domain.automation import INSIDE
-from shared.domain.tag_values import InvalidVariables, read_variables
+from shared.domain.tag_values import InvalidVariables
 from shared.errors import Conflict, Invalid
 from shared.ids import uuid7
 from shared.queries.automations import insert_event
@@ -45,10 +45,7 @@ async def tell_event(  # noqa: PLR0913, PLR0917 - what a route asks for, by name
     """Tell what happened to a person. Under the same `id` it is done once, however often it is told."""
     if body.name in INSIDE:
         raise Invalid("Events of this name come from inside, by themselves; choose another name.", pointer="/name")
-    try:
-        read_variables(body.data)
-    except InvalidVariables as refusal:
-        raise refusal.at("/data") from None
+    check_data(body.data)
     values: dict[str, Any] = {
         "name": body.name,
         "contact_id": body.contact_id,

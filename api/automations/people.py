@@ -1,5 +1,7 @@
-"""Whom an event is about: a contact, or a number that may be one's."""
+"""Whom an event is about, a contact or a number that may be one's; and whether its data can fill a template."""
 
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -7,11 +9,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.resources import Resources
 from shared.domain import msisdn as numbers
 from shared.domain.automation_plan import Person
+from shared.domain.tag_values import InvalidVariables, read_variables
 from shared.errors import Invalid
 from shared.queries.automations import list_people
 from shared.queries.opt_outs import list_opted_out
 from shared.queries.policy import get_policy
 from shared.sealing import hash_msisdn
+
+
+def check_data(data: Mapping[str, Any]) -> None:
+    """Refuse an event's data that no template could be filled with."""
+    try:
+        read_variables(data)
+    except InvalidVariables as refusal:
+        raise refusal.at("/data") from None
 
 
 async def number_of(tx: AsyncConnection, text: str, res: Resources) -> str:

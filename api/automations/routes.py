@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.automations import queries
-from api.automations.people import person_of
+from api.automations.people import check_data, person_of
 from api.automations.queries import AnyRow, AutomationNameTaken
 from api.automations.schemas import (
     AutomationIn,
@@ -27,6 +27,7 @@ from api.problems import problems
 from api.sentences import describe
 from shared.domain.automation import Condition, InvalidAutomation, UnknownTemplate, find_unfit
 from shared.domain.automation_plan import Given, plan
+from shared.domain.tag_values import InvalidVariables
 from shared.errors import Conflict, FieldError
 from shared.ids import uuid7
 from shared.queries.automations import count_lately
@@ -126,11 +127,12 @@ async def delete_automation(automation_id: AutomationId, tx: Tx, _caller: CanMan
     await deeds.write("automation.deleted", ("automation", automation_id), {"name": row.name})
 
 
-@asking.post("/{automation_id}/dry-run", responses=problems(404, 422))
+@asking.post("/{automation_id}/dry-run", responses=problems(404, InvalidVariables))
 async def try_automation(
     automation_id: AutomationId, body: DryRunIn, tx: Reader, _caller: CanRead, now: Now, res: Res
 ) -> DryRunOut:
     """What an event with this data would lead to for this person, right now. Nothing is sent and nothing is kept."""
+    check_data(body.data)
     row = await queries.get_automation(tx, automation_id)
     person = await person_of(tx, row.sender_id, contact_id=body.contact_id, msisdn=body.msisdn, res=res)
     hashed = None if person is None else hash_msisdn(res.pepper, person.msisdn)

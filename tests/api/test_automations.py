@@ -316,6 +316,15 @@ async def test_a_stop_calls_back_what_is_at_the_door_too(
     assert asked == [True, True, True, False]
 
 
+async def test_a_dry_run_takes_no_data_that_an_event_could_not_have(client: AsyncClient) -> None:
+    rule = await automation(client)
+    answer = await client.post(
+        f"/v1/automations/{rule['id']}/dry-run", json={"msisdn": MSISDN, "data": {"not a name": 1}}
+    )
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/data"]
+
+
 async def test_a_stop_calls_back_what_waits(client: AsyncClient, engine: AsyncEngine, worker: HandWorker) -> None:
     rule = await automation(client, delay_seconds=3600)
     for number in range(3):

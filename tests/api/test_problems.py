@@ -248,6 +248,29 @@ async def test_nul_is_refused_where_it_stands(client: AsyncClient, sent: object,
 @pytest.mark.parametrize(
     ("sent", "pointer", "detail"),
     [
+        pytest.param('{"notes": {"a": {"b": NaN}}}', "/notes/a/b", "a number that is finite", id="no number"),
+        pytest.param('{"notes": {"a": [1, -Infinity]}}', "/notes/a/1", "a number that is finite", id="without end"),
+        pytest.param('{"notes": {"a": 1e999}}', "/notes/a", "a number that is finite", id="beyond all numbers"),
+        pytest.param('{"notes": {"a": "\\ud800"}}', "/notes/a", "half a character", id="half a character"),
+        pytest.param(
+            '{"notes": {"b": {"a\\ud800": 1}}}', "/notes/b", "half a character", id="in a name: where it stands"
+        ),
+    ],
+)
+async def test_what_no_database_keeps_is_refused_where_it_stands(
+    client: AsyncClient, sent: str, pointer: str, detail: str
+) -> None:
+    headers = {"Content-Type": "application/json"}
+    problem = problem_of(await client.post("/trees", content=sent, headers=headers), 422, "invalid")
+    (error,) = problem["errors"]
+    assert error["pointer"] == pointer
+    assert detail in error["detail"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "pointer", "detail"),
+    [
+        pytest.param({"mixed": 1e30}, "/mixed", "The number is too large", id="too large"),
         pytest.param({"roots": []}, "/roots", "There are too few entries; give at least 1.", id="too few"),
         pytest.param({"rings": [1, 2, 3]}, "/rings", "too many entries; give at most 2", id="too many"),
         pytest.param({"felled_at": "2026-03-01T09:00:00"}, "/felled_at", "end it with `Z` for UTC", id="no zone"),
