@@ -8,7 +8,7 @@ request and use the key again.
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from typing import Annotated, Any, ClassVar, Final
 
 from fastapi import Depends, Header
@@ -30,6 +30,7 @@ from shared.sealing import Sealer
 REPLAYED: Final = "Idempotent-Replayed"
 _FORMS: Final = ("multipart/form-data", "application/x-www-form-urlencoded")
 _PIECE: Final = 1 << 20
+_PERSON: Final = b"idempotency"  # keeps this use of the pepper apart from the others
 
 IdempotencyKey = Annotated[
     str | None,
@@ -69,16 +70,26 @@ class Replay(Exception):
         self.response = response
 
 
-async def claim_key(
-    request: Request, caller: Caller, resources: Resources, *, tx: AsyncConnection, now: datetime, key: str | None
+async def claim_key(  # noqa: PLR0913 - a request, whose it is, and what it is asked with
+    request: Request,
+    caller: Caller,
+    resources: Resources,
+    *,
+    tx: AsyncConnection,
+    now: datetime,
+    key: str | None,
+    is_secret: bool = False,
 ) -> KeyClaim | None:
     """Make the key this request's until `tx` ends; raises Replay where it was answered before. None without a key."""
     if key is None:
         return None
+    fingerprint = await _fingerprint(request)
+    if is_secret:
+        fingerprint = blake2b(fingerprint, digest_size=32, key=resources.pepper[:64], person=_PERSON).digest()
     claim = KeyClaim(
         tx=tx,
         scope=Scope(caller=caller.id, method=request.method, path=request.url.path, key=key, line=caller.line),
-        fingerprint=await _fingerprint(request),
+        fingerprint=fingerprint,
         sealer=resources.sealer,
         now=now,
     )
@@ -101,14 +112,24 @@ async def _claim(
         request.state.idempotency_claim = await claim_key(request, caller, resources, tx=tx, now=now, key=key)
 
 
+async def _claim_secretly(
+    request: Request, caller: Identified, resources: Res, tx: Tx, now: Now, key: IdempotencyKey = None
+) -> None:
+    if key is not None and caller is not None:
+        request.state.idempotency_claim = await claim_key(
+            request, caller, resources, tx=tx, now=now, key=key, is_secret=True
+        )
+
+
 class IdempotentRoute(APIRoute):
     """Takes an `Idempotency-Key` on every POST of its router."""
 
-    takes_key: ClassVar[bool] = True
+    claims: ClassVar[tuple[Callable[..., Awaitable[None]], ...]] = (_claim,)
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        if self.takes_key and "POST" in (options.get("methods") or ()):
-            options["dependencies"] = [Depends(_claim), *(options.get("dependencies") or ())]
+        if "POST" in (options.get("methods") or ()):
+            claims = [Depends(claim) for claim in self.claims]
+            options["dependencies"] = [*claims, *(options.get("dependencies") or ())]
         super().__init__(path, endpoint, **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -125,7 +146,13 @@ class IdempotentRoute(APIRoute):
 class AskingRoute(IdempotentRoute):
     """A POST that holds no `Tx`: it takes no key, for asking twice changes nothing, or claims one by itself."""
 
-    takes_key = False
+    claims = ()
+
+
+class SecretRoute(IdempotentRoute):
+    """Takes a key with a short and secret body, such as a code: no digest is kept that it could be guessed from."""
+
+    claims = (_claim_secretly,)
 
 
 async def _answer_once(request: Request, handle: Callable[[Request], Awaitable[Response]]) -> Response:

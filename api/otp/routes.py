@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path
 
 from api.deps import CanRead, Deeds, Now, Reader
 from api.examples import answered
-from api.idempotency import AskingRoute, IdempotentRoute
+from api.idempotency import IdempotentRoute, SecretRoute
 from api.otp import examples, guard, queries
 from api.otp.check import check
 from api.otp.desk import AtDesk, Desk, tell_of
@@ -26,7 +26,7 @@ from shared.domain.quota import QuotaExceeded
 from shared.queries.policy import get_policy
 
 router = APIRouter(prefix="/otp", tags=["otp"], route_class=IdempotentRoute)
-asking = APIRouter(route_class=AskingRoute)
+checking = APIRouter(route_class=SecretRoute)
 
 OtpId = Annotated[UUID, Path(description="The password's id.")]
 _REFUSED: Final = (
@@ -59,14 +59,17 @@ async def start_otp(wanted: OtpIn, desk: AtDesk) -> OtpOut:
     return _shown(row, max_sends=profile.max_sends, sent=sent, now=desk.now)
 
 
-@asking.post("/{otp_id}/verify", responses=problems(404))
+@checking.post("/{otp_id}/verify", responses=problems(404))
 async def verify_otp(otp_id: OtpId, typed: TypedIn, desk: AtDesk) -> VerifiedOut:
-    """Check a code. The right one counts once; what is wrong with another is not told, only how many may be tried."""
+    """Check a code. The right one counts once; what is wrong with another is not told, only how many may be tried.
+
+    Without an `Idempotency-Key`, a right code whose answer was lost on its way is a wrong one when it is sent again.
+    """
     verified, left = await check(desk, otp_id, typed)
     return VerifiedOut(verified=verified, attempts_left=left)
 
 
-router.include_router(asking)
+router.include_router(checking)
 
 
 @router.post(

@@ -27,7 +27,7 @@ NUMBER = re.compile(r"\+\d{8,15}")
 FICTITIOUS = re.compile(r"\+120255501\d\d")
 METHODS = ("get", "put", "post", "patch", "delete")
 # Posts that neither create nor send: asking twice changes nothing. Gateways bring callbacks without keys.
-ONLY_ASKS = ("/preview", "/estimate", "/render", "/measure", "/classify", "/verify", "/balance", "/dry-run")
+ONLY_ASKS = ("/preview", "/estimate", "/render", "/measure", "/classify", "/balance", "/dry-run")
 
 
 def whole(node: Any, components: dict[str, Any]) -> Any:

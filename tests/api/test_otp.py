@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -18,7 +19,7 @@ from api.resources import Resources
 from shared.db import begin
 from shared.domain.message import Kind, Status
 from shared.domain.otp import derive_code
-from shared.models import AuditEntry, Message, Otp, OtpMessage
+from shared.models import AuditEntry, IdempotencyKey, Message, Otp, OtpMessage
 from shared.sealing import Sealer, new_key
 from tests.conftest import Clock
 from tests.factories import make_api_key, make_msisdn, make_otp
@@ -207,6 +208,30 @@ async def test_the_right_code_once(client: httpx.AsyncClient, resources: Resourc
     assert await verify(client, otp_id, f" {code[:3]}-{code[3:]} ") == {"verified": True, "attempts_left": 4}
     assert await verify(client, otp_id, code) == {"verified": False, "attempts_left": 3}
     assert (await client.get(f"/v1/otp/{otp_id}")).json()["status"] == "verified"
+
+
+async def test_an_answer_that_was_lost_is_told_again(client: httpx.AsyncClient, resources: Resources) -> None:
+    """The right code is used by the first try: whoever heard nothing of it would be told that it is wrong."""
+    otp_id = (await start(client))["id"]
+    path, sent = f"/v1/otp/{otp_id}/verify", {"code": await code_of(resources, otp_id)}
+    first, again = [await client.post(path, json=sent, headers={"Idempotency-Key": "try-1"}) for _ in range(2)]
+    assert first.json() == again.json() == {"verified": True, "attempts_left": 4}
+    assert again.headers["idempotent-replayed"] == "true"
+    other = await client.post(path, json={"code": WRONG}, headers={"Idempotency-Key": "try-1"})
+    assert other.json()["type"] == "/problems/idempotency-key-reused"
+    assert not (await client.post(path, json=sent, headers={"Idempotency-Key": "try-2"})).json()["verified"]
+    async with begin(resources.engine) as tx:
+        kept = (await tx.execute(select(IdempotencyKey).where(IdempotencyKey.key == "try-1"))).one()
+    # No digest stands there that a million tries would find the code of.
+    typed = sha256(b"\nbody\n" + first.request.content).digest()
+    assert kept.fingerprint != typed
+
+
+async def test_a_wrong_code_that_is_told_again_costs_one_try(client: httpx.AsyncClient) -> None:
+    otp_id = (await start(client))["id"]
+    for _ in range(3):
+        told = await client.post(f"/v1/otp/{otp_id}/verify", json={"code": WRONG}, headers={"Idempotency-Key": "try-1"})
+        assert told.json() == {"verified": False, "attempts_left": 4}
 
 
 async def test_unknown_wrong_expired_and_used_look_alike(
