@@ -24,6 +24,7 @@ from shared.queries.automations import insert_event
 router = APIRouter(prefix="/events", tags=["automations"], route_class=IdempotentRoute)
 
 EventId = Annotated[UUID, Path(description="Our id of the event.")]
+_READ = "read"
 _SAME = ("name", "contact_id", "msisdn", "data")
 
 
@@ -42,7 +43,10 @@ class EventToldOtherwise(Conflict):
 async def tell_event(  # noqa: PLR0913, PLR0917 - what a route asks for, by name
     body: EventIn, response: Response, tx: Tx, caller: CanSend, now: Now, res: Res, bell: Bell
 ) -> ToldEventOut:
-    """Tell what happened to a person. Under the same `id` it is done once, however often it is told."""
+    """Tell what happened to a person. Under the same `id` it is done once, however often it is told.
+
+    A key without `read` is not told what it led to.
+    """
     if body.name in INSIDE:
         raise Invalid("Events of this name come from inside, by themselves; choose another name.", pointer="/name")
     check_data(body.data)
@@ -61,7 +65,9 @@ async def tell_event(  # noqa: PLR0913, PLR0917 - what a route asks for, by name
             raise EventToldOtherwise("This id stands for another event already; give each its own.")
         response.status_code = 200
     bell.ring("bulk")
-    return _shown(row, (await queries.list_trace(tx, [row.id]))[row.id])
+    # What it led to tells of the person: whether they are known, have opted out, lack a field.
+    may_read = _READ in caller.scopes
+    return _shown(row, (await queries.list_trace(tx, [row.id]))[row.id] if may_read else ())
 
 
 @router.get("", responses=problems(422))

@@ -479,7 +479,7 @@ async def test_a_change_is_told_with_its_difference(client: AsyncClient) -> None
     assert taken.json()["errors"][0]["pointer"] == "/name"
 
 
-async def test_who_may(client: AsyncClient, anonymous: AsyncClient, engine: AsyncEngine) -> None:
+async def test_who_may(client: AsyncClient, anonymous: AsyncClient, engine: AsyncEngine, worker: HandWorker) -> None:
     async with begin(engine) as tx:
         keys = {scope: await make_api_key(tx, scope) for scope in ("send", "read")}
     event = {"id": "e", "name": "order_paid", "msisdn": MSISDN}
@@ -488,5 +488,11 @@ async def test_who_may(client: AsyncClient, anonymous: AsyncClient, engine: Asyn
     assert (await anonymous.post("/v1/events", json=event, headers=headers["read"])).status_code == 403
     assert (await anonymous.post("/v1/events", json=event, headers=headers["send"])).status_code == 202
     assert (await anonymous.get("/v1/events", headers=headers["send"])).status_code == 403
+    await automation(client)
+    await tell(client, "e-2")
+    await automate(worker)
+    again = await anonymous.post("/v1/events", json=event | {"id": "e-2"}, headers=headers["send"])
+    assert (again.status_code, again.json()["status"], again.json()["led_to"]) == (200, "handled", [])
+    assert [each["outcome"] for each in (await tell(client, "e-2")).json()["led_to"]] == ["message"]
     assert (await anonymous.get("/v1/automations", headers=headers["read"])).status_code == 200
     assert (await anonymous.post("/v1/automations", json={}, headers=headers["send"])).status_code == 403
