@@ -5,7 +5,7 @@ Every refusal looks the same, whichever limit it was: whoever probes for them le
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -26,8 +26,8 @@ _COME_BACK_SECONDS: Final = 600.0
 _LONGEST_WAIT: Final = 3600.0
 
 
-class _Counted(Protocol):
-    """What of a person is counted."""
+class Counted(Protocol):
+    """What of a person is counted: of whoever asks for a password, and of the row that it becomes."""
 
     @property
     def msisdn(self) -> str: ...
@@ -37,33 +37,19 @@ class _Counted(Protocol):
     def country(self) -> str: ...
     @property
     def prefix(self) -> str: ...
+    @property
+    def address_hash(self) -> bytes | None: ...
+    @property
+    def session_hash(self) -> bytes | None: ...
 
 
-async def check_start(
-    tx: AsyncConnection, res: Resources, person: Any, profile: queries.AnyRow, *, now: datetime
+async def check_sending(
+    tx: AsyncConnection, res: Resources, counted: Counted, profile: queries.AnyRow, *, now: datetime
 ) -> None:
-    """Refuse a password that one limit or another does not allow; else it is counted in all of them."""
-    keys = {Scope.IP: person.address, Scope.SESSION: person.session_hash and person.session_hash.hex()}
-    await _check(tx, res, person, (profile, keys), now=now)
+    """Refuse a password that one limit or another does not allow; else it is counted in all of them.
 
-
-async def check_resend(
-    tx: AsyncConnection, res: Resources, row: queries.AnyRow, profile: queries.AnyRow, *, now: datetime
-) -> None:
-    """The same for sending a code again: it costs as much as the first time."""
-    keys = {Scope.SESSION: row.session_hash and row.session_hash.hex()}
-    await _check(tx, res, row, (profile, keys), now=now)
-
-
-async def _check(
-    tx: AsyncConnection,
-    res: Resources,
-    counted: _Counted,
-    asked: tuple[queries.AnyRow, Mapping[Scope, str | None]],
-    *,
-    now: datetime,
-) -> None:
-    profile, more = asked
+    Sending a code again costs as much as the first time, and counts as much.
+    """
     deployment = await watch.get_stored_limits(tx)
     limits = limits_of(deployment, profile.limits)
     locked = await queries.find_locked_since(tx, counted.msisdn_hash, most=limits.failures, now=now)
@@ -77,7 +63,8 @@ async def _check(
         Scope.PREFIX: counted.prefix,
         Scope.PROFILE: str(profile.id),
         Scope.DEPLOYMENT: "all",
-        **more,
+        Scope.IP: _hex(counted.address_hash),
+        Scope.SESSION: _hex(counted.session_hash),
     }
     wishes = list(_wishes(res.pepper, limits, keys))
     wishes += [
@@ -106,6 +93,10 @@ def _wishes(pepper: bytes, limits: Limits, keys: Mapping[Scope, str | None]) -> 
         if value:
             for speed in limits.speeds[scope]:
                 yield Wish(_key(pepper, scope, value, speed), speed)
+
+
+def _hex(hashed: bytes | None) -> str | None:
+    return None if hashed is None else hashed.hex()
 
 
 def _key(pepper: bytes, scope: str, value: str, speed: Speed) -> str:

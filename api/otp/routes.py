@@ -90,7 +90,7 @@ async def resend_otp(otp_id: OtpId, desk: AtDesk) -> OtpOut:
     law.check_resend(challenge_of(row, max_sends=profile.max_sends), now=desk.now)
     sends = row.sends + 1
     if row.test_code is None:
-        await guard.check_resend(desk.tx, desk.res, row, profile, now=desk.now)
+        await guard.check_sending(desk.tx, desk.res, row, profile, now=desk.now)
     resend_at = desk.now + timedelta(seconds=law.wait_after(sends, profile.resend_waits))
     row = await queries.update_otp(desk.tx, otp_id, {"sends": sends, "resend_at": resend_at})
     if row.test_code is None:

@@ -32,7 +32,7 @@ class Person:
 
     msisdn: str
     msisdn_hash: bytes
-    address: str | None
+    address_hash: bytes | None
     session_hash: bytes | None
     country: str
     prefix: str
@@ -57,7 +57,7 @@ async def start(desk: Desk, wanted: OtpIn) -> tuple[queries.AnyRow | None, bool]
     if pending is not None:
         return pending, False
     if person.test_code is None:
-        await guard.check_start(desk.tx, desk.res, person, profile, now=desk.now)
+        await guard.check_sending(desk.tx, desk.res, person, profile, now=desk.now)
     row = await queries.insert_otp(desk.tx, _challenge(desk, profile, person))
     await tell_of(desk, EventType.OTP_STARTED, row)
     if person.test_code is None:
@@ -130,7 +130,7 @@ def _person(res: Resources, profile: queries.AnyRow, wanted: OtpIn, policy: rule
     return Person(
         msisdn=msisdn,
         msisdn_hash=hash_msisdn(res.pepper, msisdn),
-        address=address,
+        address_hash=None if address is None else hash_msisdn(res.pepper, f"address {address}"),
         session_hash=session_hash(res.pepper, wanted.session),
         country=otp_numbers.country_of(msisdn),
         prefix=otp_numbers.prefix_of(msisdn),
@@ -158,6 +158,7 @@ def _challenge(desk: Desk, profile: queries.AnyRow, person: Person) -> dict[str,
         "msisdn": person.msisdn,
         "msisdn_hash": person.msisdn_hash,
         "session_hash": person.session_hash,
+        "address_hash": person.address_hash,
         "pepper": desk.res.sealer.pepper_version,
         "length": len(person.test_code) if person.test_code else profile.length,
         "max_attempts": profile.max_attempts,

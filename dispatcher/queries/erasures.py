@@ -81,7 +81,8 @@ _REST: Final = (
     """),
     text("DELETE FROM campaign_targets WHERE msisdn = :msisdn"),
     text("""
-        UPDATE otps SET msisdn = '', cancelled_at = coalesce(cancelled_at, now()) WHERE msisdn_hash = :msisdn_hash
+        UPDATE otps SET msisdn = '', address_hash = NULL, cancelled_at = coalesce(cancelled_at, now())
+        WHERE msisdn_hash = :msisdn_hash
     """),
     text("""
         UPDATE webhook_deliveries d SET data = d.data - 'msisdn'

@@ -61,6 +61,7 @@ class Otp(Base):
     msisdn: Mapped[str]
     msisdn_hash: Mapped[bytes]
     session_hash: Mapped[bytes | None]
+    address_hash: Mapped[bytes | None]  # of the person's device, as it is counted by
     pepper: Mapped[str]
     length: Mapped[int] = small()
     attempts: Mapped[int] = small(server_default="0")

@@ -155,9 +155,10 @@ async def test_one_that_is_refused_counts_nowhere(client: httpx.AsyncClient) -> 
     assert (await start(client, 1)).status_code == 202
 
 
-async def test_sending_again_counts_as_sending(client: httpx.AsyncClient, clock: Clock) -> None:
-    await set_limits(client, number=speeds(2))
-    otp_id = (await start(client)).json()["id"]
+@pytest.mark.parametrize("scope", ["number", "prefix", "ip", "session", "profile", "deployment"])
+async def test_sending_again_counts_as_sending(client: httpx.AsyncClient, clock: Clock, scope: str) -> None:
+    await set_limits(client, **{scope: speeds(2)})
+    otp_id = (await start(client, client_ip="203.0.113.7", session="s")).json()["id"]
     clock.advance(timedelta(seconds=30))
     assert (await client.post(f"/v1/otp/{otp_id}/resend")).status_code == 202
     clock.advance(timedelta(seconds=60))
