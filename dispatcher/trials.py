@@ -113,7 +113,7 @@ async def _tried(worker: Worker, claimed: Claimed, gateway_id: UUID, start_by: f
     if settled.status is Status.QUEUED:
         settled = settled._replace(status=Status.FAILED, delay=0.0, tried=())
     why = said.why and said.why[:_LONGEST_REASON]
-    return settled._replace(exchange=_exchange(said, took), detail=settled.detail or why)
+    return settled._replace(exchange=_exchange(said, took), detail=why or settled.detail)
 
 
 async def _said(worker: Worker, claimed: Claimed, gateway_id: UUID, start_by: float) -> Said:

@@ -96,6 +96,27 @@ def gateway_of(case: str, simulator: Simulator) -> dict[str, Any]:
             },
             "secrets": key,
         },
+        "custom by token": {
+            "kind": "custom",
+            "settings": {
+                "url": f"{portal['base_url']}/v3/BulkMessages",
+                "method": "POST",
+                "content_type": "application/json",
+                "payload": '{"messages": [{"content": "%MESSAGE%", "destination": "%TO%", "customerId": "%ID%"}]}',
+                "number_format": "digits",
+                "headers": [{"name": "Authorization", "value": "Bearer %TOKEN%"}],
+                "login": {
+                    "url": "/smsportal/v3/Authentication",
+                    "method": "GET",
+                    "headers": [{"name": "Authorization", "value": "Basic %BASIC:client_id:api_secret%"}],
+                    "token_path": "token",
+                },
+                "success_path": "sendResponse.messages",
+                "success_values": [1],
+                "reference_path": "sendResponse.eventId",
+            },
+            "secrets": client,
+        },
         "custom by GET": {
             "kind": "custom",
             "settings": {
@@ -119,7 +140,7 @@ def gateway_of(case: str, simulator: Simulator) -> dict[str, Any]:
     }[case]
 
 
-KINDS = ("twilio", "smsportal", "smsportal by token", "custom", "custom by GET", "script")
+KINDS = ("twilio", "smsportal", "smsportal by token", "custom", "custom by token", "custom by GET", "script")
 
 
 async def configured(client: httpx.AsyncClient, case: str, simulator: Simulator, **over: Any) -> tuple[UUID, list[str]]:
@@ -197,13 +218,13 @@ async def test_what_went_wrong_is_shown_and_not_tried_again(
     )
     assert told["code"]
     assert (told["answer"] is None) is (fault["kind"] == "reset")
-    logins = 1 if case == "smsportal by token" else 0
+    logins = 1 if case.endswith("by token") else 0
     assert simulator.stats()["requests"] - before <= 1 + logins
     for words in private:
         assert words not in answer.text
 
 
-@pytest.mark.parametrize("case", ["twilio", "smsportal", "smsportal by token"])
+@pytest.mark.parametrize("case", ["twilio", "smsportal", "smsportal by token", "custom by token"])
 async def test_wrong_credentials(client: httpx.AsyncClient, simulator: Simulator, trials: None, case: str) -> None:
     """The mistake that a test is made for; the gateway is not withdrawn by it."""
     gateway_id, _ = await configured(client, case, simulator)
@@ -211,7 +232,9 @@ async def test_wrong_credentials(client: httpx.AsyncClient, simulator: Simulator
     assert (await client.patch(f"/v1/gateways/{gateway_id}", json=wrong)).status_code == 200
     told = (await client.post(f"/v1/gateways/{gateway_id}/test", json={"msisdn": make_msisdn(51)})).json()
     assert (told["status"], told["outcome"], told["fault"]) == ("failed", "refused", "account")
-    assert (told["request"] is None) is (case == "smsportal by token")  # it came no further than the login
+    assert (told["request"] is None) is case.endswith("by token")  # it came no further than the login
+    if case.endswith("by token"):
+        assert "api_secret was refused" in told["detail"] or "HTTP 401 to the login" in told["detail"]
     assert (await client.get(f"/v1/gateways/{gateway_id}")).json()["health"]["state"] == "ok"
 
 
