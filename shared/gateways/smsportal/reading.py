@@ -113,7 +113,8 @@ def _read_report(batch: Sequence[Sms], answer: Answer) -> Sequence[Outcome]:
             return [_for_all(batch, known, code, words)] * len(batch)
     counted = sum(counters.values())
     adds_up = missing == len(faults) and not strays and counted <= missing
-    accounted = missing > 0 and len(faults) <= missing <= min(len(batch), len(faults) + strays + counted)
+    named = len(faults) + strays
+    accounted = missing > 0 and max(counted, named) <= missing <= min(len(batch), named + counted)
     doubt = _UNNAMED if accounted else _UNEXPLAINED
     faults = {place: doubt if outcome == _UNEXPLAINED else outcome for place, outcome in faults.items()}
     return _settled(batch, faults, report, missing=missing, adds_up=adds_up, doubt=doubt)

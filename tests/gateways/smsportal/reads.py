@@ -178,7 +178,7 @@ _COUNTERS = [
     _all("none taken, for different causes", report(0, optedOuts=1, noNetwork=2), UNNAMED),
     _all("none taken, and not all counted", report(0, optedOuts=2), DOUBT),
     _each("alone, and not taken without a cause", report(0), DOUBT),
-    _each("alone, with two causes", report(0, optedOuts=1, noNetwork=1), UNNAMED),
+    _each("alone, with two causes", report(0, optedOuts=1, noNetwork=1), DOUBT),
     _each("alone, taken and opted out", report(1, optedOuts=1), DOUBT),
     _all("one missing without a cause", report(2), DOUBT),
     _all("more taken than were sent", report(4), DOUBT),
