@@ -42,6 +42,7 @@ class Resources:
     cors_origins: tuple[str, ...] = ()
     rate_limits: RateLimits = field(default_factory=RateLimits)
     gateway_deadline: float = 10.0  # seconds that a gateway has for its answer
+    sends_mail: bool = True  # whether notices go out as letters, too
     speeds: Speeds = field(default_factory=Speeds)  # how many one-time passwords, and for whom
     streams: Streams = field(default_factory=Streams)
     # Few campaigns are measured at once: each takes a connection and a good part of a processor.
@@ -77,6 +78,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             cors_origins=settings.cors_origins,
             rate_limits=rate_limits,
             gateway_deadline=settings.gateway_deadline_seconds,
+            sends_mail=settings.smtp_url is not None,
             speeds=speeds,
             scripts=scripts,
         )

@@ -42,7 +42,13 @@ def shown(row: GatewayRow, resources: Resources, caller: Caller) -> GatewayOut:
 
 def _warnings(row: GatewayRow, resources: Resources) -> list[str]:
     of_kind = WARNED[row.kind].warnings(row.settings) if row.kind in WARNED else ()
-    return [*gateway_hosts.warnings(row.settings, allowed=resources.allowed_networks), *of_kind]
+    found = [*gateway_hosts.warnings(row.settings, allowed=resources.allowed_networks), *of_kind]
+    if (row.balance_check or {}).get("email") and not resources.sends_mail:
+        found.append(
+            "balance_check.email gets no letters, for no mail server is configured: set LAPWING_SMTP_URL and "
+            "LAPWING_MAIL_FROM; until then notices are only shown under /v1/notices."
+        )
+    return found
 
 
 def _capabilities(row: GatewayRow) -> CapabilitiesOut | None:

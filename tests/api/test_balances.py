@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,10 +12,13 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 import respx
+from fastapi import FastAPI
 from redis.asyncio import Redis
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.main import equip
+from api.resources import Resources
 from deploy.local.servers import Valkey
 from dispatcher.balances import balances
 from shared.db import begin
@@ -259,6 +263,18 @@ async def test_check_of_a_kind_without_a_balance(
     for refused in refusals:
         assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/balance_check")
     assert (await client.patch(path, json={"balance_check": {"enabled": False}})).status_code == 200
+
+
+async def test_letters_that_nobody_carries_are_warned_of(
+    client: httpx.AsyncClient, app: FastAPI, resources: Resources, gateway: UUID
+) -> None:
+    path, check = f"/v1/gateways/{gateway}", {"warn_below": "5", "email": ["ops@example.com"]}
+    assert (await client.patch(path, json={"balance_check": check})).json()["warnings"] == []
+    equip(app, replace(resources, sends_mail=False))
+    (warning,) = (await client.get(path)).json()["warnings"]
+    assert warning.startswith("balance_check.email gets no letters")
+    without = await client.patch(path, json={"balance_check": {"warn_below": "5"}})
+    assert without.json()["warnings"] == []
 
 
 async def test_check_of_settings_without_a_balance(client: httpx.AsyncClient) -> None:
