@@ -141,6 +141,15 @@ class Inbound:
 
 
 @dataclass(frozen=True, slots=True)
+class Reply:
+    """What a gateway hears after a callback that was kept."""
+
+    media_type: str | None = None
+    body: bytes = b""
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True)
 class Balance:
     """Credit at a gateway, in its own unit (a currency code, or `credits`)."""
 
@@ -221,7 +230,7 @@ class Adapter(Protocol):
     def CAPABILITIES(self) -> Capabilities: ...  # noqa: N802 - as above
 
     @property
-    def INBOUND_REPLY(self) -> tuple[str, bytes]: ...  # noqa: N802 - content type and body
+    def INBOUND_REPLY(self) -> Reply: ...  # noqa: N802 - as above
 
     def check_settings(self, settings: Mapping[str, Any], secrets: Mapping[str, str]) -> Mapping[str, Any]:
         """The settings as they will be stored; raises Invalid, naming the field."""
@@ -289,7 +298,7 @@ class Replying(Protocol):
     """An adapter whose gateway wants to hear more than silence after a receipt."""
 
     @property
-    def RECEIPT_REPLY(self) -> tuple[str, bytes]: ...  # noqa: N802 - as INBOUND_REPLY
+    def RECEIPT_REPLY(self) -> Reply: ...  # noqa: N802 - as INBOUND_REPLY
 
 
 class ConfiguredAdapter(Adapter, Metered, Replying, Protocol):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from api.callbacks.desk import Desk
 from api.callbacks.facts import facts_of
 from api.callbacks.inbound import record_inbound
-from shared.adapter import Account, Adapter, Callback, ForgedCallback, Replying, UnreadableCallback
+from shared.adapter import Account, Adapter, Callback, ForgedCallback, Reply, Replying, UnreadableCallback
 from shared.clock import utc_now
 from shared.db import begin
 from shared.errors import Forbidden, NotFound, Unavailable
@@ -39,12 +39,6 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    media_type: str | None = None
-    body: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
 class _Admitted:
     """A callback that came to a known gateway's address."""
 
@@ -62,7 +56,7 @@ async def take_status(desk: Desk, asked: Asked) -> Reply:
         raise _refused(refusal, visit, what="status") from None
     gateway_id = visit.account.gateway_id
     await desk.inbox.put(facts_of(receipts, gateway_id=gateway_id, callback=visit.callback, now=utc_now()))
-    return Reply(*visit.adapter.RECEIPT_REPLY) if isinstance(visit.adapter, Replying) else Reply()
+    return visit.adapter.RECEIPT_REPLY if isinstance(visit.adapter, Replying) else Reply()
 
 
 async def take_inbound(desk: Desk, asked: Asked) -> Reply:
@@ -82,7 +76,7 @@ async def take_inbound(desk: Desk, asked: Asked) -> Reply:
             default_region=resources.default_region,
             now=utc_now(),
         )
-    return Reply(*visit.adapter.INBOUND_REPLY)
+    return visit.adapter.INBOUND_REPLY
 
 
 async def _admit(desk: Desk, asked: Asked) -> _Admitted:

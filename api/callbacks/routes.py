@@ -8,8 +8,9 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response
 
 from api.callbacks.desk import desk_of
-from api.callbacks.reception import Asked, CallbackNotSigned, Reply, take_inbound, take_status
+from api.callbacks.reception import Asked, CallbackNotSigned, take_inbound, take_status
 from api.problems import problems
+from shared.adapter import Reply
 
 Token = Annotated[str, Path(description="The gateway's own; `callback_urls` of the gateway holds it.")]
 
@@ -49,4 +50,4 @@ def _asked(request: Request, gateway_id: str, token: str) -> Asked:
 
 
 def _response(reply: Reply) -> Response:
-    return Response(reply.body, media_type=reply.media_type)
+    return Response(reply.body, media_type=reply.media_type, status_code=reply.status)

@@ -12,13 +12,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.callbacks import routes
 from api.callbacks.desk import Desk, desk_of
-from api.callbacks.reception import Asked, Reply, take_inbound, take_status
+from api.callbacks.reception import Asked, take_inbound, take_status
 from api.callbacks.turns import Turns
 from api.handlers import respond
 from api.problems import ContentTooLarge
+from shared.adapter import Reply
 from shared.errors import ServiceError
 
 LARGEST_BODY: Final = 64 << 10
+NO_CONTENT: Final = 204
 
 Take = Callable[[Desk, Asked], Awaitable[Reply]]
 
@@ -92,8 +94,8 @@ def _too_large() -> ContentTooLarge:
 
 
 async def _answer(reply: Reply, send: Send) -> None:
-    headers = [(b"content-length", str(len(reply.body)).encode())]
-    if reply.media_type is not None:
+    headers = [] if reply.status == NO_CONTENT else [(b"content-length", str(len(reply.body)).encode())]
+    if reply.media_type is not None and reply.status != NO_CONTENT:
         headers.append((b"content-type", reply.media_type.encode()))
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})

@@ -24,6 +24,7 @@ from shared.adapter import (
     Capabilities,
     Inbound,
     Receipt,
+    Reply,
     Sms,
     UnreadableCallback,
     json_object,
@@ -37,7 +38,7 @@ KIND: Final = "sandbox"
 CAPABILITIES: Final = Capabilities(
     largest_batch=100, receipts=True, client_reference=True, attachments=True, alphanumeric_senders=True
 )
-INBOUND_REPLY: Final = ("text/plain", b"")
+INBOUND_REPLY: Final = Reply("text/plain")
 URL: Final = "sandbox:accept"
 
 _TAKEN: Final = "taken"

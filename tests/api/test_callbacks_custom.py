@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import httpx
+import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -45,6 +46,21 @@ async def test_a_receipt_by_get_is_kept_and_answered(client: httpx.AsyncClient, 
     async with begin(engine) as tx:
         row = (await tx.execute(select(ReceiptRow))).one()
     assert (row.message_id, row.attempt, row.status) == (UUID(str(ID)), 2, "delivered")
+
+
+@pytest.mark.parametrize(
+    ("reply", "status", "body"), [({"status": 202, "body": "ACK"}, 202, "ACK"), ({"status": 204}, 204, "")]
+)
+async def test_the_answer_has_the_status_that_its_gateway_wants(
+    client: httpx.AsyncClient, reply: dict[str, Any], status: int, body: str
+) -> None:
+    receipt = {**OWN["settings"]["receipt"], "reply": reply}
+    paths = await configure(client, receipt=receipt, inbound={**OWN["settings"]["inbound"], "reply": reply})
+    for answer in (
+        await client.post(paths["status"], json={"id": "1", "status": "DELIVRD"}),
+        await client.post(paths["inbound"], json={"from": "+447700900123", "text": "hi", "id": "1"}),
+    ):
+        assert (answer.status_code, answer.text) == (status, body)
 
 
 async def test_no_news_is_answered_too(client: httpx.AsyncClient, engine: AsyncEngine) -> None:

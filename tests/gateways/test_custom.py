@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.adapter import ACCESS_TOKEN, Answer, Replying
+from shared.adapter import ACCESS_TOKEN, Answer, Reply, Replying
 from shared.domain.outcome import Accepted, Lost
 from shared.errors import Invalid
 from shared.gateways import METERED, WARNED, adapter_for, custom, metered_for, twilio
@@ -293,11 +293,11 @@ def test_an_account_answers_callbacks_in_its_gateway_s_words() -> None:
     reply = {"content_type": "text/html", "body": "Jó"}
     speaker = adapter_for("custom", rich(receipt={**SETTINGS["receipt"], "reply": reply}))
     assert isinstance(speaker, Replying)
-    assert ("text/html", "Jó".encode()) == speaker.RECEIPT_REPLY
-    assert speaker.INBOUND_REPLY == ("text/plain", b"")
+    assert Reply("text/html", "Jó".encode()) == speaker.RECEIPT_REPLY
+    assert Reply("text/plain") == speaker.INBOUND_REPLY
     assert not isinstance(twilio, Replying)
-    ok = adapter_for("custom", rich(inbound={**SETTINGS["inbound"], "reply": {"body": "OK"}}))
-    assert ok.INBOUND_REPLY == ("text/plain", b"OK")
+    ok = adapter_for("custom", rich(inbound={**SETTINGS["inbound"], "reply": {"body": "OK", "status": 202}}))
+    assert Reply("text/plain", b"OK", 202) == ok.INBOUND_REPLY
 
 
 def test_what_is_compiled_is_compiled_once_and_only_when_needed() -> None:

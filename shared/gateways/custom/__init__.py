@@ -8,7 +8,7 @@ account know no settings either, and take no answer for a success.
 from collections.abc import Sequence
 from typing import Final
 
-from shared.adapter import Account, Answer, Balance, Call, Callback, Inbound, Receipt, Sms
+from shared.adapter import Account, Answer, Balance, Call, Callback, Inbound, Receipt, Reply, Sms
 from shared.domain.outcome import Outcome
 from shared.gateways.custom import balances, callbacks, reading
 from shared.gateways.custom.account import check_settings
@@ -41,7 +41,7 @@ __all__ = [
     "warnings",
 ]
 
-INBOUND_REPLY: Final = ("text/plain", b"")
+INBOUND_REPLY: Final = Reply("text/plain")
 # No status is a success of which nothing is known; the settings of a real account always name one.
 _KNOWS_NOTHING: Final = reading.reading_of({"success_statuses": [0]})
 

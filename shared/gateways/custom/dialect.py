@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
-from shared.adapter import Account, Answer, Balance, Call, Callback, Capabilities, Inbound, Receipt, Sms
+from shared.adapter import Account, Answer, Balance, Call, Callback, Capabilities, Inbound, Receipt, Reply, Sms
 from shared.domain.outcome import Outcome
 from shared.gateways.custom import balances, callbacks, reading, request
 from shared.gateways.custom.account import check_settings as check
@@ -13,7 +13,7 @@ from shared.gateways.custom.placeholders import BadTemplate
 
 KIND: Final = "custom"
 CAPABILITIES: Final = Capabilities(receipts=True, client_reference=True, balance=True, alphanumeric_senders=True)
-_SILENCE: Final = ("text/plain", b"")
+_SILENCE: Final = Reply("text/plain")
 
 
 @dataclass(frozen=True)  # no slots: what is compiled is compiled once, and only when it is needed
@@ -36,11 +36,11 @@ class Dialect:
         )
 
     @cached_property
-    def INBOUND_REPLY(self) -> tuple[str, bytes]:  # noqa: N802 - the contract's
+    def INBOUND_REPLY(self) -> Reply:  # noqa: N802 - the contract's
         return _reply(self.account.settings.get("inbound"))
 
     @cached_property
-    def RECEIPT_REPLY(self) -> tuple[str, bytes]:  # noqa: N802 - the contract's
+    def RECEIPT_REPLY(self) -> Reply:  # noqa: N802 - the contract's
         return _reply(self.account.settings.get("receipt"))
 
     @cached_property
@@ -95,8 +95,9 @@ class Dialect:
         return balances.read_balance(self.account.settings, answer)
 
 
-def _reply(mapping: Mapping[str, Any] | None) -> tuple[str, bytes]:
+def _reply(mapping: Mapping[str, Any] | None) -> Reply:
     reply = (mapping or {}).get("reply")
     if not reply:
         return _SILENCE
-    return reply.get("content_type") or "text/plain", (reply.get("body") or "").encode()
+    media_type = reply.get("content_type") or "text/plain"
+    return Reply(media_type, (reply.get("body") or "").encode(), reply.get("status") or 200)

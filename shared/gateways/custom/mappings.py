@@ -11,6 +11,7 @@ from shared.gateways.custom.reading import FAULTS
 
 MOST_RULES: Final = 100
 _MOST_WORDS: Final = 100
+_NO_CONTENT: Final = 204
 
 
 def check_reading(fields: Fields) -> None:
@@ -92,6 +93,9 @@ def _check_reply(fields: Fields) -> None:
     if reply := fields.part("reply"):
         reply.text("content_type", remedy="must be a type such as text/plain", longest=100)
         reply.text("body", remedy="must be a text such as OK", longest=1000)
+        reply.whole("status", least=200, most=299)
+        if reply.kept.get("status") == _NO_CONTENT and "body" in reply.kept:
+            reply.refuse("body", "cannot go with the status 204, which has none; leave one of them out.")
         reply.refuse_others()
 
 

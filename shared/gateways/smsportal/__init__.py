@@ -8,7 +8,7 @@ https://docs.smsportal.com/reference
 
 from typing import Final
 
-from shared.adapter import Capabilities
+from shared.adapter import Capabilities, Reply
 from shared.gateways.smsportal.account import check_settings, needs_login
 from shared.gateways.smsportal.asking import build_balance, build_login, has_login_ended, read_balance, read_login
 from shared.gateways.smsportal.callbacks import read_callback, read_inbound
@@ -37,4 +37,4 @@ KIND: Final = "smsportal"
 CAPABILITIES: Final = Capabilities(
     largest_batch=100, receipts=True, client_reference=True, balance=True, alphanumeric_senders=True
 )
-INBOUND_REPLY: Final = ("text/plain", b"")
+INBOUND_REPLY: Final = Reply("text/plain")

@@ -8,7 +8,7 @@ https://www.twilio.com/docs/messaging/api/message-resource
 
 from typing import Final
 
-from shared.adapter import Capabilities
+from shared.adapter import Capabilities, Reply
 from shared.gateways.twilio.account import check_settings
 from shared.gateways.twilio.asking import build_balance, build_lookup, read_balance, read_lookup
 from shared.gateways.twilio.callbacks import read_callback, read_inbound
@@ -34,4 +34,4 @@ CAPABILITIES: Final = Capabilities(
     receipts=True, client_reference=True, lookup=True, attachments=True, balance=True, alphanumeric_senders=True
 )
 # Anything in plain text would be sent to the handset as a reply.
-INBOUND_REPLY: Final = ("text/xml", b"<Response/>")
+INBOUND_REPLY: Final = Reply("text/xml", b"<Response/>")

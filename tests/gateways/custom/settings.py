@@ -22,6 +22,10 @@ def _receipt(label: str, *pointers: str, **over: Any) -> Settings:
     return _rich(label, *(f"receipt/{one}" for one in pointers), receipt=receipt)
 
 
+def _replying(**reply: Any) -> dict[str, Any]:
+    return {"from": "f", "text": "t", "reply": reply}
+
+
 def _balance(label: str, *pointers: str, **over: Any) -> Settings:
     return _rich(label, *(f"balance/{one}" for one in pointers), balance={"url": "/balance", **over})
 
@@ -236,6 +240,8 @@ REFUSED = [
     _rich("a receipt that is a text", "receipt", receipt="id"),
     _rich("inbound without its fields", "inbound/from", "inbound/text", inbound={"to": "to"}),
     _rich("a reply of another type", "inbound/reply/body", inbound={"from": "f", "text": "t", "reply": {"body": 5}}),
+    _rich("a reply that is a refusal", "inbound/reply/status", inbound=_replying(status=400)),
+    _rich("a reply with a body and none", "inbound/reply/body", inbound=_replying(status=204, body="OK")),
     _rich("half a secret", "callback_secret/secret", callback_secret={"header": "X-Key"}),
     # Balance.
     _balance("a balance from nowhere", "url", url=None),
