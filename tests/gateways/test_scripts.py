@@ -74,7 +74,7 @@ TAKEN: list[tuple[str, Account, Any, Call]] = [
         "XML, with a secret",
         BY_XML,
         f"<k>{mark(BY_XML, 'odd')}</k>",
-        Call("POST", URL, (("Content-Type", "text/xml"),), b"<k>a&lt;b&amp;c</k>"),
+        Call("POST", URL, (("Content-Type", "text/xml; charset=utf-8"),), b"<k>a&lt;b&amp;c</k>"),
     ),
     ("a form's payload", BY_FORM, "to=1&m=a b\n%", Call("POST", URL, (FORM,), b"to=1&m=a%20b%0A%25")),
     ("a query", BY_GET, "to=1&m=%C3%A9", Call("GET", f"{URL}?to=1&m=%C3%A9")),

@@ -118,4 +118,6 @@ def with_content_type(headers: Iterable[tuple[str, str]], content_type: str) -> 
     given = tuple(headers)
     if any(name.lower() == "content-type" for name, _ in given):
         return given
-    return (*given, ("Content-Type", content_type))
+    # Of XML that names no charset, some readers take ASCII for granted, whatever its first line says.
+    named = f"{content_type}; charset=utf-8" if content_type in XML else content_type
+    return (*given, ("Content-Type", named))

@@ -47,7 +47,7 @@ def _header(label: str, value: str, said: str, account_: Account | None = None) 
 
 
 def _xml(label: str, payload: str, body: str, text: str) -> Sends:
-    call = Call("POST", URL, (("Content-Type", "text/xml"),), body.encode())
+    call = Call("POST", URL, (("Content-Type", "text/xml; charset=utf-8"),), body.encode())
     chosen = account(method="POST", content_type="text/xml", payload=payload)
     return Sends(label, [replace(HELLO, text=text)], call, chosen)
 
