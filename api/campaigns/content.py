@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.campaigns import queries
-from api.campaigns.schemas import CampaignIn, CampaignPatch
+from api.campaigns.schemas import CampaignIn, CampaignPatch, StepIn
 from api.campaigns.times import Times, check_times
 from api.campaigns.wording import Worded
 from api.regions import region_of
@@ -17,7 +17,7 @@ from api.sentences import describe
 from api.texts.checks import find_unfit
 from shared.domain import msisdn as numbers
 from shared.domain import policy as rules
-from shared.domain.campaign import StepStatus
+from shared.domain.campaign import Status, StepStatus
 from shared.domain.policy import Policy
 from shared.domain.template import CAMPAIGN_TAGS, compile_template
 from shared.errors import FieldError, Invalid
@@ -51,6 +51,14 @@ def _check_words(step: Worded, policy: Policy) -> list[FieldError]:
     except Invalid as error:
         unfit = error.detail
     return [FieldError(f"/messages/{step.place}/{step.named}", unfit)] if unfit else []
+
+
+def find_untimed(steps: Sequence[StepIn], *, status: Status) -> list[FieldError]:
+    """The first message of a scheduled campaign if nobody says when it goes: it would go at once, unasked."""
+    if status is not Status.SCHEDULED or not steps or "send_at" in steps[0].model_fields_set:
+        return []
+    told = "The campaign is scheduled, and these messages replace its own; name when this one goes. null is at once."
+    return [FieldError("/messages/0/send_at", told)]
 
 
 def step_rows(campaign_id: UUID, steps: Sequence[Worded]) -> list[dict[str, Any]]:

@@ -70,6 +70,26 @@ async def set_status(engine: AsyncEngine, campaign_id: str, status: Status) -> N
 # --- made
 
 
+@pytest.mark.parametrize("named", [pytest.param(True, id="by null"), pytest.param(False, id="not at all")])
+async def test_a_scheduled_campaign_does_not_go_at_once_because_nobody_named_a_time(
+    client: AsyncClient, clock: Clock, named: bool
+) -> None:
+    """New words for it replace the whole message, with its time: that must not be forgotten in silence."""
+    later = (clock.now + timedelta(hours=5)).isoformat()
+    path = f"/v1/campaigns/{(await create(client))['id']}"
+    words: dict[str, Any] = {"text": "Two"} | ({"send_at": None} if named else {})
+    assert (await client.patch(path, json={"messages": [words]})).status_code == 200  # of a draft it is no matter
+    await client.patch(path, json={"messages": [{"text": "One", "send_at": later}]})
+    assert (await client.post(f"{path}/start")).json()["status"] == "scheduled"
+    answer = await client.patch(path, json={"messages": [words]})
+    if named:
+        assert (answer.status_code, answer.json()["starts_at"]) == (200, None)
+        return
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/messages/0/send_at")
+    told = (await client.get(path)).json()
+    assert (told["messages"][0]["text"], told["starts_at"] is None) == ("One", False)
+
+
 async def test_created_campaign_is_stored_and_shown(client: AsyncClient, engine: AsyncEngine, clock: Clock) -> None:
     async with begin(engine) as tx:
         contact_id = str(await make_contact(tx, msisdn=make_msisdn(2)))
