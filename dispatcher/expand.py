@@ -48,6 +48,7 @@ BREATH: Final = 50
 _PRIORITY: Final = PRIORITY_OF[Kind.CAMPAIGN]
 _KIND: Final = Kind.CAMPAIGN.value
 _WITHDRAWN: Final = Consent.WITHDRAWN.value
+_GRANTED: Final = Consent.GRANTED.value
 TOO_LONG: Final = "text_too_long"
 EMPTY: Final = "text_empty"
 MISSING: Final = "tag_missing"
@@ -180,6 +181,7 @@ async def _render(worker: Worker, step: Step, recipients: Sequence[Recipient], r
     template = compile_template(step.text, known=CAMPAIGN_TAGS)
     columns = _Columns(worker, step)
     records: Rows = []
+    required = policy.require_consent
     longest, most, is_limited = policy.max_segments, policy.max_chars or None, reach.is_limited
     blocks = worker.rules.is_limited and policy.quota_unit is QuotaUnit.PER_160
     made = _Made()
@@ -191,8 +193,9 @@ async def _render(worker: Worker, step: Step, recipients: Sequence[Recipient], r
         if measured.segments > longest or (most is not None and measured.characters > most):
             status, failure = Status.FAILED, TOO_LONG
         skipped, not_before = reach.of(recipient) if is_limited else ANYBODY
-        if recipient.consent_status == _WITHDRAWN or recipient.msisdn[0] != "+":  # since the audience was frozen
-            skipped = SkipReason.NO_CONSENT  # or the person was erased
+        consent = recipient.consent_status
+        if consent == _WITHDRAWN or recipient.msisdn[0] != "+" or (required and consent != _GRANTED):
+            skipped = SkipReason.NO_CONSENT  # since the audience was frozen, or the person was erased
         if skipped is not None:
             status, failure = Status.SKIPPED, None
         row = columns.row(recipient, (status, failure, skipped, not_before), text, measured)

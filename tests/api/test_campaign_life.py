@@ -529,6 +529,22 @@ async def test_the_unsent_of_a_stopped_one(client: AsyncClient, worker: HandWork
     assert Counter(numbers_of(taker)) == Counter(NUMBERS)
 
 
+async def test_what_is_sent_once_more_needs_the_consent_that_is_required_by_now(
+    client: AsyncClient, worker: HandWorker, router: respx.MockRouter
+) -> None:
+    at(router, answer=refused(MESSAGE))
+    async with worker.transaction() as tx:
+        await make_contact(tx, msisdn=NUMBERS[0], consent_status="granted")
+        await make_contact(tx, msisdn=NUMBERS[1], consent_status="unknown")
+    campaign = await complete(client, worker)
+    assert await report(client, worker, campaign["id"]) == {"failed": 25}
+    assert (await client.put("/v1/policy", json={"require_consent": True})).status_code == 200
+    worker.rules.forget()
+    again = await command(client, campaign["id"], "resend", which="failed")
+    await finish_all(worker)
+    assert await report(client, worker, again["id"]) == {"failed": 1, "skipped": 24}
+
+
 async def test_nobody_gets_twice_what_is_restarted_and_sent_once_more(
     client: AsyncClient, worker: HandWorker, taker: respx.Route
 ) -> None:
