@@ -1,5 +1,7 @@
 """Beside the path, retention: months of messages that the policy keeps no longer go as a whole, and inbound with them.
 
+So does whom a campaign was for, once nothing of it is kept.
+
 A month with a message that is still to be sent stays, and so does one that a restarted campaign has to look at.
 Reports stay right: their counts are in the tallies. A client's reference outlives its message, so that a request that
 comes again late makes no second one; but not for ever.
@@ -45,6 +47,8 @@ async def retain(worker: Worker) -> int:
         if not is_busy(error):
             raise
         log.warning("a month is in use", extra={"cause": type(error).__name__})  # the next turn tries again
+    while not worker.stopping.is_set() and await _forget_one(worker, before=month_of(before), days=days):
+        gone += 1
     async with worker.transaction() as tx:
         gone += await queries.delete_inbound(tx, before=before, limit=BATCH)
     async with worker.transaction() as tx:
@@ -67,6 +71,24 @@ async def _drop(worker: Worker, month: str, *, days: int) -> int:
             now=worker.now(),
         )
     return 1
+
+
+async def _forget_one(worker: Worker, *, before: datetime, days: int) -> bool:
+    """Forget whom one campaign was for, of which nothing is kept any more; whether there was one."""
+    async with worker.transaction() as tx:
+        campaign_id = await queries.lock_over(tx, before=before)
+        if campaign_id is None:
+            return False
+        recipients = await queries.forget_recipients(tx, campaign_id, now=worker.now())
+        await audit.record(
+            tx,
+            caller="dispatcher",
+            action="retention.forgotten",
+            subject=("campaign", str(campaign_id)),
+            detail={"retention_days": days, "recipients": recipients},
+            now=worker.now(),
+        )
+    return True
 
 
 def _begin_of(month: str) -> datetime:

@@ -1,9 +1,10 @@
 """Months of messages, attempts and receipts, as partitions: which there are, whether one is needed, and its end.
 
-And what goes with them.
+And what goes with them: whom campaigns were for, inbound messages, references.
 """
 
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -60,6 +61,27 @@ _REFERENCES = text("""
     WHERE r.reference = old.reference
 """)
 
+# Of a campaign that is over and of which no message is kept, who it was for goes as well; whom its owner left out stays
+# so for copies of it. One that is being sent once more is still asked for those who had no message.
+_OVER = text("""
+    SELECT c.id FROM campaigns c
+    WHERE c.status IN ('completed', 'stopped', 'archived') AND c.frozen_at IS NOT NULL
+      AND coalesce(c.finished_at, c.stopped_at) < :before
+      AND EXISTS (SELECT 1 FROM campaign_recipients r WHERE r.campaign_id = c.id AND r.excluded_by IS NULL)
+      AND NOT EXISTS (SELECT 1 FROM campaign_messages cm JOIN messages m ON m.campaign_message_id = cm.id
+                      WHERE cm.campaign_id = c.id)
+      AND NOT EXISTS (SELECT 1 FROM campaigns x
+                      WHERE x.resend_of = c.id AND x.status IN ('scheduled', 'running', 'held'))
+    ORDER BY c.id LIMIT 1
+    FOR UPDATE OF c SKIP LOCKED
+""")
+_FORGET = text("DELETE FROM campaign_recipients WHERE campaign_id = :campaign_id AND excluded_by IS NULL")
+_NOT_WHOLE = text("""
+    UPDATE campaigns SET messages_dropped_at = coalesce(messages_dropped_at, CAST(:now AS timestamptz))
+    WHERE id = :campaign_id
+""")
+_TIME_FOR_MANY = text("SET LOCAL statement_timeout = '110s'")
+
 
 async def list_months(tx: AsyncConnection) -> list[str]:
     """The months that have partitions, as in 202603, oldest first."""
@@ -91,6 +113,19 @@ async def drop_month(tx: AsyncConnection, month: str) -> None:
     """Drop the month's partitions, once it was given up."""
     for table in PARTITIONED:
         await tx.execute(text(f"DROP TABLE IF EXISTS {table}_{month}"))
+
+
+async def lock_over(tx: AsyncConnection, *, before: datetime) -> UUID | None:
+    """A campaign that ended before then, with recipients and without messages, held by this transaction."""
+    found: UUID | None = (await tx.execute(_OVER, {"before": before})).scalar_one_or_none()
+    return found
+
+
+async def forget_recipients(tx: AsyncConnection, campaign_id: UUID, *, now: datetime) -> int:
+    """Forget whom a campaign was for, which is not restarted or sent again then; how many there were."""
+    await tx.execute(_TIME_FOR_MANY)
+    await tx.execute(_NOT_WHOLE, {"campaign_id": campaign_id, "now": now})
+    return (await tx.execute(_FORGET, {"campaign_id": campaign_id})).rowcount
 
 
 async def delete_inbound(tx: AsyncConnection, *, before: datetime, limit: int) -> int:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 from httpx import AsyncClient
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import delete, insert, select, text, update
 
 from dispatcher.retention import retain
 from shared.db import begin
@@ -14,7 +14,17 @@ from shared.domain.campaign import Status as CampaignStatus
 from shared.domain.campaign import StepStatus
 from shared.domain.message import Kind, Status
 from shared.ids import uuid7
-from shared.models import AuditEntry, Campaign, CampaignMessage, ClientReference, InboundRow, Message, PolicyRow, Tally
+from shared.models import (
+    AuditEntry,
+    Campaign,
+    CampaignMessage,
+    CampaignRecipient,
+    ClientReference,
+    InboundRow,
+    Message,
+    PolicyRow,
+    Tally,
+)
 from shared.queries.partitions import PARTITIONED, month_of, statements
 from tests.factories import make_campaign, make_message, make_msisdn
 from tests.worlds import HandWorker
@@ -154,6 +164,73 @@ async def test_what_is_not_kept_is_not_sent_any_more(
     assert (report["counts"]["delivered"], report["counts"]["cancelled"]) == (1, 1)
     again = await client.post(f"/v1/campaigns/{campaign_id}/duplicate", json={})
     assert (again.status_code, again.json()["messages_dropped_at"]) == (201, None)
+
+
+async def audience_of(worker: HandWorker, campaign_id: UUID) -> list[tuple[Any, ...]]:
+    async with begin(worker.engine) as tx:
+        columns = (CampaignRecipient.msisdn, CampaignRecipient.excluded_by)
+        question = select(*columns).where(CampaignRecipient.campaign_id == campaign_id)
+        return [tuple(row) for row in await tx.execute(question.order_by(CampaignRecipient.position))]
+
+
+async def settle_audience(worker: HandWorker, campaign_id: UUID) -> None:
+    """Two recipients, one who could not be reached, and one whom the owner left out."""
+    async with worker.transaction() as tx:
+        await tx.execute(delete(CampaignRecipient).where(CampaignRecipient.campaign_id == campaign_id))
+        for position, by in ((1, None), (2, None), (-1, "admin"), (-2, None)):
+            row = {"campaign_id": campaign_id, "position": position, "msisdn": make_msisdn(10 + position)}
+            await tx.execute(insert(CampaignRecipient).values(row | {"excluded_by": by}))
+
+
+async def test_whom_a_campaign_was_for_is_forgotten_with_its_messages(
+    worker: HandWorker, old: datetime, client: AsyncClient
+) -> None:
+    await keep_days(worker, 90)
+    campaign_id, _ = await old_campaign(worker, old)
+    await settle_audience(worker, campaign_id)
+    assert await retain(worker) >= 2
+    assert await audience_of(worker, campaign_id) == [(make_msisdn(9), "admin")]
+    async with begin(worker.engine) as tx:
+        entry = (await tx.execute(select(AuditEntry).where(AuditEntry.action == "retention.forgotten"))).one()
+    assert (entry.subject_id, entry.detail) == (str(campaign_id), {"retention_days": 90, "recipients": 3})
+    report = (await client.get(f"/v1/campaigns/{campaign_id}/report")).json()
+    assert (report["recipients"], report["counts"]["delivered"], report["counts"]["cancelled"]) == (2, 1, 1)
+    assert await retain(worker) == 0
+
+
+async def test_who_had_no_message_is_forgotten_too_and_the_campaign_not_restarted(
+    worker: HandWorker, old: datetime, client: AsyncClient
+) -> None:
+    await keep_days(worker, 90)
+    campaign_id, _ = await old_campaign(worker, old)
+    async with worker.transaction() as tx:
+        await tx.execute(delete(Message))
+    await settle_audience(worker, campaign_id)
+    await retain(worker)
+    assert len(await audience_of(worker, campaign_id)) == 1
+    answer = await client.post(f"/v1/campaigns/{campaign_id}/restart", json={})
+    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/campaign-not-restartable")
+
+
+@pytest.mark.parametrize("why", ["it runs", "it is being sent once more", "a message is kept", "it ended lately"])
+async def test_whom_a_campaign_is_for_stays_while_anything_of_it_does(
+    worker: HandWorker, old: datetime, client: AsyncClient, why: str
+) -> None:
+    await keep_days(worker, 90)
+    over: dict[str, Any] = {"status": CampaignStatus.RUNNING, "stopped_at": None} if why == "it runs" else {}
+    campaign_id, step = await old_campaign(worker, old, **over)
+    await settle_audience(worker, campaign_id)
+    if why == "it is being sent once more":
+        answer = await client.post(f"/v1/campaigns/{campaign_id}/resend", json={"which": "unsent"})
+        assert answer.status_code == 202, answer.text
+    async with worker.transaction() as tx:
+        await tx.execute(delete(Message))
+        if why == "it ended lately":
+            await tx.execute(update(Campaign).values(stopped_at=worker.now() - timedelta(days=80)))
+    if why == "a message is kept":
+        await message(worker, worker.now(), campaign_id=campaign_id, campaign_message_id=step)
+    await retain(worker)
+    assert len(await audience_of(worker, campaign_id)) == 4
 
 
 async def test_month_and_restart_wait_for_each_other(worker: HandWorker, old: datetime) -> None:
