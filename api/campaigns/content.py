@@ -38,11 +38,18 @@ class Targets:
     msisdns: Sequence[str] | None
 
 
-def check_steps(steps: Sequence[Worded], *, policy: Policy, now: datetime) -> list[FieldError]:
-    """What is wrong with the sequence of messages."""
+def check_steps(
+    steps: Sequence[Worded],
+    *,
+    policy: Policy,
+    now: datetime,
+    given: Sequence[StepIn] | None = None,
+    status: Status = Status.DRAFT,
+) -> list[FieldError]:
+    """What is wrong with the sequence of messages; `given` are those that replace the messages of one in `status`."""
     errors = [error for step in steps for error in _check_words(step, policy)]
     sequence = [Times(f"/messages/{step.place}", step.send_at, step.send_by) for step in steps]
-    return [*errors, *check_times(sequence, policy=policy, now=now)]
+    return [*errors, *check_times(sequence, policy=policy, now=now), *_find_untimed(given or (), status=status)]
 
 
 def _check_words(step: Worded, policy: Policy) -> list[FieldError]:
@@ -53,7 +60,7 @@ def _check_words(step: Worded, policy: Policy) -> list[FieldError]:
     return [FieldError(f"/messages/{step.place}/{step.named}", unfit)] if unfit else []
 
 
-def find_untimed(steps: Sequence[StepIn], *, status: Status) -> list[FieldError]:
+def _find_untimed(steps: Sequence[StepIn], *, status: Status) -> list[FieldError]:
     """The first message of a scheduled campaign if nobody says when it goes: it would go at once, unasked."""
     if status is not Status.SCHEDULED or not steps or "send_at" in steps[0].model_fields_set:
         return []

@@ -156,8 +156,7 @@ async def change_campaign(  # noqa: PLR0913, PLR0917 - what a route asks for, by
     rules.check_editable(policy, scheduled=campaign.status is Status.SCHEDULED)
     given = wanted.model_fields_set
     steps, errors = await word_steps(tx, wanted.messages or ())
-    errors += content.find_untimed(wanted.messages or (), status=campaign.status)
-    errors += content.check_steps(steps, policy=policy, now=now)
+    errors += content.check_steps(steps, policy=policy, now=now, given=wanted.messages, status=campaign.status)
     targets, more = await content.check_targets(
         tx,
         Targets(wanted.target_group_ids, wanted.contact_ids, wanted.msisdns),

@@ -1,7 +1,7 @@
 """Recipients over HTTP: who they are before and after the audience is frozen, and who is left out."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Protocol
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -108,8 +108,11 @@ def _place_of(page: PageAsked, stages: int) -> tuple[int, Any]:
 async def exclude_recipients(  # noqa: PLR0913, PLR0917 - what a route asks for, by name
     campaign_id: UUID, body: ExclusionsIn, tx: Tx, caller: CanManage, now: Now, res: Res, deeds: Deeds
 ) -> ExclusionsOut:
-    """Leave contacts, numbers or whoever a search finds out of a campaign, before its audience is frozen."""
-    policy, msisdns = await _checked(tx, campaign_id, body, res.default_region)
+    """Leave contacts, numbers or whoever a search finds out of a campaign, before its audience is frozen.
+
+    One that is held for its audience, or its segments, before it has begun may be made fit like this, too.
+    """
+    policy, msisdns = await _checked(tx, campaign_id, body, res.default_region, law.check_excludable)
     audience = await load_audience(tx, campaign_id, now=now)
     changed = await queries.exclude(
         tx, audience, contact_ids=body.contact_ids, msisdns=msisdns, q=body.q, caller=caller.id
@@ -126,21 +129,30 @@ async def include_recipients(
     campaign_id: UUID, body: ExclusionsIn, tx: Tx, _caller: CanManage, now: Now, res: Res, deeds: Deeds
 ) -> ExclusionsOut:
     """Take contacts, numbers or whoever a search finds among the excluded into the campaign again."""
-    policy, msisdns = await _checked(tx, campaign_id, body, res.default_region)
+    policy, msisdns = await _checked(tx, campaign_id, body, res.default_region, _check_editable)
     changed = await queries.include(tx, campaign_id, contact_ids=body.contact_ids, msisdns=msisdns, q=body.q)
     await check_still_startable(tx, await campaigns.get_campaign(tx, campaign_id), policy=policy, now=now)
     await deeds.write("campaign.recipients_included", ("campaign", campaign_id), {"recipients": changed})
     return ExclusionsOut(changed=changed, excluded=await queries.count_excluded(tx, campaign_id))
 
 
+class _Check(Protocol):
+    def __call__(self, status: Status, *, frozen: bool) -> None: ...
+
+
+def _check_editable(status: Status, *, frozen: bool) -> None:
+    del frozen  # what may be changed never is
+    law.check_editable(status)
+
+
 async def _checked(
-    tx: AsyncConnection, campaign_id: UUID, body: ExclusionsIn, region: str | None
+    tx: AsyncConnection, campaign_id: UUID, body: ExclusionsIn, region: str | None, check: _Check
 ) -> tuple[Policy, Sequence[str]]:
-    """The policy and the numbers, of a campaign that is held and may be changed."""
+    """The policy and the numbers, of a campaign that is locked and may be changed."""
     campaign = await campaigns.lock_campaign(tx, campaign_id)
-    law.check_editable(campaign.status)
+    check(campaign.status, frozen=campaign.frozen_at is not None)
     policy = await get_policy(tx)
-    rules.check_editable(policy, scheduled=campaign.status is Status.SCHEDULED)
+    rules.check_editable(policy, scheduled=campaign.status in {Status.SCHEDULED, Status.HELD})
     wanted = Targets(None, body.contact_ids or None, body.msisdns or None)
     targets, errors = await check_targets(tx, wanted, region=(body.default_region, region), policy=policy)
     refuse(errors)

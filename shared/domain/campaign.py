@@ -291,6 +291,12 @@ def check_editable(status: Status) -> None:
         raise CampaignNotEditable(f"The campaign is {status}; only a draft or a scheduled one can be changed.")
 
 
+def check_excludable(status: Status, *, frozen: bool) -> None:
+    """Whether somebody may still be left out: of what may be changed, and of what is held before it has begun."""
+    if status is not Status.HELD or frozen:
+        check_editable(status)
+
+
 def check_movable(status: Status, step: StepStatus) -> None:
     """Whether a message of the sequence may be given another time."""
     if not allows(Event.MOVE, status):

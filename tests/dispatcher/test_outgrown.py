@@ -163,6 +163,34 @@ async def test_it_goes_on_by_itself_once_it_fits_again(
     assert await statuses(worker.engine) == {"submitted": 3}
 
 
+async def test_it_is_made_fit_by_leaving_somebody_out(
+    client: AsyncClient, worker: HandWorker, by_hand: HandClock, gateway: respx.Route
+) -> None:
+    campaign_id = await scheduled(client, worker)
+    await join(worker, NUMBERS[3])
+    await its_time_comes(worker, by_hand)
+    path = f"/v1/campaigns/{campaign_id}/exclusions"
+    assert (await client.post(path, json={"msisdns": [NUMBERS[3]]})).json() == {"changed": 1, "excluded": 1}
+    taken_in = await client.request("DELETE", path, json={"msisdns": [NUMBERS[3]]})
+    assert (taken_in.status_code, taken_in.json()["type"]) == (409, "/problems/campaign-not-editable")
+    assert (await resume(client, campaign_id)).status_code == 200
+    await go_on(worker)
+    assert await statuses(worker.engine) == {"submitted": 3}
+    late = await client.post(path, json={"msisdns": [NUMBERS[2]]})
+    assert (late.status_code, late.json()["type"]) == (409, "/problems/campaign-not-editable")
+
+
+async def test_details_that_are_locked_stay_so_while_it_is_held(
+    client: AsyncClient, worker: HandWorker, by_hand: HandClock
+) -> None:
+    assert (await client.put("/v1/policy", json={"edit_when_scheduled": "schedule_only"})).status_code == 200
+    campaign_id = await scheduled(client, worker)
+    await join(worker, NUMBERS[3])
+    await its_time_comes(worker, by_hand)
+    locked = await client.post(f"/v1/campaigns/{campaign_id}/exclusions", json={"msisdns": [NUMBERS[3]]})
+    assert (locked.status_code, locked.json()["type"]) == (409, "/problems/campaign-details-locked")
+
+
 async def test_who_is_taken_in_again_counts_too(
     client: AsyncClient, worker: HandWorker, by_hand: HandClock, gateway: respx.Route
 ) -> None:
