@@ -32,8 +32,6 @@ from shared.queries.quota import reserve_again
 
 router = APIRouter(prefix="/campaigns", tags=["campaigns"], route_class=IdempotentRoute)
 
-NOT_BEGUN = frozenset({Status.DRAFT, Status.SCHEDULED})
-
 
 @router.patch(
     "/{campaign_id}/messages/{message_id}",
@@ -57,7 +55,7 @@ async def move_message(  # noqa: PLR0913, PLR0917 - a route asks for what it nee
     content.refuse(check_times(planned, policy=policy, now=now))
     await queries.update_step(tx, message_id, times)
     changes: dict[str, Any] = {}
-    if campaign.status in NOT_BEGUN:
+    if campaign.frozen_at is None:  # one that is held before it has begun starts by its new time, too
         changes["starts_at"] = content.starts_at(planned)
     await carry_out(tx, campaign_id, caller.id, "campaign.message_moved", changes, now)
     bell.ring("bulk")

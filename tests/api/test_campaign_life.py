@@ -355,6 +355,28 @@ async def test_moved_message_of_a_scheduled_campaign_moves_its_start(
     assert {"campaign.started", "campaign.message_moved"} <= set(actions)
 
 
+async def test_what_is_held_for_being_late_may_be_put_off_instead(
+    client: AsyncClient, worker: HandWorker, by_hand: HandClock, taker: respx.Route
+) -> None:
+    campaign = await create(client, {"text": "One", "send_at": (worker.now() + HOUR).isoformat()})
+    await by_hand.advance(hours=4)
+    await due(worker)
+    path = f"/v1/campaigns/{campaign['id']}"
+    assert (await client.get(path)).json()["held_reason"] == "late"
+    later = (worker.now() + 5 * HOUR).isoformat()
+    assert (await client.patch(f"{path}/messages/{campaign['messages'][0]['id']}", json={"send_at": later})).is_success
+    told = await command(client, campaign["id"], "resume")
+    assert (told["status"], told["starts_at"]) == ("scheduled", later.replace("+00:00", "Z"))
+    await run_to_the_end(worker)
+    told = (await client.get(path)).json()
+    assert (told["status"], told["recipients"]) == ("scheduled", None)  # nobody is settled before its time
+    for _ in range(5):
+        await by_hand.advance(hours=1)
+        await due(worker)
+    await run_to_the_end(worker)
+    assert taker.call_count == 25
+
+
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [
