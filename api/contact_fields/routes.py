@@ -77,7 +77,8 @@ async def change_contact_field(
         values["choices"] = _once(values["choices"])
     if values:
         await queries.update_field(tx, key, {**values, "updated_at": now})
-        await deeds.write("contact_field.changed", ("contact_field", key), {"changed": sorted(values)})
+        before = {name: getattr(row, name) for name in values}
+        await deeds.write_difference("contact_field.changed", ("contact_field", key), before, values)
     return ContactFieldOut.model_validate(await queries.get_field(tx, key))
 
 

@@ -16,6 +16,7 @@ from shared.domain.breaker import Health
 from shared.errors import Invalid
 from shared.gateways import ADAPTERS, METERED, can_be_asked, custom
 from shared.gateways.custom.presets import expanded
+from shared.queries.audit import difference
 from shared.queries.gateways import open_secrets, seal_secrets
 from shared.sealing import SealBroken, Sealer
 
@@ -23,6 +24,7 @@ _V = TypeVar("_V")
 
 # A shorter secret may stand in a script by chance.
 _TELLING_FROM: Final = 6
+_OPEN: Final = ("name", "enabled", "location_ids", "pace", "balance_check")
 _TOKEN_BYTES: Final = 24  # 192 bits, 32 characters in a path
 
 
@@ -159,6 +161,15 @@ def told(given: GatewayIn | GatewayPatch) -> dict[str, Any]:
     # Enough to tell which version was put in force, and nothing of what stands in it.
     marked = {"script_sha256": sha256(script.encode()).hexdigest()} if isinstance(script, str) else {}
     return {**open_, **{name: keys for name, keys in named.items() if keys}, **marked}
+
+
+def changed_openly(was: GatewayRow, row: GatewayRow) -> dict[str, Any]:
+    """What the audit trail may know of a change: from what to what, and of settings their names alone."""
+    differs = difference(*({name: getattr(each, name) for name in _OPEN} for each in (was, row)))
+    settings = sorted(
+        name for name in {*was.settings, *row.settings} if was.settings.get(name) != row.settings.get(name)
+    )
+    return {**differs, "settings": settings} if settings else differs
 
 
 def _opened(row: GatewayRow, sealer: Sealer) -> dict[str, str]:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.deps import CanAdmin, CanManage, CanRead, Now, Page, Reader, RequestId, Res, Tx
 from api.examples import answered
 from api.gateways import examples, queries
-from api.gateways.configure import changed_row, healthy, new_row, told
+from api.gateways.configure import changed_openly, changed_row, healthy, new_row, told
 from api.gateways.schemas import GatewayIn, GatewayOut, GatewayPatch, HealthChangeOut, OrderIn, OrderOut
 from api.gateways.script import check_script
 from api.gateways.script_versions import keep_script
@@ -110,7 +110,7 @@ async def change_gateway(  # noqa: PLR0913, PLR0917 - a route asks for what it n
         caller=caller.id,
         action="gateway.changed",
         subject=("gateway", str(gateway_id)),
-        detail=told(body) | kept,
+        detail=told(body) | kept | {"changed": changed_openly(row, gateway)},
         now=now,
         request_id=request_id,
     )

@@ -107,8 +107,8 @@ async def change_webhook(  # noqa: PLR0913, PLR0917 - a route asks for what it n
         changes["description"] = body.description or None
     if body.enabled is not None and body.enabled != row.enabled:
         changes |= _switched(body.enabled, now)
-    row = await queries.update_webhook(tx, webhook_id, changes)
-    await _record(tx, caller.id, "webhook.changed", row, (now, request_id))
+    was, row = row, await queries.update_webhook(tx, webhook_id, changes)
+    await _record(tx, caller.id, "webhook.changed", row, (now, request_id), changed=_difference(was, row))
     bell.ring(_LANE)
     return WebhookOut.model_validate(row)
 
@@ -172,15 +172,31 @@ def _with_secret(row: AnyRow, secret: bytes) -> NewWebhookOut:
     return NewWebhookOut(**WebhookOut.model_validate(row).model_dump(), secret=secret_text(secret))
 
 
-async def _record(tx: AsyncConnection, caller: str, action: str, row: AnyRow, asked: tuple[datetime, str]) -> None:
-    """Who did what to which webhook; of its URL only the host, for a path may hold a token."""
+def _told(row: AnyRow) -> dict[str, Any]:
+    """What the audit trail may know; of a URL only the host, for a path may hold a token."""
+    return {"host": urlsplit(row.url).hostname, "events": list(row.events), "enabled": row.enabled}
+
+
+def _difference(was: AnyRow, row: AnyRow) -> dict[str, Any]:
+    differs = audit.difference(
+        _told(was) | {"description": was.description}, _told(row) | {"description": row.description}
+    )
+    # The same host, another path: that it changed is told, and not what it is.
+    return differs if was.url == row.url else {"url": "changed", **differs}
+
+
+async def _record(
+    tx: AsyncConnection,
+    caller: str,
+    action: str,
+    row: AnyRow,
+    asked: tuple[datetime, str],
+    *,
+    changed: dict[str, Any] | None = None,
+) -> None:
+    """Who did what to which webhook."""
     now, request_id = asked
+    told = _told(row) if changed is None else {**_told(row), "changed": changed}
     await audit.record(
-        tx,
-        caller=caller,
-        action=action,
-        subject=("webhook", str(row.id)),
-        detail={"host": urlsplit(row.url).hostname, "events": list(row.events), "enabled": row.enabled},
-        now=now,
-        request_id=request_id,
+        tx, caller=caller, action=action, subject=("webhook", str(row.id)), detail=told, now=now, request_id=request_id
     )

@@ -109,7 +109,10 @@ async def test_changes_and_goes(client: AsyncClient, engine: AsyncEngine) -> Non
     left = (await client.get(url)).json()
     assert (left["defined"], left["type"], left["choices"]) == (False, "text", [])
     assert (await client.delete(url)).status_code == 404
-    assert [entry.action for entry in await rows(engine, AuditEntry)] == [
+    entries = await rows(engine, AuditEntry)
+    assert entries[1].detail["choices"] == {"from": ["basic"], "to": ["basic", "gold"]}
+    assert entries[2].detail == {"description": {"from": "Tariff", "to": None}}
+    assert [entry.action for entry in entries] == [
         "contact_field.defined",
         "contact_field.changed",
         "contact_field.changed",

@@ -235,6 +235,10 @@ async def test_a_patch_changes_what_it_names(
         row = (await tx.execute(select(Gateway))).one()
     assert row.settings == TWILIO["settings"]
     assert open_secrets(row.secrets_sealed, gateway_id=row.id, sealer=resources.sealer) == {"api_secret": CANARY}
+    first, second = await audited(engine, "gateway.changed")
+    assert first.detail["changed"] == {"location_ids": {"from": ["harbour"], "to": None}, "settings": ["smart_encoded"]}
+    assert second.detail["changed"] == {"settings": ["smart_encoded"]}
+    assert first.detail["secrets"] == second.detail["secrets"] == ["auth_token"]
 
 
 async def test_a_patch_that_would_break_it_changes_nothing(client: httpx.AsyncClient) -> None:

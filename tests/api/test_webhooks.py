@@ -220,6 +220,22 @@ async def test_changed_disabled_and_enabled_again(client: AsyncClient, engine: A
     assert (on["enabled"], on["disabled_reason"], on["disabled_at"], on["failing_since"]) == (True, None, None, None)
     assert (on["events"], on["description"], on["url"]) == (["*"], None, URL)
     assert (await row_of(engine, made["id"])).failures == 0
+    await client.patch(path, json={"url": f"{URL}/another"})
+    async with begin(engine) as tx:
+        found = await tx.execute(
+            select(AuditEntry).where(AuditEntry.action == "webhook.changed").order_by(AuditEntry.id)
+        )
+        entries = [entry.detail for entry in found]
+    assert [entry["changed"] for entry in entries] == [
+        {"enabled": {"from": True, "to": False}},
+        {
+            "enabled": {"from": False, "to": True},
+            "events": {"from": made["events"], "to": ["*"]},
+            "description": {"from": "CRM", "to": None},
+        },
+        {"url": "changed"},
+    ]
+    assert "another" not in str(entries)
 
 
 async def test_deleted_with_what_it_was_told(client: AsyncClient, engine: AsyncEngine, now: datetime) -> None:
