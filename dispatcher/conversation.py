@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any, Final
+from typing import Final
 
 from dispatcher import failpoints
 from dispatcher.transport import Cause
@@ -129,17 +129,10 @@ async def _read_by_script(worker: Worker, scripted: Scripted, script: str, sms: 
     """The answer as the script reads it; as the settings do, where it has no say. A failure leaves it in doubt."""
     assert said.answer is not None
     answer = said.answer
-    given: dict[str, Any] = {
-        "answer": {
-            "status": answer.status,
-            "headers": dict(answer.headers),
-            "body": answer.body.decode("utf-8", "replace"),
-        },
-        "sms": scripted.script_input(said.account, sms),
-    }
     why: str | None = None
     try:
         # Turns of its own: a `read` that never ends would otherwise be forgiven for each `build` that does.
+        given = scripted.answer_input(said.account, sms, answer)
         told: object = await worker.scripts.call(script, "read", given, owner=f"{said.account.gateway_id} read")
         outcome = scripted.read_from_script(sms, answer, told)
     except ScriptFailed as failure:

@@ -1,6 +1,5 @@
 """What a gateway's answer would come to: pasted in, read by the adapter, told in words. Nothing is sent or stored."""
 
-from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -8,7 +7,7 @@ from fastapi import APIRouter
 from pydantic import Field, SecretStr
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.deps import CanManage, Now, Reader
+from api.deps import CanManage, Now, Reader, Res
 from api.examples import shown
 from api.gateways import examples, queries
 from api.gateways.configure import checked_settings
@@ -18,12 +17,14 @@ from api.problems import problems
 from api.schemas import Body, Out
 from shared.adapter import Account, Answer, Sms
 from shared.domain.outcome import Accepted, Fault, Lost, Outcome, OutcomeName, Refused, is_certain_no, name_of
-from shared.errors import Invalid
-from shared.gateways import adapter_for
+from shared.errors import Invalid, Unavailable
+from shared.gateways import SCRIPTED, adapter_for
 from shared.ids import uuid7
+from shared.scripts.failures import Reason, ScriptFailed
 
 router = APIRouter(prefix="/gateways", tags=["gateways"], route_class=IdempotentRoute)
 
+_NOT_ITS_FAULT: Final = frozenset({Reason.UNAVAILABLE, Reason.RESTING})
 _SAMPLE: Final = "Your table is ready."
 _THEN: Final = {
     Fault.MESSAGE: "The message fails; no other gateway is asked.",
@@ -70,10 +71,27 @@ class ClassifyOut(Out):
 
 
 @router.post("/classify", responses=problems(404, 422))
-async def classify_answer(body: ClassifyIn, tx: Reader, _: CanManage, now: Now) -> ClassifyOut:
-    """How an answer to a hand-over of one message would be read. A script's own `read` is not asked."""
+async def classify_answer(body: ClassifyIn, tx: Reader, _: CanManage, now: Now, res: Res) -> ClassifyOut:
+    """How an answer to a hand-over of one message would be read: by the script's `read`, else by the settings."""
     kind, account = await _account(tx, body)
-    return _told(_read(kind, account, body.answer, now))
+    sms = Sms(id=uuid7(now), attempt=1, msisdn="+12025550142", text=_SAMPLE)
+    headers = {name.lower(): value for name, value in body.answer.headers.items()}
+    heard = Answer(body.answer.status, headers, body.answer.body.encode("utf-8", "replace"))
+    scripted = SCRIPTED.get(kind)
+    script = scripted.script_of(account) if scripted is not None else None
+    if scripted is not None and script is not None:
+        try:
+            told = await res.scripts.call(script, "read", scripted.answer_input(account, sms, heard))
+            outcome = scripted.read_from_script(sms, heard, told)
+        except ScriptFailed as failure:
+            if failure.reason in _NOT_ITS_FAULT:
+                raise Unavailable("The script could not be asked just now; send this again.") from failure
+            if failure.reason is not Reason.MISSING_FUNCTION:
+                return _told(Lost(may_have_arrived=True, cause="script_failed"), detail=str(failure))
+            outcome = None
+        if outcome is not None:
+            return _told(outcome)
+    return _told(adapter_for(kind, account).read_send([sms], heard)[0])
 
 
 async def _account(tx: AsyncConnection, body: ClassifyIn) -> tuple[str, Account]:
@@ -87,14 +105,7 @@ async def _account(tx: AsyncConnection, body: ClassifyIn) -> tuple[str, Account]
     return body.kind, Account(gateway_id=uuid7(), settings=settings, secrets={})
 
 
-def _read(kind: str, account: Account, answer: AnswerIn, now: datetime) -> Outcome:
-    sms = Sms(id=uuid7(now), attempt=1, msisdn="+12025550142", text=_SAMPLE)
-    headers = {name.lower(): value for name, value in answer.headers.items()}
-    heard = Answer(answer.status, headers, answer.body.encode("utf-8", "replace"))
-    return adapter_for(kind, account).read_send([sms], heard)[0]
-
-
-def _told(outcome: Outcome) -> ClassifyOut:
+def _told(outcome: Outcome, *, detail: str | None = None) -> ClassifyOut:
     again = is_certain_no(outcome)
     match outcome:
         case Accepted(reference=reference, segments=segments):
@@ -106,7 +117,7 @@ def _told(outcome: Outcome) -> ClassifyOut:
             return _out(outcome, _THEN[fault], again=again, fault=fault, **said)
         case Lost(cause=cause):
             doubt = "The message is unconfirmed until a receipt or a look-up tells; it is not sent again by itself."
-            return _out(outcome, "It is handed over again." if again else doubt, again=again, code=cause)
+            return _out(outcome, "It is handed over again." if again else doubt, again=again, code=cause, detail=detail)
 
 
 def _out(outcome: Outcome, then: str, *, again: bool, **said: Any) -> ClassifyOut:

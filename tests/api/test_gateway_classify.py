@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 CLASSIFY = "/v1/gateways/classify"
-CUSTOM = {
+CUSTOM: dict[str, Any] = {
     "kind": "custom",
     "settings": {"url": "https://gateway.example.com/send", "payload": "to=%TO%&text=%MESSAGE%", "success_text": "OK"},
 }
@@ -80,3 +80,31 @@ async def test_refusals(client: httpx.AsyncClient, body: dict[str, Any], status:
     assert answer.status_code == status, answer.text
     if pointer:
         assert pointer in {error["pointer"] for error in answer.json()["errors"]}
+
+
+@pytest.mark.parametrize(
+    ("read", "told"),
+    [
+        pytest.param("", {"outcome": "accepted", "reference": None}, id="no read: the settings"),
+        pytest.param("function read(answer, sms) return nil end", {"outcome": "accepted"}, id="no say: the settings"),
+        pytest.param(
+            "function read(answer, sms) return {outcome = 'refused', fault = 'message', code = answer.body} end",
+            {"outcome": "refused", "fault": "message", "code": "OK 17"},
+            id="the script",
+        ),
+        pytest.param(
+            "function read(answer, sms)\nreturn answer.nothing.there\nend",
+            {"outcome": "lost", "code": "script_failed", "handed_over_again": False},
+            id="a script that fails",
+        ),
+    ],
+)
+async def test_answer_is_read_by_the_script_where_there_is_one(
+    client: httpx.AsyncClient, read: str, told: dict[str, Any]
+) -> None:
+    settings = {**CUSTOM["settings"], "script": f"function build(sms) return {{}} end {read}"}
+    body = {"kind": "custom", "settings": settings, "answer": {"status": 200, "body": "OK 17"}}
+    found = await client.post(CLASSIFY, json=body)
+    assert found.status_code == 200, found.text
+    assert {name: found.json()[name] for name in told} == told
+    assert ("line" in (found.json()["detail"] or "")) is (told.get("code") == "script_failed")

@@ -16,12 +16,13 @@ from shared.gateways.custom.advice import warnings
 from shared.gateways.custom.dialect import CAPABILITIES, KIND, Dialect
 from shared.gateways.custom.logins import build_login, has_login_ended, needs_login, read_login
 from shared.gateways.custom.script_calls import call_from_script
-from shared.gateways.custom.scripts import read_from_script, script_input, script_of
+from shared.gateways.custom.scripts import answer_input, read_from_script, script_input, script_of
 
 __all__ = [
     "CAPABILITIES",
     "INBOUND_REPLY",
     "KIND",
+    "answer_input",
     "build_balance",
     "build_login",
     "build_send",

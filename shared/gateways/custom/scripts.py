@@ -41,6 +41,12 @@ def script_input(account: Account, sms: Sms) -> Mapping[str, Any]:
     }
 
 
+def answer_input(account: Account, sms: Sms, answer: Answer) -> Mapping[str, Any]:
+    """What the script's `read` sees: the answer as it came, and what `build` saw."""
+    heard = {"status": answer.status, "headers": dict(answer.headers), "body": answer.body.decode("utf-8", "replace")}
+    return {"answer": heard, "sms": script_input(account, sms)}
+
+
 def read_from_script(sms: Sms, answer: Answer, told: object) -> Outcome | None:
     """The script's own reading of an answer; nil leaves it to the settings, and nonsense is in doubt."""
     if told is None:
