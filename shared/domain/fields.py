@@ -13,6 +13,7 @@ from shared.errors import FieldError, Invalid
 
 _LONGEST: Final = 4096
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
+_WORDS = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 
 
 class Fields:
@@ -117,15 +118,20 @@ class Fields:
         inner.errors = self.errors
         return inner
 
-    def secret(self, name: str, *, remedy: str, required: bool = False) -> str | None:
-        """A secret: printable ASCII without spaces, since a stray line end makes it a wrong one."""
+    def secret(self, name: str, *, remedy: str, required: bool = False, words: bool = False) -> str | None:
+        """A secret: printable ASCII without spaces, since a stray line end makes it a wrong one.
+
+        With `words` there may be spaces within it, as there are in passwords that people choose.
+        """
         value = self._take(name)
         if value is None:
             if required:
                 self.refuse(name, f"is missing; it {remedy}.")
             return None
-        if not isinstance(value, str) or len(value) > _LONGEST or not _PRINTABLE.fullmatch(value):
-            self.refuse(name, f"{remedy}, without spaces or line ends.")
+        form = _WORDS if words else _PRINTABLE
+        if not isinstance(value, str) or len(value) > _LONGEST or not form.fullmatch(value):
+            where = "around it" if words else "in it"
+            self.refuse(name, f"{remedy}, in ASCII and without line ends, or spaces {where}.")
             return None
         self.kept[name] = value
         return value

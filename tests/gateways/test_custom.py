@@ -206,6 +206,24 @@ def test_a_number_that_is_none_stays_as_it_is() -> None:
             },
             [],
         ),
+        (
+            "a key in JSON, named behind a word",
+            {
+                "method": "POST",
+                "content_type": "application/json",
+                "payload": '{"token": "Key %SECRET:k%", "t": "%TO%", "m": "%MESSAGE%"}',
+            },
+            [],
+        ),
+        (
+            "a password in XML, written out",
+            {
+                "method": "POST",
+                "content_type": "text/xml",
+                "payload": "<s><password>hunter2</password><key>%SECRET:k%</key><t>%TO%</t><m>%MESSAGE%</m></s>",
+            },
+            ["payload writes out password"],
+        ),
         ("a key in the address", {"url": "https://g.example/send?apikey=abc"}, ["url writes out apikey"]),
         ("words that only sound like it", {"payload": "keyword=x&monkeys=2&t=%TO%&m=%MESSAGE%"}, []),
         (

@@ -265,10 +265,10 @@ def _check_secrets(hidden: Fields, fields: Fields, templates: list[Template]) ->
     if "secret" in rule:
         named[rule["secret"]] = "in callback_secret"
     for name, where in sorted(named.items()):
-        hidden.secret(name, remedy=f"must be the secret that the settings name {where}", required=True)
+        hidden.secret(name, remedy=f"must be the secret that the settings name {where}", required=True, words=True)
     if "script" in fields.kept:
         for name in sorted(hidden.others()):
             if _SECRET_NAME.fullmatch(name):
-                hidden.secret(name, remedy="must be a secret for the script")
+                hidden.secret(name, remedy="must be a secret for the script", words=True)
     for name in sorted(hidden.others()):
         hidden.refuse(name, f"is used nowhere; write %SECRET:{name}% where it belongs, or leave it out.")

@@ -12,7 +12,8 @@ from shared.gateways.custom.request import beside, header_templates, outline_of
 # Headers whose values are credentials, and what fields of addresses and payloads are called that hold one.
 _TELLING: Final = re.compile(r"auth|token|key|secret|passw|cookie|credential|session", re.IGNORECASE)
 _WRITTEN_OUT: Final = re.compile(
-    r"""(?:^|[?&{,\s"<])((?:[a-z]+[_-]?)?(?:key|token|secret)|pass(?:word|wd)?|pwd)"?\s*[=:]\s*"?(?=[^"&%\s,}])""",
+    r"""(?:^|[?&{,\s"<])((?:[a-z]+[_-]?)?(?:key|token|secret)|pass(?:word|wd)?|pwd)"?\s*[=:>]\s*"?"""
+    r"""(?=[^"&%\s,}<])(?![^"&,}<]*%(?:SECRET|BASIC|TOKEN))""",
     re.IGNORECASE,
 )
 # How gateways say no. A text that stands in one of these says little of a success.

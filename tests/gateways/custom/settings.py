@@ -113,6 +113,7 @@ TAKEN = [
     ),
     Settings("a login", LOGGING_IN.settings, LOGGING_IN.settings, CREDENTIALS),
     Settings("all of a login", ALL_OF_A_LOGIN, ALL_OF_A_LOGIN, CREDENTIALS),
+    Settings("a password of two words", SETTINGS, SETTINGS, {"api_key": "open sesame"}),
     _taken("what is no placeholder", payload="to=%TO%&m=%MESSAGE%&x=%C3%A9&y=5%off%"),
     _taken("XML", **XML, payload='<?xml version="1.0" encoding="UTF-8"?><s t="%TO%"><![CDATA[%MESSAGE%]]></s>'),
     _taken("a list at the root", **JSON, payload='[{"t": "%TO%", "m": %MESSAGE%, "n": %TO:number%}]'),
@@ -270,6 +271,10 @@ REFUSED = [
     # Secrets, and what nobody knows.
     Settings("a secret that is not given", SETTINGS, pointers=["/secrets/api_key"]),
     Settings("a secret used nowhere", PLAIN, secrets={"api_key": KEY}, pointers=["/secrets/api_key"]),
+    Settings(
+        "a secret with a space behind it", SETTINGS, secrets={"api_key": f"{KEY} "}, pointers=["/secrets/api_key"]
+    ),
+    Settings("a secret beyond ASCII", SETTINGS, secrets={"api_key": "schlüssel"}, pointers=["/secrets/api_key"]),
     Settings("a secret with a line end", SETTINGS, secrets={"api_key": f"{KEY}\n"}, pointers=["/secrets/api_key"]),
     Settings(
         "a secret for callbacks that is not given",
