@@ -99,7 +99,7 @@ async def stop_campaign(campaign_id: UUID, tx: Tx, caller: CanManage, now: Now, 
     campaign = await queries.lock_campaign(tx, campaign_id)
     status = law.stop(campaign.status)
     rules.check_stoppable(await get_policy(tx), running=campaign.status is law.Status.RUNNING)
-    changes = {"status": status, "stopped_at": now, **await _settled(tx, campaign, now)}
+    changes = {"status": status, "stopped_at": now, "held_reason": None, **await _settled(tx, campaign, now)}
     await look_soon(tx, campaign_id, now=now)
     await carry_out(tx, campaign_id, caller.id, "campaign.stopped", changes, now)
     bell.ring("bulk")

@@ -180,6 +180,18 @@ async def test_it_is_made_fit_by_leaving_somebody_out(
     assert (late.status_code, late.json()["type"]) == (409, "/problems/campaign-not-editable")
 
 
+async def test_what_is_stopped_is_not_held_any_more(
+    client: AsyncClient, worker: HandWorker, by_hand: HandClock
+) -> None:
+    campaign_id = await scheduled(client, worker)
+    await join(worker, NUMBERS[3])
+    await its_time_comes(worker, by_hand)
+    assert (await client.post(f"/v1/campaigns/{campaign_id}/stop")).status_code == 200
+    assert await campaign_of(client, campaign_id) == ("stopped", None)
+    told = (await client.get(f"/v1/campaigns/{campaign_id}/timeline")).json()["items"]
+    assert [one["detail"]["reason"] for one in told if one["event"] == "held"] == ["audience"]
+
+
 async def test_details_that_are_locked_stay_so_while_it_is_held(
     client: AsyncClient, worker: HandWorker, by_hand: HandClock
 ) -> None:
