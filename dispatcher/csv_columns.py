@@ -58,7 +58,7 @@ class Layout:
     header_row: int
     separator_line: bool  # Excel's `sep=;` before the first row, which is no row
     columns: tuple[Column, ...]
-    # Columns that make up the name in this order, where none is the name; they are fields all the same.
+    # Columns that make up the name in this order, where none is the whole of it; parts are fields all the same.
     name_from: tuple[int, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
@@ -152,12 +152,16 @@ def read_header(cells: Sequence[str], *, defined: Sequence[str] = ()) -> tuple[C
 
 
 def name_columns(columns: Sequence[Column]) -> tuple[int, ...]:
-    """The places of the first name and of the family's in a file that has no whole name; each where there is one."""
-    if any(column.goes_to == "name" for column in columns):
-        return ()
+    """The places of the first name and of the rest of it, in a file that tells it in parts; each where there is one.
+
+    A `name` beside a first name alone is that of the family, or the whole: a row shows which.
+    """
     forms = [form_of(column.header) for column in columns]
-    found = (_first_of(forms, names) for names in (_GIVEN_FORMS, _FAMILY_FORMS))
-    return tuple(place for place in found if place is not None)
+    given, family = (_first_of(forms, names) for names in (_GIVEN_FORMS, _FAMILY_FORMS))
+    whole = next((place for place, column in enumerate(columns) if column.goes_to == "name"), None)
+    if whole is not None and (given is None or family is not None):
+        return ()
+    return tuple(place for place in (given, family if whole is None else whole) if place is not None)
 
 
 def says_no(header: str) -> bool:

@@ -110,8 +110,10 @@ class ContactReader:
         return contact
 
     def _read_name(self, cells: Sequence[str]) -> str | None:
+        given, *rest = (unwrapped(cells[index]) for index in self._name_from)
+        is_whole = set(given.lower().split()) <= set(" ".join(rest).lower().split())
         try:
-            return read_text(" ".join(unwrapped(cells[index]) for index in self._name_from), name="name")
+            return read_text(" ".join(rest if rest and is_whole else (given, *rest)), name="name")
         except Invalid as refusal:
             raise RejectedRow(refusal.detail, column=self._name_header) from None
 

@@ -27,7 +27,7 @@ class LayoutOut(Out):
     columns: list[ColumnOut]
     name_from: list[int] = Field(
         default_factory=list,
-        description="Where no column is the name: which of `columns`, counted from 0, make it up, in this order.",
+        description="Where no column is the whole name: which of `columns`, counted from 0, make it up, in this order.",
     )
 
 

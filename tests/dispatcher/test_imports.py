@@ -170,7 +170,19 @@ NAMED = [
     pytest.param("Naam;Telefoonnummer;Plaats", "Anna Schmidt;{};Ulm", ("Anna Schmidt", "Plaats"), id="nl"),
     pytest.param("Nome;Cellulare;Città", "Anna;{};Ulm", ("Anna", "Città"), id="it, a first name alone"),
     pytest.param("first_name,last_name,phone,town", "Anna,,{},Ulm", ("Anna", "town"), id="no family name in the row"),
-    pytest.param("Name;Vorname;Handy;Ort", "Schmidt;Anna;{};Ulm", ("Schmidt", "Ort"), id="a name beside a first name"),
+    pytest.param(
+        "Name;Vorname;Handy;Ort", "Schmidt;Anna;{};Ulm", ("Anna Schmidt", "Ort"), id="a name beside a first name"
+    ),
+    pytest.param(
+        "Name;Vorname;Handy;Ort", "Anna Schmidt;Anna;{};Ulm", ("Anna Schmidt", "Ort"), id="the whole beside it"
+    ),
+    pytest.param("Name;Vorname;Handy;Ort", "Schmidt;;{};Ulm", ("Schmidt", "Ort"), id="and no first name"),
+    pytest.param(
+        "Name;Vorname;Nachname;Handy;Ort",
+        "Fa. Schmidt;Anna;Schmidt;{};Ulm",
+        ("Fa. Schmidt", "Ort"),
+        id="a name and both",
+    ),
 ]
 
 
