@@ -9,6 +9,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from hashlib import sha1
 from pathlib import Path
 from time import monotonic
@@ -19,7 +20,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
-from shared.domain.speed import Counted, Speed, counted_once_more, rolled, seconds_to_wait
+from shared.domain.speed import Counted, Speed, counted_once_less, counted_once_more, rolled, seconds_to_wait
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ PATIENCE_SECONDS: Final = 0.25
 PAUSE_SECONDS: Final = 1.0
 KEPT_KEYS: Final = 50_000
 _SCRIPT: Final = (Path(__file__).parent / "speeds.lua").read_text()
-_DIGEST: Final = sha1(_SCRIPT.encode()).hexdigest()  # noqa: S324 - how Redis names its scripts
+_BACK: Final = (Path(__file__).parent / "speeds_back.lua").read_text()
 
 
 class Wish(NamedTuple):
@@ -70,18 +71,27 @@ class Speeds:
             self._paused_until = monotonic() + PAUSE_SECONDS
             return self._take_here(wishes, at=at, share=2)
 
-    async def _take_there(self, redis: Redis, wishes: Sequence[Wish], *, at: float) -> float:
+    async def give_back(self, wishes: Sequence[Wish], *, now: datetime) -> None:
+        """What was taken at that moment came to nothing: it counts no more, unless nobody can be told."""
+        at = now.timestamp()
+        if self._redis is None or monotonic() < self._paused_until:
+            for key, speed in wishes:
+                if key in self._counted:
+                    self._counted[key] = counted_once_less(self._counted[key], speed, at=at)
+            return
+        keys, seconds = [wish.key for wish in wishes], [wish.speed.seconds for wish in wishes]
+        try:
+            async with asyncio.timeout(2 * PATIENCE_SECONDS):
+                await _ask(self._redis, _BACK, (len(keys), *keys, f"{at:.3f}", *seconds))
+        except (RedisError, OSError, TimeoutError) as error:
+            log.warning("limits are kept by this process alone", extra={"cause": type(error).__name__})
+            self._paused_until = monotonic() + PAUSE_SECONDS
+
+    @staticmethod
+    async def _take_there(redis: Redis, wishes: Sequence[Wish], *, at: float) -> float:
         keys = [wish.key for wish in wishes]
         figures = [figure for wish in wishes for figure in (wish.speed.count, wish.speed.seconds)]
-        asked: tuple[Any, ...] = (len(keys), *keys, f"{at:.3f}", *figures)
-        # redis-py types both its faces at once
-        evalsha: Any = redis.evalsha
-        script: Any = redis.eval
-        try:
-            told = await evalsha(_DIGEST, *asked)
-        except NoScriptError:
-            told = await script(_SCRIPT, *asked)
-        return float(told)
+        return float(await _ask(redis, _SCRIPT, (len(keys), *keys, f"{at:.3f}", *figures)))
 
     def _take_here(self, wishes: Sequence[Wish], *, at: float, share: int) -> float:
         counted: dict[str, Counted] = {}
@@ -101,3 +111,19 @@ class Speeds:
     async def close(self) -> None:
         if self._redis is not None:
             await self._redis.aclose()
+
+
+async def _ask(redis: Redis, script: str, asked: tuple[Any, ...]) -> Any:
+    """By its digest, which is short; and in full, where Redis does not know it yet."""
+    # redis-py types both its faces at once
+    evalsha: Any = redis.evalsha
+    whole: Any = redis.eval
+    try:
+        return await evalsha(_digest_of(script), *asked)
+    except NoScriptError:
+        return await whole(script, *asked)
+
+
+@cache
+def _digest_of(script: str) -> str:
+    return sha1(script.encode()).hexdigest()  # noqa: S324 - how Redis names its scripts

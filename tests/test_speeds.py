@@ -49,6 +49,42 @@ async def test_all_or_none(shared: Speeds) -> None:
     assert await shared.take([wide], now=NOW) > 0
 
 
+async def test_what_came_to_nothing_is_given_back_alike(shared: Speeds, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this window and out of the one before, and never more than was taken."""
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 30.0)
+    alone, chance, now = Speeds(), Random(11), NOW
+    taken: list[tuple[datetime, list[Wish]]] = []
+    for _ in range(300):
+        now += timedelta(seconds=chance.choice((0, 1, 7, 20, 61)))
+        wishes = [
+            Wish(f"{chance.choice('ab')}{seconds}", Speed(count, seconds)) for count, seconds in ((3, 60), (9, 600))
+        ]
+        told = await shared.take(wishes, now=now), await alone.take(wishes, now=now)
+        assert told[0] == pytest.approx(told[1], abs=0.002)
+        if told[1] == 0:
+            taken.append((now, wishes))
+        if taken and chance.random() < 0.4:
+            at, back = taken.pop(chance.randrange(len(taken)))
+            await shared.give_back(back, now=at)
+            await alone.give_back(back, now=at)
+
+
+async def test_what_was_given_back_may_be_taken(shared: Speeds) -> None:
+    wish = [Wish("key", Speed(1, 60))]
+    for _ in range(3):
+        assert await shared.take(wish, now=NOW) == 0
+        await shared.give_back(wish, now=NOW)
+    await shared.give_back(wish, now=NOW)
+    assert await shared.take(wish, now=NOW) == 0
+    assert await shared.take(wish, now=NOW) > 0
+
+
+async def test_nothing_can_be_given_back_to_who_is_away() -> None:
+    away = Speeds("redis://127.0.0.1:1")
+    await away.give_back([Wish("key", Speed(5, 60))], now=NOW)
+    await away.close()
+
+
 async def test_nothing_asked_is_nothing_refused(shared: Speeds) -> None:
     assert await shared.take([], now=NOW) == 0
 

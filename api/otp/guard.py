@@ -3,7 +3,8 @@
 Every refusal looks the same, whichever limit it was: whoever probes for them learns when to come back, and no more.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
@@ -43,10 +44,10 @@ class Counted(Protocol):
     def session_hash(self) -> bytes | None: ...
 
 
-async def check_sending(
+async def _check_sending(
     tx: AsyncConnection, res: Resources, counted: Counted, profile: queries.AnyRow, *, now: datetime
-) -> None:
-    """Refuse a password that one limit or another does not allow; else it is counted in all of them.
+) -> Sequence[Wish]:
+    """Refuse a password that one limit or another does not allow; else it is counted in all of them: as what is told.
 
     Sending a code again costs as much as the first time, and counts as much.
     """
@@ -76,6 +77,23 @@ async def check_sending(
     wait = await res.speeds.take(wishes, now=now)
     if wait > 0:
         raise _limited(wait)
+    return wishes
+
+
+@asynccontextmanager
+async def counted_sending(
+    tx: AsyncConnection, res: Resources, counted: Counted, profile: queries.AnyRow, *, now: datetime
+) -> AsyncIterator[None]:
+    """A password that no limit refuses is counted in all of them; in none, where it is not sent after all.
+
+    Whoever asks again and again while there is no money left would else be locked out for the rest of the day.
+    """
+    taken = await _check_sending(tx, res, counted, profile, now=now)
+    try:
+        yield
+    except Exception:
+        await res.speeds.give_back(taken, now=now)
+        raise
 
 
 async def spend(tx: AsyncConnection, profile: queries.AnyRow, *, segments: int, now: datetime) -> None:

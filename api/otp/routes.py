@@ -88,15 +88,21 @@ async def resend_otp(otp_id: OtpId, desk: AtDesk) -> OtpOut:
     if profile is None:
         raise law.not_pending()
     law.check_resend(challenge_of(row, max_sends=profile.max_sends), now=desk.now)
-    sends = row.sends + 1
-    if row.test_code is None:
-        await guard.check_sending(desk.tx, desk.res, row, profile, now=desk.now)
-    resend_at = desk.now + timedelta(seconds=law.wait_after(sends, profile.resend_waits))
-    row = await queries.update_otp(desk.tx, otp_id, {"sends": sends, "resend_at": resend_at})
-    if row.test_code is None:
-        await send(desk, row, profile)
-    await tell_of(desk, EventType.OTP_RESENT, row, sends=sends)
+    if row.test_code is not None:
+        row = await _sent_again(desk, row, profile)
+    else:
+        async with guard.counted_sending(desk.tx, desk.res, row, profile, now=desk.now):
+            row = await _sent_again(desk, row, profile)
+            await send(desk, row, profile)
     return _shown(row, max_sends=profile.max_sends, sent=row.test_code is None, now=desk.now)
+
+
+async def _sent_again(desk: Desk, row: queries.AnyRow, profile: queries.AnyRow) -> queries.AnyRow:
+    sends = row.sends + 1
+    resend_at = desk.now + timedelta(seconds=law.wait_after(sends, profile.resend_waits))
+    row = await queries.update_otp(desk.tx, row.id, {"sends": sends, "resend_at": resend_at})
+    await tell_of(desk, EventType.OTP_RESENT, row, sends=sends)
+    return row
 
 
 @router.post("/{otp_id}/cancel", responses={**problems(law.OtpNotPending), **answered(examples.CANCELLED)})

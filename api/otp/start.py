@@ -56,13 +56,18 @@ async def start(desk: Desk, wanted: OtpIn) -> tuple[queries.AnyRow | None, bool]
     pending = await queries.find_pending(desk.tx, person, profile_id=profile.id, created_by=desk.reach, now=desk.now)
     if pending is not None:
         return pending, False
-    if person.test_code is None:
-        await guard.check_sending(desk.tx, desk.res, person, profile, now=desk.now)
+    if person.test_code is not None:
+        return await _begin(desk, profile, person), False
+    async with guard.counted_sending(desk.tx, desk.res, person, profile, now=desk.now):
+        row = await _begin(desk, profile, person)
+        await send(desk, row, profile)
+    return row, True
+
+
+async def _begin(desk: Desk, profile: queries.AnyRow, person: Person) -> queries.AnyRow:
     row = await queries.insert_otp(desk.tx, _challenge(desk, profile, person))
     await tell_of(desk, EventType.OTP_STARTED, row)
-    if person.test_code is None:
-        await send(desk, row, profile)
-    return row, person.test_code is None
+    return row
 
 
 async def send(desk: Desk, row: queries.AnyRow, profile: queries.AnyRow) -> None:

@@ -47,3 +47,11 @@ def seconds_to_wait(counted: Counted, speed: Speed, *, at: float) -> float:
 
 def counted_once_more(counted: Counted) -> Counted:
     return counted._replace(now=counted.now + 1)
+
+
+def counted_once_less(counted: Counted, speed: Speed, *, at: float) -> Counted:
+    """Without the one that was counted at that moment, as far as it still counts."""
+    window = int(at // speed.seconds)
+    if counted.window == window:
+        return counted._replace(now=max(0, counted.now - 1))
+    return counted._replace(before=max(0, counted.before - 1)) if counted.window == window + 1 else counted

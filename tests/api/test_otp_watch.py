@@ -231,6 +231,21 @@ async def test_a_cap_of_nothing_stops_everything(client: httpx.AsyncClient) -> N
     assert (await start(client)).status_code == 429
 
 
+async def test_what_money_refuses_counts_in_no_limit(client: httpx.AsyncClient, clock: Clock) -> None:
+    """Who asks again and again while nothing goes out is not locked out when something does."""
+    every = {scope: speeds(2) for scope in ("number", "prefix", "ip", "session", "profile", "deployment")}
+    asked = {"client_ip": "203.0.113.7", "session": "s"}
+    await set_limits(client, **every, hour_segments=0)
+    assert [(await start(client, 0, **asked)).status_code for _ in range(5)] == [429] * 5
+    await set_limits(client, **every, hour_segments=1)
+    otp_id = (await start(client, 0, **asked)).json()["id"]
+    clock.advance(timedelta(seconds=30))
+    for _ in range(5):
+        assert (await client.post(f"/v1/otp/{otp_id}/resend")).status_code == 429
+    await set_limits(client, **every, hour_segments=9)
+    assert (await client.post(f"/v1/otp/{otp_id}/resend")).status_code == 202
+
+
 async def test_what_is_refused_is_not_spent(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
     await set_limits(client, number=speeds(1))
     for turn in range(5):
