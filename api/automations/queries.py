@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,6 +14,10 @@ from shared.errors import Conflict, NotFound
 from shared.models import Automation, AutomationRun, EventRow, Message
 
 AnyRow = Row[*tuple[Any, ...]]
+
+
+# So that of two who want a name at once one is refused, and does not fail.
+_NAMES_ALONE = text("SELECT pg_advisory_xact_lock(hashtext('lapwing.automation_names'))")
 
 
 class AutomationNameTaken(Conflict):
@@ -26,7 +30,9 @@ async def insert_automation(tx: AsyncConnection, values: Mapping[str, Any]) -> A
 
 
 async def check_name_free(tx: AsyncConnection, name: str, *, besides: UUID | None = None) -> None:
-    taken = await tx.scalar(select(Automation.id).where(Automation.name == name).with_for_update())
+    """Refuse a name that another has. Until the transaction ends nobody else is asked for any."""
+    await tx.execute(_NAMES_ALONE)
+    taken = await tx.scalar(select(Automation.id).where(Automation.name == name))
     if taken is not None and taken != besides:
         raise AutomationNameTaken(
             f"The automation {taken} is named {name!r} already; choose another name.", pointer="/name"

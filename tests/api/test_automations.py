@@ -316,6 +316,18 @@ async def test_a_stop_calls_back_what_is_at_the_door_too(
     assert asked == [True, True, True, False]
 
 
+async def test_of_many_who_want_a_name_at_once_one_has_it(client: AsyncClient) -> None:
+    template = await made(client, "templates", name="t", text="Hello")
+    body = {"event": "order_paid", "template_id": template["id"]}
+    answers = await asyncio.gather(*(client.post("/v1/automations", json=body | {"name": "wanted"}) for _ in range(20)))
+    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 19
+    others = [await made(client, "automations", **body, name=f"other {number}") for number in range(8)]
+    answers = await asyncio.gather(
+        *(client.patch(f"/v1/automations/{other['id']}", json={"name": "the one"}) for other in others)
+    )
+    assert sorted(answer.status_code for answer in answers) == [200] + [409] * 7
+
+
 async def test_a_dry_run_takes_no_data_that_an_event_could_not_have(client: AsyncClient) -> None:
     rule = await automation(client)
     answer = await client.post(
