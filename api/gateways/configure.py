@@ -15,7 +15,7 @@ from shared.adapter import Adapter
 from shared.domain.breaker import Health
 from shared.errors import Invalid
 from shared.gateways import ADAPTERS, METERED, can_be_asked, custom
-from shared.gateways.custom.presets import expanded
+from shared.gateways.custom.presets import PRESETS, expanded
 from shared.queries.audit import difference
 from shared.queries.gateways import open_secrets, seal_secrets
 from shared.sealing import SealBroken, Sealer
@@ -31,6 +31,11 @@ _TOKEN_BYTES: Final = 24  # 192 bits, 32 characters in a path
 def adapter_of(kind: str) -> Adapter:
     adapter = ADAPTERS.get(kind)
     if adapter is None:
+        if kind in PRESETS:
+            raise Invalid(
+                f"kind is {custom.KIND} for what is a preset: write kind {custom.KIND} and preset {kind}.",
+                pointer="/kind",
+            )
         known = ", ".join(sorted(ADAPTERS))
         raise Invalid(f"kind is not known here; the kinds known are: {known}.", pointer="/kind")
     return adapter
@@ -67,6 +72,8 @@ def checked_settings(
 ) -> Mapping[str, Any]:
     """The settings as they are stored: over those of the preset where one is named, so that no preset changes them."""
     adapter = adapter_of(kind)
+    if "preset" in settings:
+        raise Invalid("preset stands beside settings, not in them; move it.", pointer="/settings/preset")
     if preset is not None:
         if kind != custom.KIND:
             raise Invalid(

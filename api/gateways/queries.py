@@ -52,6 +52,10 @@ async def get_gateway(tx: AsyncConnection, gateway_id: UUID) -> GatewayRow:
     return _there((await tx.execute(select(Gateway).where(Gateway.id == gateway_id))).one_or_none())
 
 
+async def find_gateway(tx: AsyncConnection, gateway_id: UUID) -> GatewayRow | None:
+    return (await tx.execute(select(Gateway).where(Gateway.id == gateway_id))).one_or_none()
+
+
 async def lock_gateway(tx: AsyncConnection, gateway_id: UUID) -> GatewayRow:
     question = select(Gateway).where(Gateway.id == gateway_id).with_for_update()
     return _there((await tx.execute(question)).one_or_none())

@@ -9,6 +9,7 @@ from sqlalchemy import Row
 from api.examples import shown
 from api.gateways import examples
 from api.schemas import Body, Out
+from shared.domain.breaker import Health
 from shared.domain.message import SkipReason, Status
 from shared.domain.outcome import Fault, OutcomeName
 
@@ -67,7 +68,7 @@ class TrialOut(Out):
     answer: HeardOut | None = Field(description="Null where none came.")
 
     @classmethod
-    def of(cls, message: Row[Any], attempt: Row[Any] | None) -> Self:
+    def of(cls, message: Row[Any], attempt: Row[Any] | None, gateway: Row[Any] | None) -> Self:
         exchange = (attempt.exchange if attempt else None) or {}
         sent, heard = exchange.get("request"), exchange.get("answer")
         return cls(
@@ -82,12 +83,23 @@ class TrialOut(Out):
             reference=attempt.reference if attempt else None,
             segments=attempt.segments if attempt else None,
             took_ms=exchange.get("took_ms"),
-            then=_THEN[message.status],
+            then=f"{_THEN[message.status]}{_besides(message.status, gateway)}",
             request=SentOut(line=f"{sent['method']} {sent['url']}", headers=sent["headers"], body=sent["body"])
             if sent
             else None,
             answer=HeardOut.model_validate(heard) if heard else None,
         )
+
+
+def _besides(status: Status, gateway: Row[Any] | None) -> str:
+    """What keeps all other messages from a gateway that has just taken this one."""
+    if gateway is None or status not in {Status.SUBMITTED, Status.SENT, Status.DELIVERED}:
+        return ""
+    if not gateway.enabled:
+        return f" Other messages do not go there while it is disabled: POST /v1/gateways/{gateway.id}/enable."
+    if gateway.health == Health.WITHDRAWN:
+        return f" Other messages do not go there, for it is withdrawn: POST /v1/gateways/{gateway.id}/enable."
+    return ""
 
 
 _THEN: Final = {

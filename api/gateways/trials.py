@@ -184,7 +184,8 @@ async def _settled(res: Resources, message_id: UUID) -> TrialOut:
         async with reading(res.engine) as tx:
             message = await messages.get_message(tx, message_id)
             attempts = await messages.list_attempts(tx, message_id)
-        trial = TrialOut.of(message, attempts[-1] if attempts else None)
+            gateway = await queries.find_gateway(tx, message.gateway_id)
+        trial = TrialOut.of(message, attempts[-1] if attempts else None, gateway)
         if trial.status not in OPEN or loop.time() >= give_up:
             return trial
         await asyncio.sleep(LOOK_SECONDS)

@@ -5,6 +5,7 @@ What is refused is never quoted: the value may be a secret.
 
 import re
 from collections.abc import Collection, Mapping
+from difflib import get_close_matches
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -79,13 +80,13 @@ class Fields:
         self.kept[name] = inner.kept
         return inner
 
-    def parts(self, name: str, *, most: int) -> list["Fields"]:
-        """The objects in the list of that name, as `part` gives one."""
+    def parts(self, name: str, *, most: int, such_as: str) -> list["Fields"]:
+        """The objects in the list of that name, as `part` gives one. `such_as` shows a list of one."""
         value = self._take(name)
         if value is None:
             return []
         if not isinstance(value, list) or len(value) > most or not all(isinstance(one, Mapping) for one in value):
-            self.refuse(name, f"must be a list of at most {most} objects.")
+            self.refuse(name, f"must be a list of at most {most} objects, such as {such_as}.")
             return []
         inner = [self._inner(one, f"{name}/{at}", f"{name}[{at}]") for at, one in enumerate(value)]
         self.kept[name] = [one.kept for one in inner]
@@ -193,7 +194,9 @@ class Fields:
         """A name nobody asked for is a mistake, not something to pass over in silence."""
         known = ", ".join(sorted(self._asked)) or "none"
         for name in sorted(self.others()):
-            self.refuse(name, f"is unknown; those known here are: {known}.")
+            near = get_close_matches(name, self._asked, n=1)
+            meant = f" (did you mean {near[0]}?)" if near else ""
+            self.refuse(name, f"is unknown{meant}; those known here are: {known}.")
 
     def _take(self, name: str) -> Any:
         self._asked.add(name)

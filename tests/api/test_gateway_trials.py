@@ -152,6 +152,10 @@ async def test_state_of_the_gateway_does_not_matter(
         told = (await client.post(f"/v1/gateways/{second}/test", json=BODY)).json()
     assert (told["status"], told["reference"]) == ("submitted", "SM2")
     assert not first.called
+    words = {"enabled": "while it is disabled", "health": "for it is withdrawn"}.get(next(iter(state)))
+    rest = f" Other messages do not go there{'' if words == 'while it is disabled' else ','} {words}" if words else ""
+    mend = f": POST /v1/gateways/{second}/enable." if words else ""
+    assert told["then"] == f"The gateway took it; receipts follow.{rest}{mend}"
     row = (await client.get(f"/v1/gateways/{second}")).json()
     assert row["enabled"] is state.get("enabled", True)
 

@@ -594,3 +594,46 @@ async def test_a_preset_is_refused_by_name(client: httpx.AsyncClient, over: dict
         "secrets": {"api_key": "a" * 8, "api_secret": "b" * 8},
     }
     assert pointer in pointers(await client.post("/v1/gateways", json={**given, **over}))
+
+
+@pytest.mark.parametrize(
+    ("over", "pointer", "remedy"),
+    [
+        pytest.param({"kind": "kannel"}, "/kind", "write kind custom and preset kannel", id="a preset for a kind"),
+        pytest.param({"settings": {"preset": "android"}}, "/settings/preset", "beside settings", id="a preset inside"),
+        pytest.param(
+            {"settings": {"headers": {"Authorization": "Bearer x"}}},
+            "/settings/headers",
+            'such as [{"name": "Authorization", "value": "Bearer %SECRET:token%"}]',
+            id="headers as an object",
+        ),
+        pytest.param(
+            {"settings": {"headers": ["Authorization: Bearer x"]}},
+            "/settings/headers",
+            'such as [{"name": "Authorization"',
+            id="headers as lines",
+        ),
+        pytest.param(
+            {"settings": {"content_type": "application/json", "method": "POST", "payload": {"to": "%TO%"}}},
+            "/settings/payload",
+            'must be a text of at most 16384 characters, JSON too: "{\\"to\\": ',
+            id="a payload as an object",
+        ),
+        pytest.param(
+            {"settings": {"sucess_text": "OK"}}, "/settings/sucess_text", "did you mean success_text?", id="a slip"
+        ),
+        pytest.param(
+            {"preset": "kannel"}, "/settings/url", "/cgi-bin/sendsms.", id="what a preset wants, each a sentence"
+        ),
+    ],
+)
+async def test_a_usual_mistake_is_told_its_remedy(
+    client: httpx.AsyncClient, over: dict[str, Any], pointer: str, remedy: str
+) -> None:
+    settings = {"url": "https://gateway.example/send?to=%TO%&text=%MESSAGE%", "success_text": "OK"}
+    sent = {"name": "Mine", "kind": "custom"} | over
+    sent["settings"] = over.get("settings", {}) if "preset" in over else settings | over.get("settings", {})
+    answer = await client.post("/v1/gateways", json=sent)
+    assert answer.status_code == 422, answer.text
+    told = {error["pointer"]: error["detail"] for error in answer.json()["errors"]}
+    assert remedy in told[pointer]

@@ -103,8 +103,12 @@ def _split(url: str) -> tuple[str, str]:
     return url[:cut], url[cut:]
 
 
+_A_HEADER: Final = '[{"name": "Authorization", "value": "Bearer %SECRET:token%"}]'
+
+
 def _payload(fields: Fields, name: str, content_type: str) -> Iterator[Template]:
-    remedy = f"must be a text of at most {LONGEST_TEXT} characters"
+    example = ', JSON too: "{\\"to\\": \\"%TO%\\", \\"text\\": \\"%MESSAGE%\\"}"' if content_type == JSON else ""
+    remedy = f"must be a text of at most {LONGEST_TEXT} characters{example}"
     payload = fields.text(name, remedy=remedy, longest=LONGEST_TEXT)
     if payload is None:
         return
@@ -142,7 +146,7 @@ def _trial_value(slot: Slot) -> str:
 
 
 def _headers(fields: Fields) -> Iterator[Template]:
-    for one in fields.parts("headers", most=MOST_HEADERS):
+    for one in fields.parts("headers", most=MOST_HEADERS, such_as=_A_HEADER):
         remedy = "must be the name of a header, such as Authorization"
         name = one.text("name", form=_HEADER_NAME, remedy=remedy, required=True)
         if name is not None and name.lower() in _TAKEN_HEADERS:

@@ -40,7 +40,9 @@ def check_reading(fields: Fields) -> None:
 
 
 def _check_faults(fields: Fields) -> None:
-    for line in fields.parts("faults", most=MOST_RULES):
+    for line in fields.parts(
+        "faults", most=MOST_RULES, such_as='[{"status": 400, "codes": ["7"], "fault": "message"}]'
+    ):
         line.choice("fault", FAULTS, required=True)
         line.whole("status", least=200, most=599)
         codes = line.scalars("codes", most=_MOST_WORDS)

@@ -38,7 +38,7 @@ def expanded(name: str, over: Mapping[str, Any]) -> dict[str, Any]:
         setting: value for setting, value in {**preset.settings, **over}.items() if value is not None and value != ""
     }
     missing = [
-        FieldError(f"/settings/{setting}", f"{setting} is missing. {what}")
+        FieldError(f"/settings/{setting}", f"{setting} is missing. {what.removesuffix('.')}.")
         for setting, what in preset.wanted.items()
         if setting not in settings
     ]
