@@ -89,6 +89,21 @@ def find_failing(conditions: Sequence[Condition], data: Mapping[str, Any]) -> in
     return next((place for place, condition in enumerate(conditions) if not _holds(condition, data)), None)
 
 
+def why_failing(condition: Condition, data: Mapping[str, Any]) -> str:
+    """What is odd about the value that a condition does not hold for, never the value; empty if nothing is."""
+    found = _value_at(condition.field, data)
+    if found is None:
+        inner = condition.field.removeprefix("data.")
+        slip = f"; a path begins inside data: write {inner}" if inner != condition.field else ""
+        return f"data has no {condition.field}{slip}"
+    wanted = condition.value[0] if isinstance(condition.value, tuple) and condition.value else condition.value
+    if isinstance(found, str) and _is_number(wanted):
+        return f"{condition.field} is a text in data, in quotation marks, and the condition's value is a number"
+    if _is_number(found) and isinstance(wanted, str) and condition.operator is not Operator.CONTAINS:
+        return f"{condition.field} is a number in data, and the condition's value is a text"
+    return ""
+
+
 def _holds(condition: Condition, data: Mapping[str, Any]) -> bool:
     found = _value_at(condition.field, data)
     wanted = condition.value

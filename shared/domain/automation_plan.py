@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from shared.domain import policy as rules
-from shared.domain.automation import Condition, Outcome, find_failing
+from shared.domain.automation import Condition, Outcome, find_failing, why_failing
 from shared.domain.policy import Feature, Policy
 from shared.domain.quiet_hours import next_open
 from shared.domain.segments import Measured, measure
@@ -69,7 +69,9 @@ def plan(automation: Asked, given: Given) -> Plan:
     failing = find_failing(conditions, given.data)
     if failing is not None:
         condition = conditions[failing]
-        return Plan(Outcome.NOT_MATCHED, f"/conditions/{failing}: {condition.field} {condition.operator}")
+        why = why_failing(condition, given.data)
+        told = f"/conditions/{failing}: {condition.field} {condition.operator}"
+        return Plan(Outcome.NOT_MATCHED, f"{told} ({why})" if why else told)
     return next(_reasons(automation, given), None) or _written(automation, given)
 
 

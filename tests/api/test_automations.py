@@ -128,6 +128,28 @@ async def test_two_dispatchers_do_it_once(
             "/conditions/0: total above",
             id="a condition does not hold",
         ),
+        pytest.param(
+            {"conditions": [{"field": "data.total", "operator": "above", "value": 10}]},
+            {"total": 11},
+            "not_matched",
+            "/conditions/0: data.total above (data has no data.total; a path begins inside data: write total)",
+            id="a path that begins too early",
+        ),
+        pytest.param(
+            {"conditions": [{"field": "total", "operator": "above", "value": 10}]},
+            {"total": "11"},
+            "not_matched",
+            "/conditions/0: total above "
+            "(total is a text in data, in quotation marks, and the condition's value is a number)",
+            id="a number in quotation marks",
+        ),
+        pytest.param(
+            {"conditions": [{"field": "total", "operator": "in", "value": ["11"]}]},
+            {"total": 11},
+            "not_matched",
+            "/conditions/0: total in (total is a number in data, and the condition's value is a text)",
+            id="a text without quotation marks",
+        ),
         pytest.param({"text": "Hi {{ variables.who }}"}, {}, "missing_tags", "variables.who", id="a tag has no value"),
         pytest.param({"text": "{{ variables.a }}" * 20}, {"a": "x" * 99}, "too_long", None, id="too long"),
     ],
