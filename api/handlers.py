@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import compile_path
 
-from api.hints import hint_for
+from api.hints import hint_for, models_in
 from api.problems import (
     MEDIA_TYPE,
     ContentTooLarge,
@@ -38,19 +38,17 @@ log = logging.getLogger(__name__)
 
 _FROM_FRAMEWORK: Final[dict[int, tuple[type[ServiceError], str]]] = {
     HTTPStatus.NOT_FOUND: (NotFound, "There is nothing at this path; `/docs` lists what there is."),
-    HTTPStatus.METHOD_NOT_ALLOWED: (
-        MethodNotAllowed,
-        "This path does not take that method; the `Allow` header names those it takes.",
-    ),
+    HTTPStatus.METHOD_NOT_ALLOWED: (MethodNotAllowed, "This path does not take that method; it takes {methods}."),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (
         ContentTooLarge,
         "The body is larger than this path takes; send it in parts.",
     ),
-    HTTPStatus.BAD_REQUEST: (UnreadableBody, "The body cannot be read in the form it claims."),
+    HTTPStatus.BAD_REQUEST: (UnreadableBody, "The body cannot be read in the form it claims; JSON has to be UTF-8."),
 }
 _NO_BODY: Final = frozenset({"missing", "model_attributes_type", "model_type"})
 _MOST_NAMED: Final = 5
-_JSON_ENDINGS: Final = ("/json", "+json")
+_LONGEST_PATH: Final = 200
+_FORMS: Final = frozenset({"multipart/form-data", "application/x-www-form-urlencoded"})
 
 
 def add_handlers(app: FastAPI) -> None:
@@ -106,13 +104,23 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     headers = dict(error.headers) if error.headers else None
     if kind is MethodNotAllowed:
         # The framework names the methods of the first route of this path only.
-        headers = {"Allow": ", ".join(_methods_at(request))}
+        methods = ", ".join(_methods_at(request, request.scope["path"]))
+        headers, detail = {"Allow": methods}, detail.format(methods=methods)
+    if kind is NotFound:
+        detail = f"{detail}{_meant_path(request)}"
     return respond(kind(detail), request_id=_request_id(request), headers=headers)
 
 
-def _methods_at(request: Request) -> list[str]:
-    """Every method that is meant at this path: of the routes of a word, where it is one, and not of an id's."""
+def _meant_path(request: Request) -> str:
+    """The path without a slash at its end, or behind /v1, where there is something there."""
     path = request.scope["path"]
+    ways = [way for way in (path.rstrip("/"), f"/v1{path}".rstrip("/")) if way not in {path, ""}]
+    meant = next((way for way in ways if len(way) <= _LONGEST_PATH and _methods_at(request, way)), None)
+    return f" Did you mean `{meant}`?" if meant else ""
+
+
+def _methods_at(request: Request, path: str) -> list[str]:
+    """Every method that is meant at this path: of the routes of a word, where it is one, and not of an id's."""
     there = [
         context
         for context in iter_route_contexts(request.app.routes)
@@ -152,13 +160,22 @@ def _unreadable(request: Request, error: RequestValidationError) -> ServiceError
     if found and found[0]["type"] == "json_invalid":
         at = found[0]["loc"][-1]
         reason = found[0].get("ctx", {}).get("error", "it cannot be read")
-        return MalformedJson(f"The body is not valid JSON: {reason} (at character {at}).")
+        return MalformedJson(f"The body is not valid JSON: {reason} (at character {at}).{_slip_at(at, error.body)}")
     sent = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if isinstance(error.body, bytes) and error.body:
         return UnsupportedMediaType(f"Send the body with `Content-Type: application/json`, not {_quoted(sent)}.")
-    if isinstance(error.body, FormData) and sent.endswith(_JSON_ENDINGS):
+    if isinstance(error.body, FormData) and sent not in _FORMS:
         return UnsupportedMediaType(f"Send the body with `Content-Type: multipart/form-data`, not {_quoted(sent)}.")
     return None
+
+
+def _slip_at(at: object, body: object) -> str:
+    """The two slips that a parser's words do not name."""
+    if not isinstance(at, int) or not isinstance(body, str):
+        return ""
+    if body[at : at + 1] in {"}", "]"} and body[:at].rstrip().endswith(","):
+        return " There is a comma before the closing bracket: take it out."
+    return " Names and texts stand in double quotes." if body[at : at + 1] == "'" else ""
 
 
 def _quoted(media_type: str) -> str:
@@ -173,10 +190,13 @@ def _place(found: dict[str, Any]) -> tuple[str | int, ...]:
 
 def _no_body(request: Request) -> str:
     """What the route would read, by the names of its fields: first of all those that have to be there."""
-    fields = getattr(_body_of(request), "model_fields", {})
+    fields = {name: one for model in models_in(_body_of(request)) for name, one in model.model_fields.items()}
     needed = [name for name, one in fields.items() if one.is_required()]
-    named = ", ".join(f"`{name}`" for name in (needed or list(fields))[:_MOST_NAMED])
-    return f"The body is missing or no object; send a JSON object{named and f' with {named}'}."
+    told = needed or list(fields)
+    named = ", ".join(f"`{name}`" for name in told[:_MOST_NAMED])
+    more = f" and {len(told) - _MOST_NAMED} more" if len(told) > _MOST_NAMED else ""
+    holding = f" with {named}{more}" if needed else f", which may hold {named}{more}" if told else ""
+    return f"The body is missing or no object; send a JSON object{holding}."
 
 
 def _body_of(request: Request) -> Any:

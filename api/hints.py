@@ -67,7 +67,7 @@ def _elsewhere(name: str, known: Sequence[str]) -> str | None:
 def _homes_of(name: str, model: type[BaseModel]) -> Iterator[str]:
     """Where inside the body's own fields the name stands, such as `messages[].text`."""
     for field, info in model.model_fields.items():
-        for inner in _models_in(info.annotation):
+        for inner in models_in(info.annotation):
             known = _fields_of(inner)
             meant = name if name in known else _elsewhere(name, known)
             if meant:
@@ -79,7 +79,7 @@ def _fields_of(model: type[BaseModel]) -> list[str]:
 
 
 def _models_at(annotation: Any, path: Sequence[str | int]) -> Iterator[type[BaseModel]]:
-    models = list(_models_in(annotation))
+    models = list(models_in(annotation))
     if not path:
         yield from models
         return
@@ -94,12 +94,12 @@ def _models_at(annotation: Any, path: Sequence[str | int]) -> Iterator[type[Base
         yield from _models_at(annotation, rest)
 
 
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
     """The bodies that an annotation lets in, through lists, unions and what is annotated to them."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for inner in get_args(annotation):
-        yield from _models_in(inner)
+        yield from models_in(inner)
 
 
 def _listed(known: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ A key that is unknown and one with another's id look the same from outside, and 
 
 import hmac
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -71,8 +71,9 @@ class MissingScope(Forbidden):
 
     remedy: ClassVar[str] = "Use a key with the scope that `detail` names; `GET /v1/me` tells which yours has."
 
-    def __init__(self, scope: Scope) -> None:
-        super().__init__(f"This needs a key with the scope `{scope}`.")
+    def __init__(self, scope: Scope, has: Iterable[str]) -> None:
+        reach = ", ".join(f"`{each}`" for each in sorted(has))
+        super().__init__(f"This needs a key with the scope `{scope}`; this one has {reach or 'none'}.")
         self.scope = scope
 
 
@@ -164,7 +165,7 @@ def require(caller: Caller | None, scope: Scope | None) -> Caller:
     if caller is None:
         raise Unauthenticated("Send an API key: `Authorization: Bearer lw_...`.")
     if scope is not None and scope not in caller.scopes:
-        raise MissingScope(scope)
+        raise MissingScope(scope, caller.scopes)
     return caller
 
 

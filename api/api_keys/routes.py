@@ -68,12 +68,19 @@ async def change_api_key(key_id: KeyId, body: ApiKeyPatch, tx: Tx, _: CanAdmin, 
 
 @router.post("/{key_id}/rotate", status_code=201, responses=problems(404, law.KeyNotLive, law.KeyRotated))
 async def rotate_api_key(  # noqa: PLR0913, PLR0917 - what a route asks for, by name
-    key_id: KeyId, body: KeyRotationIn, response: Response, tx: Tx, caller: CanAdmin, now: Now, deeds: Deeds
+    key_id: KeyId,
+    response: Response,
+    tx: Tx,
+    caller: CanAdmin,
+    now: Now,
+    deeds: Deeds,
+    body: KeyRotationIn | None = None,
 ) -> NewApiKeyOut:
     """Make a successor with the same reach. Both keys work until `old_until`; then the old one ends by itself.
 
     What one of them has begun the other goes on with: a password to be verified, a request to be repeated.
     """
+    body = body or KeyRotationIn()
     old = await queries.lock_key(tx, key_id)
     law.check_live(expires_at=old.expires_at, revoked_at=old.revoked_at, now=now)
     law.check_ahead(body.expires_at, pointer="/expires_at", now=now)

@@ -70,7 +70,7 @@ async def move_message(  # noqa: PLR0913, PLR0917 - a route asks for what it nee
     },
 )
 async def restart_campaign(  # noqa: PLR0913, PLR0917 - a route asks for what it needs
-    campaign_id: UUID, wanted: RestartIn, tx: Tx, caller: CanManage, now: Now, bell: Bell, res: Res
+    campaign_id: UUID, tx: Tx, caller: CanManage, now: Now, bell: Bell, res: Res, wanted: RestartIn | None = None
 ) -> CampaignOut:
     """Let a stopped campaign go on by a rebuilt schedule. Nothing else changes, and nobody gets a message twice.
 
@@ -82,7 +82,7 @@ async def restart_campaign(  # noqa: PLR0913, PLR0917 - a route asks for what it
     campaign = await queries.lock_campaign(tx, campaign_id)
     steps = await queries.list_steps(tx, campaign_id)
     unsent = [step for step in steps if step.status is StepStatus.CANCELLED]
-    errors, times, places = _rebuilt(unsent, wanted.messages, now=now)
+    errors, times, places = _rebuilt(unsent, wanted.messages if wanted else [], now=now)
     planned = _planned(steps, times, places=places)
     rebuilt = [one for one, step in zip(planned, steps, strict=True) if step.status is StepStatus.CANCELLED]
     status = law.restart(

@@ -1,9 +1,9 @@
 """The shapes of field definitions as clients send and see them."""
 
 from datetime import datetime
-from typing import Annotated, Final, Self
+from typing import Annotated, Final
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
 from api.contact_fields import examples
 from api.examples import shown
@@ -24,14 +24,20 @@ class ContactFieldIn(Body):
 
     key: str = Field(min_length=1, max_length=MAX_KEY_CHARACTERS, description="As tags write it: `fields.<key>`.")
     type: FieldType
-    choices: Choices = Field(default_factory=list, description="Of a `choice`: what it may be, in any case.")
+    choices: Choices = Field(
+        default_factory=list, validate_default=True, description="Of a `choice`: what it may be, in any case."
+    )
     description: str | None = Field(default=None, max_length=500)
 
-    @model_validator(mode="after")
-    def _choices_of_a_choice(self) -> Self:
-        if (self.type is FieldType.CHOICE) != bool(self.choices):
-            raise ValueError("a choice needs its choices, and no other type has any")
-        return self
+    @field_validator("choices")
+    @classmethod
+    def _choices_of_a_choice(cls, choices: list[str], info: ValidationInfo) -> list[str]:
+        field_type = info.data.get("type", FieldType.CHOICE if choices else None)
+        if field_type is FieldType.CHOICE and not choices:
+            raise ValueError('A field of the type choice needs its choices: give a list, such as ["gold", "family"].')
+        if field_type not in {FieldType.CHOICE, None} and choices:
+            raise ValueError("Only a field of the type choice has choices: set type to choice, or leave them out.")
+        return choices
 
 
 class ContactFieldPatch(Body):

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, delete, exists, select, update
+from sqlalchemy import Row, String, cast, delete, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -68,11 +68,16 @@ async def get_named(tx: AsyncConnection, name: str, *, now: datetime) -> AnyRow:
         await tx.execute(insert(OtpProfile).values(**_default(now)).on_conflict_do_nothing())
         row = (await tx.execute(question)).one_or_none()
     if row is None:
-        raise UnknownOtpProfile(
-            f"There is no profile {name!r}; make it with POST /v1/otp-profiles, or leave profile out.",
-            pointer="/profile",
-        )
+        meant = await _meant(tx, name)
+        remedy = f"did you mean {meant!r}? profile is the name" if meant else "make it with POST /v1/otp-profiles"
+        raise UnknownOtpProfile(f"There is no profile {name!r}; {remedy}, or leave profile out.", pointer="/profile")
     return row
+
+
+async def _meant(tx: AsyncConnection, name: str) -> str | None:
+    """The name of the profile whose id was given for it, or whose name differs in its case only."""
+    same = or_(func.lower(OtpProfile.name) == name.lower(), cast(OtpProfile.id, String) == name.lower())
+    return (await tx.execute(select(OtpProfile.name).where(same).limit(1))).scalar_one_or_none()
 
 
 async def find_by_name(tx: AsyncConnection, name: str) -> AnyRow | None:

@@ -124,9 +124,16 @@ async def delete_webhook(webhook_id: WebhookId, tx: Tx, caller: CanAdmin, now: N
 
 @router.post("/{webhook_id}/rotate-secret", responses={**problems(404), **answered(examples.ROTATED)})
 async def rotate_webhook_secret(  # noqa: PLR0913, PLR0917 - a route asks for what it needs
-    webhook_id: WebhookId, body: SecretRotationIn, tx: Tx, caller: CanAdmin, now: Now, res: Res, request_id: RequestId
+    webhook_id: WebhookId,
+    tx: Tx,
+    caller: CanAdmin,
+    now: Now,
+    res: Res,
+    request_id: RequestId,
+    body: SecretRotationIn | None = None,
 ) -> NewWebhookOut:
     """Make a new secret. The one before signs beside it for a while, so that no event is refused meanwhile."""
+    body = body or SecretRotationIn()
     row = await queries.lock_webhook(tx, webhook_id)
     secret = os.urandom(SECRET_BYTES)
     changes = {

@@ -192,7 +192,7 @@ def _readings_of_digits(digits: str, *, region: str | None) -> Iterator[_Reading
     else:
         yield _Reading(
             problem="msisdn has no country code; write it as + and the country code "
-            "(such as +12025550142), or give default_region."
+            "(such as +12025550142), or set default_region, of the request where it takes one or of the policy."
         )
 
 

@@ -13,7 +13,7 @@ from typing import Final, Self
 from jinja2 import Environment, TemplateSyntaxError, nodes
 
 from shared.domain import template_values
-from shared.domain.template_tags import MAX_NAME_CHARACTERS, MAX_NAME_PARTS, Known
+from shared.domain.template_tags import MAX_NAME_CHARACTERS, MAX_NAME_PARTS, VOUCHER_TAGS, Known
 from shared.domain.template_values import Step, sendable
 from shared.errors import FieldError, Invalid
 
@@ -239,7 +239,9 @@ def _unknown(name: str, *, known: Known) -> str:
     key = name.rpartition(".")[2]
     below = "<key>`" if name in known.open_roots or key.startswith("_") else f"{key}`"
     fields = "".join(f", or `{root}.{below}" for root in sorted(known.open_roots))
-    return f"`{name}` is not a known tag{meant}; known are {', '.join(known.names)}{fields}"
+    elsewhere = name in VOUCHER_TAGS.names or name.startswith("variables.")
+    what = "has a value in single messages only" if elsewhere else f"is not a known tag{meant}"
+    return f"`{name}` {what}; known are {', '.join(known.names)}{fields}"
 
 
 def _step(source: _Source, tag_filter: nodes.Filter, *, offset: int) -> Step:

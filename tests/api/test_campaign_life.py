@@ -59,7 +59,7 @@ async def create(client: AsyncClient, *messages: dict[str, Any], start: bool = T
 
 
 async def command(client: AsyncClient, campaign_id: str, deed: str, **body: Any) -> dict[str, Any]:
-    answer = await client.post(f"/v1/campaigns/{campaign_id}/{deed}", json=body)
+    answer = await client.post(f"/v1/campaigns/{campaign_id}/{deed}", json=body or None)
     assert answer.status_code in {200, 201, 202}, answer.text
     told: dict[str, Any] = answer.json()
     return told

@@ -203,7 +203,7 @@ async def test_a_withdrawal_in_a_file_calls_back_what_waits(
         (ANN, "personal", "queued"),
     }
     await check_tallies(engine)
-    (contact,) = (await client.get("/v1/contacts", params={"msisdn": ANN})).json()["items"]
+    (contact,) = (await client.get(f"/v1/contacts?msisdn={ANN}")).json()["items"]  # a plus, not escaped
     told = (await client.get(f"/v1/contacts/{contact['id']}/evidence")).json()
     (statement,) = told["statements"]
     assert (statement["status"], statement["source"], statement["recorded_by"]) == ("withdrawn", "form", "admin")

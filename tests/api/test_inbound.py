@@ -177,6 +177,7 @@ async def test_read_by_filter_and_page(handsets: Handsets, engine: AsyncEngine, 
     assert await texts() == ["STOP", "one", "three", "two"]
     assert await texts(msisdn=ANNA) == ["STOP", "one"]
     assert await texts(msisdn="+44 7700 900123") == ["three", "two"]
+    assert await texts(msisdn=f" {ANNA[1:]}") == ["STOP", "one"]  # a plus that nobody escaped
     assert await texts(keyword="stop") == ["STOP"]
     assert await texts(gateway_id=handsets.gateway_id) == await texts()
     assert await texts(gateway_id=str(UUID(int=0))) == []

@@ -69,6 +69,8 @@ async def test_found_by_number_even_when_erased(client: httpx.AsyncClient, engin
         await tx.execute(update(OptOut).where(OptOut.msisdn == ANNA).values(msisdn=None))
     found = (await client.get("/v1/opt-outs", params={"msisdn": ANNA})).json()["items"]
     assert [one["msisdn"] for one in found] == [None]
+    unescaped = await client.get(f"/v1/opt-outs?msisdn={ANNA}")
+    assert unescaped.json()["items"] == found
     none = await client.get("/v1/opt-outs", params={"msisdn": "+12025550199"})
     assert none.json() == {"items": [], "next_cursor": None}
     bad = await client.get("/v1/opt-outs", params={"msisdn": "hello"})

@@ -120,6 +120,14 @@ async def test_what_cannot_be_started(
     assert await messages(engine) == []
 
 
+async def test_a_profile_is_named_by_its_name(client: httpx.AsyncClient) -> None:
+    made = (await client.post("/v1/otp-profiles", json={"name": "Splash", "region": "GB"})).json()
+    for given in (made["id"], "splash"):
+        answer = await client.post("/v1/otp", json={"msisdn": NUMBER, "profile": given})
+        assert answer.status_code == 422
+        assert answer.json()["detail"].startswith(f"There is no profile {given!r}; did you mean 'Splash'?")
+
+
 async def test_another_country_is_refused(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
     made = await client.post("/v1/otp-profiles", json={"name": "home", "region": "ZA"})
     assert made.status_code == 201, made.text

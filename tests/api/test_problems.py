@@ -34,6 +34,10 @@ class Leaf(Body):
     number: int = 0
 
 
+class OneLeaf(Body):
+    text: str = ""
+
+
 class Circle(Body):
     kind: Literal["circle"]
     radius: int
@@ -65,6 +69,10 @@ def app(app_of_its_own: FastAPI) -> FastAPI:
     @app.post("/trees")
     async def plant(tree: Tree) -> dict[str, int]:
         return {"leaves": len(tree.leaves)}
+
+    @app.post("/leaf")
+    async def drop(leaf: OneLeaf) -> str:
+        return leaf.text
 
     @app.get("/trees/{number}")
     async def find(number: int, limit: Annotated[int, Query(le=5)] = 1) -> dict[str, int]:
@@ -101,8 +109,18 @@ async def test_nothing_at_the_path(client: AsyncClient) -> None:
     assert "/docs" in problem["detail"]
 
 
-async def test_a_slash_too_many_is_another_path(client: AsyncClient) -> None:
-    problem_of(await client.get("/v1/api-keys/"), 404, "not-found")
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        pytest.param("/v1/api-keys/", "`/v1/api-keys`", id="a slash too many"),
+        pytest.param("/contacts", "`/v1/contacts`", id="without /v1"),
+        pytest.param("/contacts/", "`/v1/contacts`", id="without /v1, and a slash too many"),
+        pytest.param("/v1/nothing-here/", None, id="nothing near"),
+    ],
+)
+async def test_a_path_that_is_nearly_one(client: AsyncClient, path: str, meant: str | None) -> None:
+    problem = problem_of(await client.get(path), 404, "not-found")
+    assert problem["detail"].partition("Did you mean ")[2] == (f"{meant}?" if meant else "")
 
 
 async def test_method_not_allowed_names_those_that_are(client: AsyncClient) -> None:
@@ -121,8 +139,9 @@ async def test_method_not_allowed_names_those_that_are(client: AsyncClient) -> N
 )
 async def test_all_methods_of_a_path_are_named(client: AsyncClient, path: str, methods: str) -> None:
     response = await client.put(path, json={})
-    problem_of(response, 405, "method-not-allowed")
+    problem = problem_of(response, 405, "method-not-allowed")
     assert response.headers["allow"] == methods
+    assert problem["detail"] == f"This path does not take that method; it takes {methods}."
 
 
 async def test_malformed_json_says_where(client: AsyncClient) -> None:
@@ -130,6 +149,33 @@ async def test_malformed_json_says_where(client: AsyncClient) -> None:
     problem = problem_of(response, 400, "malformed-json")
     assert problem["title"] == "Malformed JSON"
     assert "character 12" in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "slip"),
+    [
+        ('{"leaves": [], }', "There is a comma before the closing bracket: take it out."),
+        ('{"leaves": [1,]}', "There is a comma before the closing bracket: take it out."),
+        ("{'leaves': []}", "Names and texts stand in double quotes."),
+        ('{"leaves": [}', ""),
+    ],
+)
+async def test_two_slips_in_json_are_told_by_their_names(client: AsyncClient, sent: str, slip: str) -> None:
+    response = await client.post("/trees", content=sent, headers={"Content-Type": "application/json"})
+    assert problem_of(response, 400, "malformed-json")["detail"].partition(").")[2].strip() == slip
+
+
+async def test_json_that_is_not_utf_8_is_told_so(client: AsyncClient) -> None:
+    sent = '{"notes": {"a": "Grüße"}}'.encode("latin-1")
+    response = await client.post("/trees", content=sent, headers={"Content-Type": "application/json"})
+    assert "has to be UTF-8" in problem_of(response, 400, "unreadable-body")["detail"]
+
+
+@pytest.mark.parametrize("path", ["/v1/contacts/import", "/v1/opt-outs/import.csv"])
+async def test_a_file_that_is_sent_without_its_form(client: AsyncClient, path: str) -> None:
+    response = await client.post(path, content=b"msisdn\n", headers={"Content-Type": "text/csv"})
+    detail = problem_of(response, 415, "unsupported-media-type")["detail"]
+    assert detail == "Send the body with `Content-Type: multipart/form-data`, not `text/csv`."
 
 
 @pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
@@ -150,16 +196,20 @@ A_CAMPAIGN = "/v1/campaigns/0192f0c1-3b7a-7c3e-9a51-5b1f2c9d7e10"
 @pytest.mark.parametrize(
     ("path", "fields"),
     [
-        pytest.param(f"{A_CAMPAIGN}/resend", "`which`", id="what it needs"),
-        pytest.param(f"{A_CAMPAIGN}/restart", "`messages`", id="what it takes, where it needs nothing"),
-        pytest.param("/trees", "`leaves`, `shape`, `mixed`, `notes`, `felled_at`", id="not all of many"),
+        pytest.param(f"{A_CAMPAIGN}/resend", " with `which`", id="what it needs"),
+        pytest.param("/leaf", ", which may hold `text`", id="what it takes, where it needs nothing"),
+        pytest.param(
+            "/trees",
+            ", which may hold `leaves`, `shape`, `mixed`, `notes`, `felled_at` and 4 more",
+            id="not all of many",
+        ),
     ],
 )
 @pytest.mark.parametrize("sent", [None, b'"a text"', b"[1]"])
 async def test_no_body_where_one_is_needed(client: AsyncClient, path: str, fields: str, sent: bytes | None) -> None:
     headers = {"Content-Type": "application/json"} if sent else {}
     problem = problem_of(await client.post(path, content=sent, headers=headers), 422, "invalid")
-    detail = f"The body is missing or no object; send a JSON object with {fields}."
+    detail = f"The body is missing or no object; send a JSON object{fields}."
     assert problem["errors"] == [{"pointer": "", "detail": detail}]
     assert problem["detail"] == detail
 

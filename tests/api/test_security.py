@@ -180,7 +180,8 @@ async def test_a_scope_too_small_is_told_which(anonymous: AsyncClient, engine: A
     response = await anonymous.get("/v1/audit", headers=bearer(key.text))
     assert response.status_code == 403
     assert response.json()["type"] == "/problems/missing-scope"
-    assert "`admin`" in response.json()["detail"]
+    reach = {"manage": "`manage`, `read`, `send`"}.get(scope, f"`{scope}`")
+    assert response.json()["detail"] == f"This needs a key with the scope `admin`; this one has {reach}."
     assert 'scope="admin"' in response.headers["www-authenticate"]
 
 

@@ -257,6 +257,8 @@ async def test_rotation_keeps_the_old_secret_for_a_while(
     assert row.old_secret_sealed is not None
     old = sealer.open(row.old_secret_sealed, place=place_of_webhook(row.id, "old_secret_sealed"))
     assert "whsec_" + base64.b64encode(old).decode() == made["secret"]
+    again = (await client.post(f"/v1/webhooks/{made['id']}/rotate-secret")).json()
+    assert datetime.fromisoformat(again["old_secret_until"]) == clock.now + timedelta(hours=24)
     await client.post(f"/v1/webhooks/{made['id']}/rotate-secret", json={"keep_old_hours": 0})
     row = await row_of(engine, made["id"])
     assert (row.old_secret_sealed, row.old_secret_until) == (None, None)

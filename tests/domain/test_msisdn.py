@@ -88,7 +88,12 @@ def test_parse(raw: str, region: str | None, stored: str) -> None:
     [
         pytest.param("0711234567", None, "no country code", id="national without a region"),
         pytest.param("27711234567", None, "no country code", id="digits without + or region"),
-        pytest.param("27711234567", None, "or give default_region", id="... and its remedy"),
+        pytest.param(
+            "27711234567",
+            None,
+            "or set default_region, of the request where it takes one or of the policy",
+            id="... and its remedy",
+        ),
         pytest.param("", "ZA", "holds no digits", id="empty"),
         pytest.param("  \t", "ZA", "holds no digits", id="blank"),
         pytest.param("+", None, "holds no digits", id="a lone +"),

@@ -402,7 +402,7 @@ def test_what_is_known_is_up_to_the_caller() -> None:
     template = compile_template("{{ voucher.code }} {{ event.a.b }} {{ name }}", known=vouchers)
     values = {"voucher": {"code": "V1"}, "event": {"a": {"b": 2}}, "name": "Anna"}
     assert template.fill(values).text == "V1 2 Anna"
-    with pytest.raises(UnknownTag):
+    with pytest.raises(UnknownTag, match=r"`voucher.code` has a value in single messages only; known are name"):
         compile_template("{{ voucher.code }}", known=CONTACT_TAGS)
     with pytest.raises(UnknownTag):
         compile_template("{{ campaign.name }}", known=CONTACT_TAGS)
