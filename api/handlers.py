@@ -29,7 +29,7 @@ from api.problems import (
     headers_of,
     status_of,
 )
-from api.schemas import UNSTORABLE
+from api.schemas import LEFT_OUT, UNSTORABLE
 from api.sentences import describe, in_one, sentence_of
 from shared.db import is_busy, is_outage, is_unstorable
 from shared.errors import FieldError, Invalid, NotFound, ServiceError, Unavailable
@@ -227,7 +227,7 @@ def _pointer_into(path: Sequence[str | int], body: object, *, kind: str) -> str:
     for number, part in enumerate(path, start=1):
         if _holds(node, part):
             node = node[part]
-        elif not (number == len(path) and kind == "missing"):
+        elif not (number == len(path) and kind in {"missing", LEFT_OUT}):
             continue
         parts.append(str(part).replace("~", "~0").replace("/", "~1"))
     return "".join(f"/{part}" for part in parts)

@@ -18,6 +18,8 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 UNSTORABLE: Final = "unstorable"
+# A field that may be left out, but not beside what else is sent: named like one that is always required.
+LEFT_OUT: Final = "left_out"
 
 _NO_SCHEMAS: Final = frozenset({"metadata", "serialization", "config", "default"})
 _NUMBER: Final = re.compile(r"\s*[+-]?[0-9.]+\s*")

@@ -4,14 +4,16 @@ from datetime import datetime
 from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from api.contact_fields import examples
 from api.examples import shown
-from api.schemas import Body, Out
+from api.schemas import LEFT_OUT, Body, Out
 from shared.domain.contact import MAX_KEY_CHARACTERS
 from shared.domain.contact_field import MAX_CHOICES, FieldType
 
 MOST_COUNTED: Final = 10_000
+_NO_CHOICES: Final = 'A field of the type choice needs its choices: give a list, such as ["gold", "family"].'
 
 Choice = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 Choices = Annotated[list[Choice], Field(max_length=MAX_CHOICES)]
@@ -34,7 +36,7 @@ class ContactFieldIn(Body):
     def _choices_of_a_choice(cls, choices: list[str], info: ValidationInfo) -> list[str]:
         field_type = info.data.get("type", FieldType.CHOICE if choices else None)
         if field_type is FieldType.CHOICE and not choices:
-            raise ValueError('A field of the type choice needs its choices: give a list, such as ["gold", "family"].')
+            raise PydanticCustomError(LEFT_OUT, _NO_CHOICES)
         if field_type not in {FieldType.CHOICE, None} and choices:
             raise ValueError("Only a field of the type choice has choices: set type to choice, or leave them out.")
         return choices
