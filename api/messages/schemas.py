@@ -1,7 +1,8 @@
 """The shapes of messages as clients send and see them."""
 
+import re
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints, computed_field, model_validator
@@ -15,7 +16,7 @@ from shared.domain.message import Kind, SkipReason, Status
 from shared.domain.segments import Encoding
 
 Words = Annotated[str, StringConstraints(min_length=1, max_length=1600)]
-
+_VOUCHER_TAG: Final = re.compile(r"\{\{\s*voucher\.")
 
 VoucherWords = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 
@@ -72,8 +73,12 @@ class MessageIn(Body):
 
     @property
     def is_filled(self) -> bool:
-        """Whether the tags in the text are tags, and not the text itself."""
-        return "variables" in self.model_fields_set or self.voucher is not None
+        """Whether the tags in the text are tags, and not the text itself.
+
+        Those of a voucher always are: nobody means to hand out `{{ voucher.code }}`.
+        """
+        names_voucher = self.kind == "voucher" and _VOUCHER_TAG.search(self.text or "") is not None
+        return names_voucher or "variables" in self.model_fields_set or self.voucher is not None
 
     @model_validator(mode="after")
     def one_text(self) -> Self:

@@ -283,6 +283,16 @@ async def test_variables_make_tags_of_a_texts_braces(client: AsyncClient, more: 
     assert (answer.status_code, answer.json()["text"]) == (202, text)
 
 
+async def test_a_voucher_never_leaves_without_its_code(client: AsyncClient, engine: AsyncEngine) -> None:
+    text = "Your code: {{voucher.code }}"
+    answer = await send(client, kind="voucher", text=text)
+    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/missing-variable")
+    assert answer.json()["errors"][0]["pointer"] == "/voucher/code"
+    assert await count(engine) == 0
+    assert (await send(client, kind="voucher", text="Your code: {{ code }}")).json()["text"] == "Your code: {{ code }}"
+    assert (await send(client, text=text)).json()["text"] == text
+
+
 async def test_an_answer_that_waited_in_vain_is_of_now(client: AsyncClient, engine: AsyncEngine) -> None:
     """It did not become final, but a gateway may have it: whoever waits for it should be told that."""
     moved = asyncio.create_task(later(engine, Status.UNCONFIRMED))
