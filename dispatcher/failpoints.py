@@ -9,6 +9,8 @@ import signal
 from collections.abc import Sequence
 from typing import Final
 
+from shared.exits import refuse_to_start
+
 NAMES: Final = frozenset(
     {
         "before_claim_commit",
@@ -45,7 +47,7 @@ def arm(names: Sequence[str]) -> None:
         name, _, rest = entry.partition(":")
         count, _, how = rest.partition(":")
         if name not in NAMES or how not in SIGNALS or not (count or "1").isdecimal():
-            raise SystemExit(
+            refuse_to_start(
                 f"LAPWING_FAILPOINTS: {entry!r} is no step such as before_send, before_send:3 or before_send:3:stop; "
                 f"steps are {', '.join(sorted(NAMES))}."
             )

@@ -10,7 +10,6 @@ import gc
 import logging
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -56,6 +55,7 @@ from shared import log as logs
 from shared.clock import utc_now
 from shared.db import build_engine, is_busy, is_outage
 from shared.doorbell import LANES, hear
+from shared.exits import refuse_to_start
 from shared.metrics import dispatcher_metrics
 from shared.queries.installation import open_pepper
 from shared.queries.partitions import ensure_partitions
@@ -191,8 +191,7 @@ def _mail_server(settings: Settings) -> MailServer | None:
     try:
         return mail_server(url, sender=settings.mail_from, ca_file=settings.smtp_ca_file)
     except ValueError as error:
-        sys.stderr.write(f"{error}. See deploy/env.example.\n")
-        raise SystemExit(2) from None
+        refuse_to_start(f"{error}.")
 
 
 async def _first_contact(engine: AsyncEngine, sealer: Sealer) -> bytes:
@@ -299,9 +298,9 @@ def main() -> None:
     logs.configure("dispatcher")
     unknown = set(settings.lanes) - set(SERVABLE)
     if unknown or not settings.lanes:
-        raise SystemExit(f"LAPWING_LANES: {', '.join(sorted(unknown)) or 'empty'}; lanes are {', '.join(SERVABLE)}.")
+        refuse_to_start(f"LAPWING_LANES: {', '.join(sorted(unknown)) or 'empty'}; lanes are {', '.join(SERVABLE)}.")
     if settings.lease_seconds * 5 / 6 <= settings.gateway_deadline_seconds:
-        raise SystemExit(
+        refuse_to_start(
             f"LAPWING_LEASE_SECONDS: {settings.lease_seconds:g} leaves no time for a hand-over of up to "
             f"{settings.gateway_deadline_seconds:g} s (LAPWING_GATEWAY_DEADLINE_SECONDS); set it to twice that."
         )

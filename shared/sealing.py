@@ -17,6 +17,8 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from shared.exits import refuse_to_start
+
 _VERSION: Final = b"\x01"
 _ID_BYTES: Final = 4
 _NONCE_BYTES: Final = 12
@@ -44,7 +46,7 @@ class Sealer:
             except (binascii.Error, ValueError):
                 key = b""
             if len(key) != KEY_BYTES:
-                raise SystemExit(f"LAPWING_SECRET_KEYS: key {place} is not {KEY_BYTES} bytes in URL-safe base64.")
+                refuse_to_start(f"LAPWING_SECRET_KEYS: key {place} is not {KEY_BYTES} bytes in URL-safe base64.")
             keys.append(key)
         return cls(tuple(keys))
 

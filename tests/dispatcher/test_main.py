@@ -374,13 +374,15 @@ async def start(**over: str) -> asyncio.subprocess.Process:
     ],
 )
 def test_settings_that_cannot_work_stop_it_by_name(
-    monkeypatch: pytest.MonkeyPatch, over: dict[str, str], words: str
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], over: dict[str, str], words: str
 ) -> None:
     for name, value in environment(**over).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("dispatcher.main.logs.configure", lambda _name: None)
-    with pytest.raises(SystemExit, match=words):
+    with pytest.raises(SystemExit) as end:
         main()
+    assert end.value.code == 2
+    assert capsys.readouterr().err.startswith(words)
 
 
 @pytest.mark.parametrize(
