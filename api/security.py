@@ -110,6 +110,8 @@ class KeyCheck:
         """The caller of a request, or None when it carries no key; raises when the key is of no use."""
         token = _bearer(authorization)
         if token is None:
+            if authorization is not None and authorization.startswith("lw_"):
+                raise Unauthenticated("Write the word Bearer before the key: `Authorization: Bearer lw_...`.")
             return None
         if self._is_admin_key(token):
             return Caller(id=ADMIN, name="bootstrap", scopes=REACH["admin"], line=ADMIN, keys=frozenset({ADMIN}))

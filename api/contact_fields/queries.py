@@ -29,7 +29,22 @@ class ContactFieldInUse(Conflict):
 
 
 async def define_field(tx: AsyncConnection, values: Mapping[str, Any]) -> None:
-    """Give a field its type, be it new or seen before."""
+    """Give a field its type, be it new or seen before; not beside one whose name differs in its case only."""
+    alike = await tx.scalar(
+        select(ContactField.key)
+        .where(
+            func.lower(ContactField.key) == func.lower(values["key"]),
+            ContactField.key != values["key"],
+            ContactField.defined_at.is_not(None),
+        )
+        .limit(1)
+    )
+    if alike is not None:
+        raise ContactFieldExists(
+            f"The field {alike} is defined already, and an import would take one for the other: use that one, or "
+            "delete its definition first.",
+            pointer="/key",
+        )
     given = {name: value for name, value in values.items() if name != "created_at"}
     statement = (
         insert(ContactField)

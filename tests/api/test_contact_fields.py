@@ -178,3 +178,14 @@ async def test_reading_keys_read_only(client: AsyncClient, anonymous: AsyncClien
         await anonymous.delete(f"{FIELDS}/visits", headers=headers),
     ):
         assert answer.status_code == 403
+
+
+async def test_a_field_that_differs_in_its_case_only_is_the_same(client: AsyncClient) -> None:
+    """A column of an import names a defined field in any case: of two it would have to guess."""
+    await defined(client, "plan")
+    answer = await client.post(FIELDS, json={"key": "Plan", "type": "text"})
+    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/contact-field-exists")
+    assert answer.json()["errors"][0]["pointer"] == "/key"
+    assert "The field plan is defined already" in answer.json()["detail"]
+    assert (await client.delete(f"{FIELDS}/plan")).status_code == 204
+    await defined(client, "Plan")

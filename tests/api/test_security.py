@@ -81,6 +81,8 @@ async def test_no_key_at_all(anonymous: AsyncClient, headers: dict[str, str]) ->
     assert response.status_code == 401
     assert response.json()["type"] == "/problems/unauthenticated"
     assert response.headers["www-authenticate"] == 'Bearer realm="lapwing"'
+    bare = headers.get("Authorization", "").startswith("lw_")
+    assert response.json()["detail"].startswith("Write the word Bearer" if bare else "Send an API key: ")
 
 
 @pytest.mark.parametrize(
