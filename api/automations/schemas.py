@@ -69,14 +69,16 @@ class ConditionIn(Body):
 
     field: Path = Field(description="Where in the event's `data`: `order.total`.")
     operator: Operator
-    value: Value | list[Value] = None
+    value: Value | list[Value] = Field(
+        default=None, description="What the field is compared with: a list for `in`, a number for `above` and `below`."
+    )
 
 
 class CapIn(Body):
     model_config = shown({"messages": 1, "hours": 24})
 
-    messages: int = Field(ge=1, le=1000)
-    hours: int = Field(ge=1, le=24 * 90)
+    messages: int = Field(ge=1, le=1000, description="So many at most,")
+    hours: int = Field(ge=1, le=24 * 90, description="within so many hours.")
 
 
 Conditions = Annotated[list[ConditionIn], Field(max_length=MAX_CONDITIONS, description="All of them have to hold.")]
@@ -87,17 +89,17 @@ SenderId = Annotated[str, StringConstraints(min_length=1, max_length=20)]
 class AutomationIn(Body):
     model_config = shown(_GIVEN)
 
-    name: Name
+    name: Name = Field(description="Your own name for it.")
     event: EventName = Field(
         description="The name of the events it waits for. `contact_added` and `opt_in` come from inside, by themselves."
     )
     conditions: Conditions = Field(default_factory=list)
     template_id: UUID = Field(description="Filled with the contact's values, and with `data` as `variables`.")
     delay_seconds: Delay = 0
-    sender_id: SenderId | None = None
+    sender_id: SenderId | None = Field(default=None, description="A registered sender, by its value.")
     respect_quiet_hours: bool = Field(default=True, description="Whether it waits for the policy's windows to pass.")
     cap: CapIn | None = Field(default=None, description="The most that one person gets of it.")
-    enabled: bool = True
+    enabled: bool = Field(default=True, description="False: its events lead to nothing.")
 
 
 class AutomationPatch(Body):

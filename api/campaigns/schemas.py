@@ -77,11 +77,20 @@ class CampaignIn(Body):
 
     model_config = shown(examples.GIVEN)
 
-    name: Name = Field(examples=["Spring offer"])
-    messages: list[StepIn] = Field(min_length=1, max_length=MAX_STEPS)
-    target_group_ids: list[UUID] = Field(default_factory=list, max_length=100)
-    contact_ids: list[UUID] = Field(default_factory=list, max_length=MAX_TARGETS)
-    msisdns: list[str] = Field(default_factory=list, max_length=MAX_TARGETS, examples=[["+12025550142"]])
+    name: Name = Field(description="Your own name for it.", examples=["Spring offer"])
+    messages: list[StepIn] = Field(
+        min_length=1, max_length=MAX_STEPS, description="What is said, in this order; each has a time of its own."
+    )
+    target_group_ids: list[UUID] = Field(
+        default_factory=list, max_length=100, description="To the members of these groups. Each number gets it once."
+    )
+    contact_ids: list[UUID] = Field(default_factory=list, max_length=MAX_TARGETS, description="And to these contacts.")
+    msisdns: list[str] = Field(
+        default_factory=list,
+        max_length=MAX_TARGETS,
+        description="And to these numbers, in any notation; one without a country code is of `default_region`.",
+        examples=[["+12025550142"]],
+    )
     default_region: str | None = Field(
         default=None, description="ISO country that numbers without a country code belong to."
     )
@@ -91,7 +100,7 @@ class CampaignIn(Body):
         "another one, with its country code. Whoever has none there is left out as `invalid_msisdn`.",
     )
     sender_id: str | None = Field(default=None, description="A registered sender, by its value or its id.")
-    owner: str | None = Field(default=None, max_length=200)
+    owner: str | None = Field(default=None, max_length=200, description="Whose it is, in your own words.")
     quiet_hours: list[QuietWindowIn] | None = Field(default=None, max_length=14, description=QUIET)
     opt_in_acknowledged: bool = Field(
         default=False, description="Somebody vouches that the recipients agreed to be written to."

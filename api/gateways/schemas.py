@@ -74,19 +74,23 @@ class BalanceCheck(Body):
 class GatewayIn(Body):
     model_config = shown(examples.GIVEN)
 
-    name: Name
-    kind: str = Field(description="The dialect spoken; a wrong one is answered with those known.")
+    name: Name = Field(description="Your own name for it.")
+    kind: str = Field(
+        description="The dialect spoken: `twilio`, `smsportal`, `sandbox`, or `custom` for all that is described in "
+        "settings or by a preset. A wrong one is answered with those known."
+    )
     preset: str | None = Field(
         default=None,
         description="Of the kind `custom`: the preset whose settings those given here replace, name by name.",
     )
-    enabled: bool = True
+    enabled: bool = Field(default=True, description="False: only its tests are sent.")
     location_ids: LocationIds | None = Field(
         default=None, description="The locations it serves; none given serves all."
     )
     settings: dict[Key, Any] = Field(
         default_factory=dict,
-        description="What the kind wants to know; one that is missing, or unknown to it, is refused by its name.",
+        description="What the kind wants to know; one that is missing, or unknown to it, is refused by its name. "
+        "docs/gateways has a page for each kind.",
     )
     secrets: dict[Key, SecretStr] = Field(default_factory=dict, description="Write-only.")
     pace: Pace | None = Field(
@@ -104,8 +108,10 @@ class GatewayPatch(Body):
     name: Name = ""
     enabled: bool = True
     location_ids: LocationIds | None = None
-    settings: dict[Key, Any] = Field(default_factory=dict)
-    secrets: dict[Key, SecretStr | None] = Field(default_factory=dict, description="Write-only.")
+    settings: dict[Key, Any] = Field(default_factory=dict, description="Those that change; null removes one.")
+    secrets: dict[Key, SecretStr | None] = Field(
+        default_factory=dict, description="Those that change; null removes one. Write-only."
+    )
     pace: Pace | None = Field(
         default=None,
         description="How fast it is given messages, by all dispatchers together; without it, at full speed.",

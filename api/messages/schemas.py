@@ -37,26 +37,29 @@ class MessageIn(Body):
 
     model_config = shown(examples.GIVEN)
 
-    msisdn: str | None = Field(default=None, examples=["+12025550142"])
-    contact_id: UUID | None = None
+    msisdn: str | None = Field(default=None, description="To this number, in any notation.", examples=["+12025550142"])
+    contact_id: UUID | None = Field(default=None, description="Instead of `msisdn`: to this contact.")
     default_region: str | None = Field(
         default=None, description="ISO country that a number without a country code belongs to."
     )
     text: Words | None = Field(
         default=None,
-        description="Sent as it is; its tags are filled where `variables` or `voucher` are given.",
+        description="Sent as it is; its tags are filled where `variables` or `voucher` are given, those of a voucher "
+        "in any case.",
         examples=["Your voucher: SPRING-25"],
     )
     template_id: UUID | None = Field(
         default=None, description="Instead of `text`: a stored one, in its newest wording."
     )
     variables: Variables = Field(default_factory=dict, description=VARIABLES)
-    kind: Literal["personal", "voucher"] = "personal"
+    kind: Literal["personal", "voucher"] = Field(default="personal", description="What the log lists it as.")
     voucher: VoucherIn | None = Field(
         default=None, description="With `kind: voucher`: fills `voucher.code` and its neighbours."
     )
     sender_id: str | None = Field(default=None, description="A registered sender, by its value or its id.")
-    location_id: str | None = Field(default=None, max_length=200)
+    location_id: str | None = Field(
+        default=None, max_length=200, description="Where it is sent for: gateways that serve others are passed over."
+    )
     send_at: AwareDatetime | None = Field(default=None, description="Not before this moment.")
     expires_at: AwareDatetime | None = Field(
         default=None,

@@ -27,8 +27,8 @@ class WebhookIn(Body):
 
     url: str = Field(description="Where events are posted to: https, or http. What answers there answers with 2xx.")
     events: Events
-    enabled: bool = True
-    description: Description | None = None
+    enabled: bool = Field(default=True, description="False: it is told nothing of what happens.")
+    description: Description | None = Field(default=None, description="What it is for, in your own words.")
 
 
 class WebhookPatch(Body):
