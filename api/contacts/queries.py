@@ -97,7 +97,7 @@ async def delete_contact(tx: AsyncConnection, contact_id: UUID) -> None:
 
 async def _taken(tx: AsyncConnection, msisdn: str) -> ContactExists:
     holder = await find_id_of_msisdn(tx, msisdn)
-    return ContactExists(f"The contact {holder} has this msisdn already; change that one.")
+    return ContactExists(f"The contact {holder} has this msisdn already; change that one.", pointer="/msisdn")
 
 
 def _there(row: ContactRow | None) -> ContactRow:

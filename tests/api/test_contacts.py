@@ -64,6 +64,7 @@ async def test_a_number_has_one_contact(client: httpx.AsyncClient, engine: Async
     assert second.status_code == 409
     assert second.json()["type"] == "/problems/contact-exists"
     assert first["id"] in second.json()["detail"]
+    assert second.json()["errors"][0]["pointer"] == "/msisdn"
     assert [row.name for row in await rows(engine)] == [None]
 
 
