@@ -325,6 +325,23 @@ def test_smsportal_is_asked_by_key_or_by_token() -> None:
     assert METERED["smsportal"].build_balance(by_token).headers == (("Authorization", "Bearer eyJ.t0k.en"),)
 
 
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({}, ["receipts and replies are believed"]),
+        ({"webhook_header": "X-Hook"}, []),
+        ({"signature_header": "X-Signature", "timestamp_header": "X-Time"}, []),
+        (
+            {"base_url": "http://portal.example", "test_mode": True},
+            ["base_url begins with http", "receipts and replies are believed", "test_mode is on"],
+        ),
+    ],
+)
+def test_what_is_unwise_at_smsportal(settings: dict[str, Any], words: list[str]) -> None:
+    found = WARNED["smsportal"].warnings(settings)
+    assert [warning[: len(start)] for warning, start in zip(found, words, strict=True)] == words
+
+
 def test_what_a_request_says_once_divides_a_batch() -> None:
     account = replace(smsportal_table.ACCOUNT, settings={"sender_id": "Ada"})
     first, second = smsportal_table.BATCH[:2]

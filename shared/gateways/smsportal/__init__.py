@@ -10,6 +10,7 @@ from typing import Final
 
 from shared.adapter import Capabilities, Reply
 from shared.gateways.smsportal.account import check_settings, needs_login
+from shared.gateways.smsportal.advice import warnings
 from shared.gateways.smsportal.asking import build_balance, build_login, has_login_ended, read_balance, read_login
 from shared.gateways.smsportal.callbacks import read_callback, read_inbound
 from shared.gateways.smsportal.reading import read_send
@@ -31,6 +32,7 @@ __all__ = [
     "read_inbound",
     "read_login",
     "read_send",
+    "warnings",
 ]
 
 KIND: Final = "smsportal"

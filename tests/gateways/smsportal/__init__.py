@@ -1,6 +1,6 @@
 """SMSPortal's table: what we say to it, and how we read what it says."""
 
-from shared.adapter import Adapter, Batched, LoginFirst, Metered
+from shared.adapter import Adapter, Batched, LoginFirst, Metered, Warned
 from shared.gateways import smsportal
 from tests.gateways.smsportal.account import ACCOUNT, BATCH, KEYS, LOGGED_IN, SAME, URL
 from tests.gateways.smsportal.callbacks import FORGERIES, INBOUNDS, RECEIVES, STRANGERS
@@ -29,6 +29,7 @@ __all__ = [
     "SETTINGS",
     "STRANGERS",
     "URL",
+    "WARNED",
 ]
 
 # What it is held to, by mypy here.
@@ -36,3 +37,4 @@ ADAPTER: Adapter = smsportal
 METERED: Metered = smsportal
 BATCHED: Batched = smsportal
 LOGIN_FIRST: LoginFirst = smsportal
+WARNED: Warned = smsportal
