@@ -1,12 +1,13 @@
 """What contacts ask of the database."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, delete, false, select, update
+from sqlalchemy import Row, delete, false, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,6 +17,8 @@ from shared.models import Contact, TargetGroup
 from shared.queries.target_groups import belongs_to
 
 ContactRow = Row[Any]
+
+_PUNCTUATION: Final = re.compile(r"[\s().\-/]")  # of a number, in whatever notation
 
 
 class ContactExists(Conflict):
@@ -82,7 +85,10 @@ async def list_contacts(
     if wanted.external_id is not None:
         question = question.where(Contact.external_id == wanted.external_id)
     if wanted.q is not None:
-        question = question.where(Contact.name.icontains(wanted.q, autoescape=True))
+        in_name = Contact.name.icontains(wanted.q, autoescape=True)
+        digits = _PUNCTUATION.sub("", wanted.q)
+        in_number = Contact.msisdn.contains(digits, autoescape=True)
+        question = question.where(or_(in_name, in_number) if digits else in_name)
     if wanted.target_group_id is not None:
         columns = (TargetGroup.id, TargetGroup.kind, TargetGroup.conditions)
         group = (await tx.execute(select(*columns).where(TargetGroup.id == wanted.target_group_id))).one_or_none()

@@ -54,7 +54,7 @@ async def list_contacts(  # noqa: PLR0913, PLR0917 - what a route asks for, by n
     res: Res,
     now: Now,
     msisdn: Annotated[str | None, Query(description="In any notation.")] = None,
-    q: Annotated[Text, Query(description="A part of the name, in any case.")] = None,
+    q: Annotated[Text, Query(description="A part of the name, in any case, or of the number, in any notation.")] = None,
     external_id: Annotated[Text, Query(description="Your own id of the person, whole.")] = None,
     target_group_id: Annotated[UUID | None, Query(description="Members of this group.")] = None,
 ) -> PageOut[ContactOut]:

@@ -242,6 +242,8 @@ FILTERS = [
     pytest.param({"q": "n"}, ["Ann"], id="middle of the name"),
     pytest.param({"q": "0%"}, ["Joe 100%"], id="a percent sign is one"),
     pytest.param({"q": "_"}, [], id="an underscore is one"),
+    pytest.param({"q": f"{ANN[-6:-3]}-{ANN[-3:]}"}, ["Ann"], id="end of the number"),
+    pytest.param({"q": "Ann 1"}, [], id="a digit among letters"),
 ]
 
 
