@@ -24,6 +24,7 @@ from api.problems import problems
 from shared.domain import campaign as law
 from shared.domain import estimate, quota
 from shared.domain import policy as rules
+from shared.domain.estimate import Bound
 from shared.domain.policy import Policy
 from shared.queries.audience import count_audience, has_audience
 from shared.queries.policy import get_policy
@@ -79,11 +80,14 @@ async def start_campaign(  # noqa: PLR0913, PLR0917 - a route asks for what it n
 
 @router.post("/{campaign_id}/unschedule", responses=problems(404, law.CampaignNotScheduled))
 async def unschedule_campaign(campaign_id: UUID, tx: Tx, caller: CanManage, now: Now) -> CampaignOut:
-    """Make a scheduled campaign a draft again, before its time has come."""
+    """Make a scheduled campaign a draft again, before its time has come, or one that is held before it has begun."""
     campaign = await queries.lock_campaign(tx, campaign_id)
-    status = law.unschedule(campaign.status)
+    # What is sent once more has no targets of its own to be a draft for.
+    begun = campaign.frozen_at is not None or campaign.resend_of is not None
+    status = law.unschedule(campaign.status, begun=begun)
     await release_campaign(tx, campaign_id, now=now)
-    await carry_out(tx, campaign_id, caller.id, "campaign.unscheduled", {"status": status}, now)
+    never = dict.fromkeys(("held_reason", "started_at", *confirmed_columns(Bound())))
+    await carry_out(tx, campaign_id, caller.id, "campaign.unscheduled", {"status": status, **never}, now)
     return await views.whole(tx, await queries.get_campaign(tx, campaign_id))
 
 

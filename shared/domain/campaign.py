@@ -89,7 +89,7 @@ LAW: Final[Mapping[Event, Mapping[Status, frozenset[Status]]]] = MappingProxyTyp
         Event.DELETE: _stays(Status.DRAFT),
         Event.DUPLICATE: _stays(*Status),
         Event.START: _leads(Status.DRAFT, to=(Status.SCHEDULED, Status.RUNNING)),
-        Event.UNSCHEDULE: _leads(Status.SCHEDULED, to=Status.DRAFT),
+        Event.UNSCHEDULE: _leads(Status.SCHEDULED, Status.HELD, to=Status.DRAFT),
         Event.DUE: _leads(Status.SCHEDULED, to=Status.RUNNING),
         Event.FINISH: _leads(Status.RUNNING, to=Status.COMPLETED),
         Event.HOLD: _leads(Status.SCHEDULED, Status.RUNNING, to=Status.HELD),
@@ -137,7 +137,7 @@ class CampaignNotStoppable(Conflict):
 
 
 class CampaignNotScheduled(Conflict):
-    """The campaign does not wait for its time, so there is nothing to unschedule."""
+    """The campaign does not wait for its time, or has begun, so there is nothing to unschedule."""
 
 
 class CampaignNotArchivable(Conflict):
@@ -228,9 +228,13 @@ def _check_consent(*, has_recipients: bool, opt_in_acknowledged: bool, way_out: 
         )
 
 
-def unschedule(status: Status) -> Status:
-    if not allows(Event.UNSCHEDULE, status):
-        raise CampaignNotScheduled(f"The campaign is {status}; only a scheduled one can be made a draft again.")
+def unschedule(status: Status, *, begun: bool) -> Status:
+    """A draft again, to be changed: what waits for its time, and what is held before anything of it has begun."""
+    if not allows(Event.UNSCHEDULE, status) or begun:
+        told = " and has begun" if status is Status.HELD else ""
+        raise CampaignNotScheduled(
+            f"The campaign is {status}{told}; only what has not begun can be made a draft again."
+        )
     return Status.DRAFT
 
 

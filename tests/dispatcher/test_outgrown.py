@@ -192,6 +192,39 @@ async def test_what_is_stopped_is_not_held_any_more(
     assert [one["detail"]["reason"] for one in told if one["event"] == "held"] == ["audience"]
 
 
+async def test_it_may_be_changed_as_a_draft_and_started_anew(
+    client: AsyncClient, worker: HandWorker, by_hand: HandClock, gateway: respx.Route
+) -> None:
+    await client.post("/v1/quota/grants", json={"units": 10})
+    worker.rules.forget()
+    campaign_id = await scheduled(client, worker)
+    await join(worker, NUMBERS[3])
+    await its_time_comes(worker, by_hand)
+    path = f"/v1/campaigns/{campaign_id}"
+    told = (await client.post(f"{path}/unschedule")).json()
+    assert (told["status"], told["held_reason"], told["started_at"]) == ("draft", None, None)
+    assert (told["confirmed_recipients"], told["confirmed_segments"]) == (None, None)
+    assert (await client.get("/v1/quota")).json()["reserved"] == 0
+    assert (await client.patch(path, json={"messages": [{"text": "Hi."}]})).status_code == 200
+    assert (await client.post(f"{path}/start")).json()["status"] == "running"
+    await go_on(worker)
+    assert await statuses(worker.engine) == {"submitted": 4}
+    assert all(b"Hi." in call.request.content for call in gateway.calls)
+
+
+async def test_what_is_held_on_its_way_is_no_draft_any_more(
+    client: AsyncClient, worker: HandWorker, by_hand: HandClock
+) -> None:
+    campaign_id = await personal(client, worker, steps=2)
+    await its_time_comes(worker, by_hand)
+    await rename(client, NUMBERS[0], LONG)
+    await its_time_comes(worker, by_hand)
+    assert await campaign_of(client, campaign_id) == ("held", "segments")
+    refused = await client.post(f"/v1/campaigns/{campaign_id}/unschedule")
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/campaign-not-scheduled")
+    assert "held and has begun" in refused.json()["detail"]
+
+
 async def test_details_that_are_locked_stay_so_while_it_is_held(
     client: AsyncClient, worker: HandWorker, by_hand: HandClock
 ) -> None:

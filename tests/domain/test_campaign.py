@@ -59,13 +59,14 @@ def test_refused_start_names_the_remedy(over: dict[str, Any], refusal: type[Conf
         start(**over)
 
 
+@pytest.mark.parametrize("begun", [False, True])
 @pytest.mark.parametrize("status", Status)
-def test_unschedule(status: Status) -> None:
-    if status is Status.SCHEDULED:
-        assert law.unschedule(status) is Status.DRAFT
+def test_unschedule(status: Status, begun: bool) -> None:
+    if status in {Status.SCHEDULED, Status.HELD} and not begun:
+        assert law.unschedule(status, begun=False) is Status.DRAFT
         return
     with pytest.raises(law.CampaignNotScheduled, match=status.value):
-        law.unschedule(status)
+        law.unschedule(status, begun=begun)
 
 
 @pytest.mark.parametrize("status", Status)
@@ -164,7 +165,7 @@ ASKED: dict[Event, Callable[[Status], Status]] = {
     Event.DELETE: _checked(law.check_deletable),
     Event.DUPLICATE: lambda status: status,
     Event.START: start,
-    Event.UNSCHEDULE: law.unschedule,
+    Event.UNSCHEDULE: lambda status: law.unschedule(status, begun=False),
     Event.RESUME: lambda status: law.resume(status, frozen=True, send_ats=[None], now=NOW),
     Event.STOP: law.stop,
     Event.RESTART: lambda status: law.restart(status, emptied=True, whole=True, send_ats=[None], now=NOW),
