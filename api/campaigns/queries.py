@@ -206,13 +206,15 @@ async def list_known_contacts(tx: AsyncConnection, ids: Sequence[UUID]) -> set[U
     return set(rows.scalars())
 
 
-async def find_first_frozen(tx: AsyncConnection, campaign_id: UUID) -> AnyRow | None:
-    """Whoever comes first in a frozen audience: msisdn and contact_id."""
+async def find_first_frozen(tx: AsyncConnection, campaign_id: UUID, *, msisdn: str | None = None) -> AnyRow | None:
+    """Whoever comes first in a frozen audience, of all or with this number: msisdn and contact_id."""
     question = (
         select(CampaignRecipient.msisdn, CampaignRecipient.contact_id)
         .where(CampaignRecipient.campaign_id == campaign_id, CampaignRecipient.position > 0)
         .order_by(CampaignRecipient.position)
     )
+    if msisdn is not None:
+        question = question.where(CampaignRecipient.msisdn == msisdn)
     return (await tx.execute(question.limit(1))).first()
 
 

@@ -35,6 +35,7 @@ from api.idempotency import IdempotentRoute
 from api.paging import PageAsked, PageOut, bad_cursor, encode_cursor
 from api.places import id_of
 from api.problems import problems
+from api.regions import asked_number
 from shared.domain import campaign as law
 from shared.domain import policy as rules
 from shared.domain.campaign import Status
@@ -207,27 +208,36 @@ async def preview_campaign(
     tx: Reader,
     _caller: CanRead,
     now: Now,
+    res: Res,
     contact_id: Annotated[UUID | None, Query(description="Whose words to show.")] = None,
+    msisdn: Annotated[
+        str | None, Query(max_length=64, description="Or what this recipient's number would get.")
+    ] = None,
 ) -> PreviewOut:
-    """The texts with their tags filled: for the first recipient, or for the contact named."""
+    """The texts with their tags filled: for the first recipient, or for the contact or the number named."""
     campaign = await queries.get_campaign(tx, campaign_id)
-    msisdn, contact = await _previewed(tx, campaign, contact_id, now=now)
+    number = None if msisdn is None else await asked_number(tx, msisdn, res.default_region)
+    msisdn, contact = await _previewed(tx, campaign, contact_id, number, now=now)
     steps = await queries.list_steps(tx, campaign_id)
     missing = [] if campaign.frozen_at else await find_missing(tx, campaign_id, steps, now=now)
     return views.preview(campaign, steps, msisdn=msisdn, contact=contact, missing=missing)
 
 
 async def _previewed(
-    tx: AsyncConnection, campaign: AnyRow, contact_id: UUID | None, *, now: datetime
+    tx: AsyncConnection, campaign: AnyRow, contact_id: UUID | None, asked: str | None, *, now: datetime
 ) -> tuple[str, AnyRow | None]:
     """Whose words a preview shows: the number that is written to, and the contact, if there is one."""
     if contact_id is None:
         unsettled = campaign.frozen_at is None
         first = (
-            await find_first(tx, campaign.id, now=now)
+            await find_first(tx, campaign.id, msisdn=asked, now=now)
             if unsettled
-            else await queries.find_first_frozen(tx, campaign.id)
+            else await queries.find_first_frozen(tx, campaign.id, msisdn=asked)
         )
+        if first is None and asked is not None:
+            raise NotFound(
+                "The campaign has no recipient with this number; GET .../recipients lists them.", pointer="?msisdn"
+            )
         if first is None:
             raise law.CampaignNotStartable(
                 "The campaign has no recipient to preview; add somebody, or name a contact_id."

@@ -198,12 +198,16 @@ async def count_locations(tx: AsyncConnection, campaign_id: UUID, *, now: dateti
     return {row[0]: row[1] for row in await tx.execute(question)}
 
 
-async def find_first(tx: AsyncConnection, campaign_id: UUID, *, now: datetime) -> AnyRow | None:
-    """Whoever would come first: msisdn and contact_id."""
+async def find_first(
+    tx: AsyncConnection, campaign_id: UUID, *, msisdn: str | None = None, now: datetime
+) -> AnyRow | None:
+    """Whoever would come first, of all or with this number: msisdn and contact_id."""
     everybody = _all(parts_of(await load_audience(tx, campaign_id, now=now))).subquery()
     question = select(everybody.c.msisdn, everybody.c.contact_id).order_by(
         everybody.c.contact_id.nulls_last(), everybody.c.msisdn
     )
+    if msisdn is not None:
+        question = question.where(everybody.c.msisdn == msisdn)
     return (await tx.execute(question.limit(1))).first()
 
 

@@ -272,6 +272,22 @@ async def test_another_field_may_hold_the_number(
         assert set((await tx.execute(select(Message.msisdn))).scalars()) == {"+447700900011", LOOSE}
 
 
+async def test_a_preview_shows_what_a_number_would_get(
+    client: AsyncClient, people: dict[str, str], worker: HandWorker
+) -> None:
+    """Contacts come first, and a loose number may read otherwise: each can be looked at, also after the freeze."""
+    words = 'Hi {{ name | default("guest") }}'
+    url = await made(client, people, phone_field="fields.alt", msisdns=[LOOSE], messages=[{"text": words}])
+    for settled in (False, True):
+        if settled:
+            await freeze(client, worker, url)
+        for number, text in ((LOOSE, "Hi guest"), (" 44 7700 900 011", "Hi Ann")):
+            shown = (await client.get(f"{url}/preview", params={"msisdn": number})).json()
+            assert shown["messages"][0]["text"] == text
+        nobody = await client.get(f"{url}/preview", params={"msisdn": "+447700900999"})
+        assert (nobody.status_code, nobody.json()["errors"][0]["pointer"]) == (404, "?msisdn")
+
+
 async def test_a_preview_shows_the_number_that_is_written_to(client: AsyncClient, people: dict[str, str]) -> None:
     url = await made(client, people, phone_field="fields.alt", messages=[{"text": "To {{ msisdn }}"}])
     shown = (await client.get(f"{url}/preview", params={"contact_id": people["Cas"]})).json()
