@@ -95,6 +95,15 @@ class Body(BaseModel):
         return value
 
 
+def check_one_of(body: BaseModel, first: str, second: str) -> None:
+    """Raise ValueError, by both names, unless one of two fields is given and the other is not."""
+    given = [name for name in (first, second) if getattr(body, name) is not None]
+    if not given:
+        raise ValueError(f"Neither {first} nor {second} is given: one of them is needed.")
+    if len(given) > 1:
+        raise ValueError(f"{first} and {second} are both given: keep one of them.")
+
+
 class Out(BaseModel):
     """What a client is told."""
 

@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from api import example_world as world
 from api.examples import shown
-from api.schemas import Body, Out
+from api.schemas import Body, Out, check_one_of
 from shared.domain.automation import MAX_CONDITIONS, Operator, Outcome
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
@@ -177,15 +177,16 @@ class EventIn(Body):
     id: str = Field(min_length=1, max_length=200, description="Your own id of what happened: told twice, done once.")
     name: EventName
     contact_id: UUID | None = None
-    msisdn: str | None = Field(default=None, max_length=50, description="In E.164; of a contact, or of nobody known.")
+    msisdn: str | None = Field(
+        default=None, max_length=50, description="In any notation; of a contact, or of nobody known."
+    )
     data: dict[str, Any] = Field(
         default_factory=dict, description="For conditions, and for the template's tags as `variables`."
     )
 
     @model_validator(mode="after")
     def _one_person(self) -> "EventIn":
-        if (self.contact_id is None) is (self.msisdn is None):
-            raise ValueError("Name the person once: either contact_id or msisdn.")
+        check_one_of(self, "contact_id", "msisdn")
         return self
 
 

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, Field, StringConstraints, compute
 
 from api.examples import shown
 from api.messages import examples
-from api.schemas import Body, Moment, Out
+from api.schemas import Body, Moment, Out, check_one_of
 from api.templates.schemas import VARIABLES, Variables
 from shared.domain.advice import advice_of
 from shared.domain.message import Kind, SkipReason, Status
@@ -85,16 +85,14 @@ class MessageIn(Body):
 
     @model_validator(mode="after")
     def one_text(self) -> Self:
-        if (self.text is None) == (self.template_id is None):
-            raise ValueError("name either text or template_id, and not both")
+        check_one_of(self, "text", "template_id")
         if self.voucher is not None and self.kind != "voucher":
-            raise ValueError("voucher needs kind to be voucher; change kind, or leave voucher out")
+            raise ValueError("voucher is of the kind voucher only: set kind to voucher, or leave voucher out.")
         return self
 
     @model_validator(mode="after")
     def one_recipient(self) -> Self:
-        if (self.msisdn is None) == (self.contact_id is None):
-            raise ValueError("name either msisdn or contact_id, and not both")
+        check_one_of(self, "msisdn", "contact_id")
         return self
 
 

@@ -46,7 +46,7 @@ class ExclusionsIn(Body):
     @model_validator(mode="after")
     def _somebody(self) -> Self:
         if not (self.contact_ids or self.msisdns or self.q):
-            raise ValueError("name contact_ids, msisdns or a search `q`")
+            raise ValueError("Nobody is named: give contact_ids, msisdns or a search `q`.")
         return self
 
 

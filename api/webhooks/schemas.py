@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
 from api.examples import shown
-from api.schemas import Body, Out
+from api.schemas import Body, Out, check_one_of
 from api.webhooks import examples
 from shared.domain.event import CHOICES
 from shared.domain.webhook import DeliveryStatus, DisabledReason
@@ -111,8 +111,7 @@ class RedeliverIn(Body):
 
     @model_validator(mode="after")
     def one_of_both(self) -> Self:
-        if (self.event_id is None) == (self.dead_since is None):
-            raise ValueError("name either event_id or dead_since, and not both")
+        check_one_of(self, "event_id", "dead_since")
         return self
 
 

@@ -498,7 +498,8 @@ async def test_an_event_is_about_one_person(client: AsyncClient) -> None:
     for person in ({}, {"msisdn": MSISDN, "contact_id": "0197c0de-0000-7000-8000-000000000001"}):
         answer = await client.post("/v1/events", json={"id": "e", "name": "order_paid"} | person)
         assert answer.status_code == 422
-        assert "either contact_id or msisdn" in answer.json()["detail"]
+        told = "contact_id and msisdn are both given" if person else "Neither contact_id nor msisdn is given"
+        assert told in answer.json()["detail"]
 
 
 async def test_a_change_is_told_with_its_difference(client: AsyncClient) -> None:

@@ -602,3 +602,37 @@ def test_a_document_without_fields_has_no_list_of_them() -> None:
         "status": 404,
         "detail": "Gone.",
     }
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "detail"),
+    [
+        ("/messages", {"text": "x"}, "Neither msisdn nor contact_id is given: one of them is needed."),
+        ("/messages", {"msisdn": "+12025550142"}, "Neither text nor template_id is given: one of them is needed."),
+        (
+            "/messages",
+            {"msisdn": "+12025550142", "contact_id": "0192f0c1-3b7a-7c3e-9a51-5b1f2c9d7e10", "text": "x"},
+            "msisdn and contact_id are both given: keep one of them.",
+        ),
+        (
+            "/messages",
+            {"msisdn": "+12025550142", "text": "x", "voucher": {"code": "A"}},
+            "voucher is of the kind voucher only: set kind to voucher, or leave voucher out.",
+        ),
+        (
+            f"/webhooks/{A_CAMPAIGN[-36:]}/redeliver",
+            {},
+            "Neither event_id nor dead_since is given: one of them is needed.",
+        ),
+        (
+            f"/campaigns/{A_CAMPAIGN[-36:]}/exclusions",
+            {},
+            "Nobody is named: give contact_ids, msisdns or a search `q`.",
+        ),
+    ],
+)
+async def test_one_of_two_is_asked_for_by_both_names(
+    client: AsyncClient, path: str, sent: dict[str, Any], detail: str
+) -> None:
+    problem = problem_of(await client.post(f"/v1{path}", json=sent), 422, "invalid")
+    assert problem["detail"] == detail
