@@ -213,7 +213,11 @@ def _indexed(wanted: MessageFilter) -> list[ColumnElement[bool]]:
     if wanted.msisdn is not None:
         conditions.append(Message.msisdn == wanted.msisdn)
     if wanted.client_reference is not None:
-        conditions.append(Message.id.in_(_named_by(wanted.client_reference)))
+        # An erasure takes it off the message, and whoever was erased is not found by it any more.
+        conditions += [
+            Message.id.in_(_named_by(wanted.client_reference)),
+            Message.client_reference == wanted.client_reference,
+        ]
     if wanted.from_ is not None:
         conditions.append(Message.id >= first_uuid7(wanted.from_))
     if wanted.to is not None:

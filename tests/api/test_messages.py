@@ -594,6 +594,9 @@ async def test_a_reference_finds_what_was_sent_in_its_place_too(client: AsyncCli
     again = problem(await client.post(f"/v1/messages/{first}/resend"), 202)["id"]
     found = (await client.get("/v1/messages", params={"client_reference": "order 7"})).json()["items"]
     assert [one["id"] for one in found] == [again, first]
+    async with begin(engine) as tx:  # as an erasure leaves it
+        await tx.execute(update(Message).values(client_reference=None))
+    assert (await client.get("/v1/messages", params={"client_reference": "order 7"})).json()["items"] == []
 
 
 async def test_narrowed_by_time(client: AsyncClient, log: list[dict[str, Any]]) -> None:
