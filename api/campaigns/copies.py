@@ -67,7 +67,9 @@ async def duplicate_campaign(
     "/{campaign_id}/resend",
     status_code=202,
     responses={
-        **problems(404, CampaignNameTaken, law.CampaignNotResendable, rules.NotActivated, *NOT_CARRIED),
+        **problems(
+            404, CampaignNameTaken, law.CampaignNotResendable, rules.NotActivated, rules.SenderNotAllowed, *NOT_CARRIED
+        ),
         **answered(examples.RESENT, status=202),
     },
 )
@@ -79,9 +81,12 @@ async def resend_campaign(  # noqa: PLR0913, PLR0917 - a route asks for what it 
     The answer is a campaign of its own that starts at once and names this one as `resend_of`: a deliberate second
     message. Who has got the message meanwhile, by a resend of that message alone, does not get it again.
     """
-    rules.check_activated(await get_policy(tx), rules.Feature.CAMPAIGNS)
+    policy = await get_policy(tx)
+    rules.check_activated(policy, rules.Feature.CAMPAIGNS)
     original = await queries.lock_campaign(tx, campaign_id)
     law.check_resendable(original.status, whole=original.messages_dropped_at is None)
+    if told := rules.find_sender_refused(policy, original.sender_id):
+        raise rules.SenderNotAllowed(told, pointer="/sender_id")
     steps = [
         step
         for step, messages in await queries.count_resendable(

@@ -198,7 +198,7 @@ async def cancel_message(message_id: UUID, tx: Tx, caller: CanSend, now: Now, be
     responses={
         **problems(
             *(404, law.MessageNotResendable, law.MessageAlreadyResent, law.MessageErased, QuotaExceeded),
-            *(AttachmentsNotResent, rules.NotActivated, rules.CountryNotAllowed),
+            *(AttachmentsNotResent, rules.NotActivated, rules.CountryNotAllowed, rules.SenderNotAllowed),
         ),
         **answered(examples.RESENT, status=202),
     },
@@ -246,6 +246,8 @@ async def _check_wanted(tx: AsyncConnection, first: UUID, message: Any, policy: 
     rules.check_activated(policy, rules.Feature.PERSONAL)
     if told := rules.find_country_refused(policy, message.msisdn):
         raise rules.CountryNotAllowed(told)
+    if told := rules.find_sender_refused(policy, message.sender_id):
+        raise rules.SenderNotAllowed(told)
     consents = await queries.list_consents(tx, first, message)
     if consents is not None:
         law.check_agreed(consents, required=policy.require_consent)

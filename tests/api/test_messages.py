@@ -368,13 +368,17 @@ async def test_resend_of_what_a_campaign_may_have_written_needs_consent(
 
 @pytest.mark.parametrize(
     ("rules", "kind"),
-    [({"activated": {"personal": False}}, "not-activated"), ({"allowed_countries": ["ZA"]}, "country-not-allowed")],
+    [
+        ({"activated": {"personal": False}}, "not-activated"),
+        ({"allowed_countries": ["ZA"]}, "country-not-allowed"),
+        ({"alphanumeric_senders": False}, "sender-not-allowed"),
+    ],
 )
 async def test_resend_keeps_to_the_policy(
     client: AsyncClient, engine: AsyncEngine, clock: Clock, pepper: bytes, rules: dict[str, Any], kind: str
 ) -> None:
-    first = await failed_of_a_campaign(engine, clock, pepper)
-    assert (await client.put("/v1/policy", json=rules)).status_code == 200
+    first = await failed_of_a_campaign(engine, clock, pepper, sender_id="LAPWING")
+    assert (await client.put("/v1/policy", json={"alphanumeric_senders": True} | rules)).status_code == 200
     answer = await client.post(f"/v1/messages/{first}/resend")
     assert (answer.status_code // 100, answer.json()["type"]) == (4, f"/problems/{kind}")
 

@@ -223,6 +223,10 @@ async def test_a_crm_shows_the_operators_number_unless_names_are_activated(
     await set_rules(client, alphanumeric_senders=False)
     answer = await client.post(f"/v1/campaigns/{campaign['id']}/start")
     assert "LAPWING" in sentence(answer, "/sender_id")
+    async with begin(engine) as tx:
+        await tx.execute(update(Campaign).where(Campaign.name == "Named").values(status="completed"))
+    answer = await client.post(f"/v1/campaigns/{campaign['id']}/resend", json={"which": "failed"})
+    assert "LAPWING" in sentence(answer, "/sender_id")
 
 
 async def test_a_crm_activates_campaigns_and_personal_messages_one_by_one(client: AsyncClient) -> None:
