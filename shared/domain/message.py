@@ -167,6 +167,11 @@ def check_known(msisdn: str) -> None:
 
 
 def check_cancellable(status: Status) -> None:
+    if status is Status.SENDING:
+        raise MessageNotCancellable(
+            "The message is sending: it is at a gateway's door. If it is not taken there, it is queued again; call it "
+            "back then."
+        )
     if status is not Status.QUEUED:
         raise MessageNotCancellable(f"The message is {status}; only a queued one can be called back.")
 

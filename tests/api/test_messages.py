@@ -265,6 +265,7 @@ async def test_cancel(client: AsyncClient, engine: AsyncEngine, clock: Clock, st
     if status is not Status.QUEUED:
         told = problem(answer, 409)
         assert told["type"] == "/problems/message-not-cancellable"
+        assert ("it is queued again" in told["detail"]) is (status is Status.SENDING)
         assert row.cancel_requested_at is None
         return
     assert answer.status_code == 200
