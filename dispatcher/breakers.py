@@ -1,7 +1,7 @@
 """Breakers: what this dispatcher hears of each gateway, and what it makes of it.
 
-A hand-over only leaves its mark in memory; `dispatcher/health.py` writes the verdicts, and every dispatcher reads them
-with its book. The law is in `shared/domain/breaker.py`.
+A hand-over only leaves its mark in memory; `dispatcher/beside/health.py` writes the verdicts, and every dispatcher
+reads them with its book. The law is in `shared/domain/breaker.py`.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence

@@ -20,35 +20,35 @@ from redis.exceptions import RedisError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dispatcher import failpoints
-from dispatcher.automate import automate
-from dispatcher.balances import balances
+from dispatcher.beside.automate import automate
+from dispatcher.beside.balances import balances
+from dispatcher.beside.erasures import erase
+from dispatcher.beside.health import health
+from dispatcher.beside.housekeeping import keep_house
+from dispatcher.beside.mail import mail
+from dispatcher.beside.otp_expiries import tell_expired
+from dispatcher.beside.otp_watch import watch_passwords
+from dispatcher.beside.quota import keep_quota
+from dispatcher.beside.reconcile import reconcile
+from dispatcher.beside.rescue import rescue
+from dispatcher.beside.retention import retain
+from dispatcher.beside.revive import revive
+from dispatcher.beside.watch import look_first, watch
+from dispatcher.beside.webhooks import Courier, fan_out
 from dispatcher.book import FRESH_SECONDS, Book
-from dispatcher.due import due
+from dispatcher.door.engine import Limits as DoorLimits
+from dispatcher.door.mail_server import MailServer, mail_server
+from dispatcher.door.transport import Transport
 from dispatcher.ending import end
-from dispatcher.engine import Limits as DoorLimits
-from dispatcher.erasures import erase
-from dispatcher.expand import expand
-from dispatcher.finish import cancel_requested, empty_stopped, finish
-from dispatcher.health import health
-from dispatcher.housekeeping import keep_house
-from dispatcher.imports import run_imports
-from dispatcher.mail import mail
-from dispatcher.mail_server import MailServer, mail_server
-from dispatcher.otp_expiries import tell_expired
-from dispatcher.otp_watch import watch_passwords
-from dispatcher.pump import Pump
-from dispatcher.quota import keep_quota
-from dispatcher.receipts import receipts
-from dispatcher.reconcile import reconcile
-from dispatcher.rescue import rescue
-from dispatcher.retention import retain
-from dispatcher.revive import revive
+from dispatcher.imports.stage import run_imports
+from dispatcher.path.due import due
+from dispatcher.path.expand import expand
+from dispatcher.path.finish import cancel_requested, empty_stopped, finish
+from dispatcher.path.pump import Pump
+from dispatcher.path.receipts import receipts
+from dispatcher.path.trials import NAME as TRIALS
+from dispatcher.path.trials import Trials
 from dispatcher.ticks import tick
-from dispatcher.transport import Transport
-from dispatcher.trials import NAME as TRIALS
-from dispatcher.trials import Trials
-from dispatcher.watch import look_first, watch
-from dispatcher.webhooks import Courier, fan_out
 from dispatcher.witness import Witness
 from dispatcher.worker import Limits, Worker, keep_book, leave
 from shared import log as logs

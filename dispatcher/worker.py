@@ -17,17 +17,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from dispatcher.book import Book
 from dispatcher.breakers import Healths
-from dispatcher.logins import Logins
-from dispatcher.mail_server import MailServer
+from dispatcher.door.logins import Logins
+from dispatcher.door.mail_server import MailServer
+from dispatcher.door.transport import Transport
 from dispatcher.media import MediaBook
-from dispatcher.pace import Paces
-from dispatcher.put_off import PutOff
+from dispatcher.pacing.pace import Paces
+from dispatcher.pacing.put_off import PutOff
 from dispatcher.queries.claims import bring_forward
 from dispatcher.queries.health import be_gone, be_seen
 from dispatcher.rules import Rules
 from dispatcher.streaks import Streaks
 from dispatcher.subscriptions import Subscriptions
-from dispatcher.transport import Transport
 from dispatcher.witness import Witness
 from shared.clock import utc_now
 from shared.domain.message import Status

@@ -8,11 +8,11 @@ from uuid import UUID
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from dispatcher.due import due
-from dispatcher.expand import expand
-from dispatcher.finish import finish
-from dispatcher.pump import Pump
-from dispatcher.receipts import receipts
+from dispatcher.path.due import due
+from dispatcher.path.expand import expand
+from dispatcher.path.finish import finish
+from dispatcher.path.pump import Pump
+from dispatcher.path.receipts import receipts
 from dispatcher.worker import Worker
 from shared.db import begin
 from shared.models import Attempt, CampaignMessage, Message, Tally

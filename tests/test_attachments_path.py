@@ -13,9 +13,9 @@ from httpx import AsyncClient, Response
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from dispatcher.finish import empty_stopped, finish
-from dispatcher.housekeeping import keep_house
+from dispatcher.beside.housekeeping import keep_house
 from dispatcher.media import MOST_KNOWN
+from dispatcher.path.finish import empty_stopped, finish
 from shared.db import begin
 from shared.domain.attachment_link import STEP_SECONDS
 from shared.models import Attempt, Message

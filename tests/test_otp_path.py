@@ -11,9 +11,9 @@ import respx
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from dispatcher.beside.otp_watch import watch_passwords
 from dispatcher.codes import read_codes
-from dispatcher.otp_watch import watch_passwords
-from dispatcher.receipts import receipts
+from dispatcher.path.receipts import receipts
 from shared.db import begin
 from shared.log import JsonLines
 from shared.models import Message, OtpBlock

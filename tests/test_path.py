@@ -12,10 +12,10 @@ import pytest
 import respx
 from httpx import AsyncClient
 
-from dispatcher.due import due
-from dispatcher.expand import expand
-from dispatcher.finish import finish
-from dispatcher.receipts import receipts
+from dispatcher.path.due import due
+from dispatcher.path.expand import expand
+from dispatcher.path.finish import finish
+from dispatcher.path.receipts import receipts
 from shared.ids import uuid7
 from tests.conftest import Clock
 from tests.factories import make_contact, make_gateway, make_msisdn, make_opt_out, make_target_group

@@ -16,7 +16,7 @@ from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dispatcher.book import Book
-from dispatcher.transport import Transport
+from dispatcher.door.transport import Transport
 from dispatcher.worker import Limits, Worker
 from shared.db import begin
 from shared.metrics import dispatcher_metrics

@@ -1,6 +1,6 @@
 """A gateway tested over HTTP: one real message through it, and all that was said.
 
-The api writes the message down, rings, and watches for what the dispatcher was told (`dispatcher/trials.py`).
+The api writes the message down, rings, and watches for what the dispatcher was told (`dispatcher/path/trials.py`).
 """
 
 import asyncio

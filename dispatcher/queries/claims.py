@@ -156,7 +156,7 @@ _URGENT = text(
     + _MOVE.format(held=_HELD, unwilling="", waits="", later="")
 )
 
-# Tests of gateways, which the pumps leave to `dispatcher/trials.py`.
+# Tests of gateways, which the pumps leave to `dispatcher/path/trials.py`.
 _TRIALS = text(
     f"""
     WITH due AS (

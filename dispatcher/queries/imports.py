@@ -14,7 +14,6 @@ from sqlalchemy import case, delete, func, or_, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.csv_columns import CONSENT_PLACES
 from dispatcher.queries.import_consents import write_consents
 from shared.models import Import, ImportChunk, TargetGroup
 from shared.queries.contact_fields import note_keys
@@ -111,8 +110,8 @@ def field_keys(layout: Mapping[str, Any]) -> list[str]:
 
 
 def has_consents(layout: Mapping[str, Any]) -> bool:
-    """Whether the file says anything of consents."""
-    return any(column["goes_to"] in CONSENT_PLACES for column in layout["columns"])
+    """Whether the file says anything of consents: a column goes to one of their three places."""
+    return any(column["goes_to"].startswith("consent_") for column in layout["columns"])
 
 
 async def write_contacts(

@@ -18,8 +18,8 @@ import httpx
 import uvloop
 from pyreqwest.client import ClientBuilder
 
-from dispatcher.engine import Limits, Peer, ReqwestEngine
-from dispatcher.transport import Transport
+from dispatcher.door.engine import Limits, Peer, ReqwestEngine
+from dispatcher.door.transport import Transport
 from proof.numbers import SENDER
 from shared.adapter import Account, Answer, Call, Sms
 from shared.gateways import twilio

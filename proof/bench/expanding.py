@@ -6,9 +6,9 @@ from typing import Any, Final
 import uvloop
 from sqlalchemy import text
 
-from dispatcher.due import due
-from dispatcher.expand import expand
 from dispatcher.main import collect_seldom, open_worker
+from dispatcher.path.due import due
+from dispatcher.path.expand import expand
 from dispatcher.queries.campaigns import COLUMNS, copy_messages
 from dispatcher.worker import Worker
 from proof.bench import seeding

@@ -49,7 +49,7 @@ class Kind(StrEnum):
 
 
 # Lower goes first. A password before a person's message, both before a campaign. A test stands outside this order: it
-# is pinned to one gateway and has a queue of its own, which no pump looks into (`dispatcher/trials.py`).
+# is pinned to one gateway and has a queue of its own, which no pump looks into (`dispatcher/path/trials.py`).
 PRIORITY_OF: Final[Mapping[Kind, int]] = MappingProxyType(
     {Kind.OTP: 0, Kind.PERSONAL: 1, Kind.VOUCHER: 1, Kind.CAMPAIGN: 2, Kind.TEST: 3}
 )
@@ -86,7 +86,7 @@ MOVES: Final[Mapping[Status, frozenset[Status]]] = MappingProxyType(
         Status.DELIVERED: frozenset(),
         Status.UNDELIVERED: frozenset({Status.DELIVERED}),
         # Back to the queue only on proof that nothing had left: a late answer of the dispatcher that lost its lease.
-        # On its way again only as a password, once, through another gateway: `dispatcher/second_tries.py`.
+        # On its way again only as a password, once, through another gateway: `dispatcher/path/second_tries.py`.
         Status.UNCONFIRMED: EVIDENCE | {Status.QUEUED, Status.FAILED, Status.SENDING},
         # A receipt for one of these says that a gateway lied when it refused. It is believed.
         Status.FAILED: EVIDENCE,

@@ -1,6 +1,7 @@
 """How fast a gateway may be given messages: segments a second, and requests in flight. Pure: the time comes in.
 
-The law of `dispatcher/pace.lua`, which keeps it for all dispatchers at once, and of whoever has to keep it alone.
+The law of `dispatcher/pacing/pace.lua`, which keeps it for all dispatchers at once, and of whoever has to keep it
+alone.
 """
 
 from collections.abc import Mapping

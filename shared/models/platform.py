@@ -92,7 +92,7 @@ class DispatcherRow(Base):
 
 
 class Heartbeat(Base):
-    """One row: when a dispatcher last looked after campaigns, and in which database (`dispatcher/watch.py`)."""
+    """One row: when a dispatcher last looked after campaigns, and in which database (`dispatcher/beside/watch.py`)."""
 
     __tablename__ = "heartbeat"
     __table_args__ = (CheckConstraint("id = 1", name="one_row"),)

@@ -11,8 +11,8 @@ from httpx import AsyncClient, Response
 from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from dispatcher.automate import automate
-from dispatcher.erasures import erase
+from dispatcher.beside.automate import automate
+from dispatcher.beside.erasures import erase
 from shared.db import begin
 from shared.domain.automation_plan import plan
 from shared.domain.message import Status
@@ -438,7 +438,7 @@ async def test_an_automation_that_fails_holds_up_nobody(
             raise ZeroDivisionError
         return plan(asked, given)
 
-    monkeypatch.setattr("dispatcher.automate.plan", broken)
+    monkeypatch.setattr("dispatcher.beside.automate.plan", broken)
     told = await tell(client)
     await automate(worker)
     assert {(run["outcome"], run["detail"]) for run in await led_to(client, told)} == {

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.main import equip
 from api.resources import Resources
 from deploy.local.servers import Valkey
-from dispatcher.balances import balances
+from dispatcher.beside.balances import balances
 from shared.db import begin
 from shared.doorbell import bell_of
 from shared.ids import uuid7

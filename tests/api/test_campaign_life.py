@@ -13,11 +13,11 @@ import respx
 from httpx import AsyncClient, Response
 from sqlalchemy import select, update
 
-from dispatcher import revive as reviving
-from dispatcher.due import due
-from dispatcher.expand import expand
-from dispatcher.finish import cancel_requested, empty_stopped, finish
-from dispatcher.revive import revive
+from dispatcher.beside import revive as reviving
+from dispatcher.beside.revive import revive
+from dispatcher.path.due import due
+from dispatcher.path.expand import expand
+from dispatcher.path.finish import cancel_requested, empty_stopped, finish
 from shared.db import begin
 from shared.domain.campaign import Status
 from shared.models import AuditEntry, Campaign, Message

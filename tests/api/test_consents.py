@@ -11,10 +11,10 @@ from httpx import AsyncClient
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from dispatcher.due import due
-from dispatcher.finish import cancel_requested, empty_stopped
-from dispatcher.imports import run_imports
-from dispatcher.revive import revive
+from dispatcher.beside.revive import revive
+from dispatcher.imports.stage import run_imports
+from dispatcher.path.due import due
+from dispatcher.path.finish import cancel_requested, empty_stopped
 from shared.db import begin
 from shared.models import ConsentEvent, Message
 from tests.conftest import Clock

@@ -12,12 +12,12 @@ from httpx import AsyncClient
 from sqlalchemy import insert, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from dispatcher.due import due
-from dispatcher.erasures import BATCH, erase
-from dispatcher.expand import expand
-from dispatcher.finish import cancel_requested
+from dispatcher.beside.erasures import BATCH, erase
+from dispatcher.beside.webhooks import fan_out
+from dispatcher.path.due import due
+from dispatcher.path.expand import expand
+from dispatcher.path.finish import cancel_requested
 from dispatcher.queries.erasures import share_with_erasures
-from dispatcher.webhooks import fan_out
 from shared.db import begin
 from shared.models import AuditEntry, Base, CampaignRecipient, Contact, Erasure, InboundRow, Message, OptOut
 from shared.sealing import hash_msisdn

@@ -13,9 +13,9 @@ import respx
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from dispatcher.quota import keep_quota
-from dispatcher.receipts import receipts
-from dispatcher.trials import Trials
+from dispatcher.beside.quota import keep_quota
+from dispatcher.path.receipts import receipts
+from dispatcher.path.trials import Trials
 from shared.db import begin
 from shared.domain.message import Kind, Status
 from shared.models import AuditEntry, Message

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.imports.upload import CHUNK_BYTES
 from api.limits import IMPORT_LIMIT
 from deploy.local.servers import Valkey
-from dispatcher.imports import run_imports
+from dispatcher.imports.stage import run_imports
 from shared.db import begin
 from shared.doorbell import bell_of
 from shared.ids import uuid7

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from dispatcher.imports import run_imports
+from dispatcher.imports.stage import run_imports
 from shared.db import begin
 from shared.models import AuditEntry, Contact, ContactField, OptOut
 from shared.sealing import hash_msisdn

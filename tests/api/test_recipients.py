@@ -9,8 +9,8 @@ from httpx import AsyncClient
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from dispatcher.due import due
-from dispatcher.expand import expand
+from dispatcher.path.due import due
+from dispatcher.path.expand import expand
 from shared.clock import utc_now
 from shared.db import begin
 from shared.models import AuditEntry, CampaignRecipient, Message

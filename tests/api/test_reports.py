@@ -10,11 +10,11 @@ import respx
 from httpx import AsyncClient
 
 from api.campaigns import queries
-from dispatcher.due import due
-from dispatcher.expand import expand
-from dispatcher.finish import empty_stopped, finish
-from dispatcher.receipts import receipts
-from dispatcher.rescue import rescue
+from dispatcher.beside.rescue import rescue
+from dispatcher.path.due import due
+from dispatcher.path.expand import expand
+from dispatcher.path.finish import empty_stopped, finish
+from dispatcher.path.receipts import receipts
 from shared.db import begin
 from tests.conftest import Clock
 from tests.factories import make_gateway, make_msisdn, make_opt_out

@@ -18,8 +18,8 @@ from api.campaigns.results.queries import list_messages
 from api.exports import PAGE
 from api.messages import export
 from api.resources import Resources
-from dispatcher.due import due
-from dispatcher.finish import cancel_requested, finish
+from dispatcher.path.due import due
+from dispatcher.path.finish import cancel_requested, finish
 from shared.db import begin
 from shared.domain.message import Kind, Status
 from shared.domain.report import summarize

@@ -23,7 +23,7 @@ from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.schema_names import plain_name, rename_schemas
-from dispatcher.automate import automate
+from dispatcher.beside.automate import automate
 from shared.db import begin
 from shared.sealing import Sealer
 from tests.conftest import ADMIN_KEY

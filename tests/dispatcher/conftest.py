@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from dispatcher.transport import Transport
-from dispatcher.webhooks import Courier
+from dispatcher.beside.webhooks import Courier
+from dispatcher.door.transport import Transport
 from shared.domain.webhook_signature import secret_text
 from tests.dispatcher.hook_receiver import SECRET, Receiver
 from tests.factories import make_gateway

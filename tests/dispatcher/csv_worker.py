@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from dispatcher.imports import run_imports
+from dispatcher.imports.stage import run_imports
 from shared.clock import utc_now
 from shared.db import begin, build_engine
 

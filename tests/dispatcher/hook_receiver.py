@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import insert
 from standardwebhooks.webhooks import Webhook
 
-from dispatcher.webhooks import Courier, fan_out
+from dispatcher.beside.webhooks import Courier, fan_out
 from dispatcher.worker import Worker, keep_book
 from shared import models
 from shared.ids import uuid7

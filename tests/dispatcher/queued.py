@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from dispatcher.due import due
+from dispatcher.path.due import due
 from shared.db import begin
 from shared.domain.message import Status
 from shared.models import Message

@@ -11,12 +11,12 @@ import pytest
 import respx
 from sqlalchemy import select, update
 
-from dispatcher.choice import Choice, choose
-from dispatcher.finish import finish
-from dispatcher.handover import parcels
-from dispatcher.pump import Pump
+from dispatcher.beside.rescue import rescue
+from dispatcher.path.choice import Choice, choose
+from dispatcher.path.finish import finish
+from dispatcher.path.handover import parcels
+from dispatcher.path.pump import Pump
 from dispatcher.queries import claims
-from dispatcher.rescue import rescue
 from shared.db import begin
 from shared.domain.message import Status
 from shared.models import Gateway, Message, OptOut

@@ -12,7 +12,7 @@ import pytest
 import respx
 from sqlalchemy import select
 
-from dispatcher.balances import balances
+from dispatcher.beside.balances import balances
 from dispatcher.queries import balances as queries
 from dispatcher.queries.gateways import withdraw_gateway
 from shared.db import begin

@@ -10,8 +10,8 @@ import pytest
 import respx
 from sqlalchemy import update
 
-from dispatcher.due import due
-from dispatcher.handover import hand_over, parcels
+from dispatcher.path.due import due
+from dispatcher.path.handover import hand_over, parcels
 from dispatcher.queries.claims import Claimed
 from dispatcher.queries.settlements import Settled
 from shared.db import begin

@@ -10,7 +10,7 @@ import pytest
 import respx
 from sqlalchemy import select, text, update
 
-from dispatcher.finish import empty_stopped
+from dispatcher.path.finish import empty_stopped
 from dispatcher.queries import claims
 from dispatcher.queries.tallies import write_tallies
 from shared.db import begin

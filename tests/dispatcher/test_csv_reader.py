@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.csv_reader import MAX_ROW_CHARACTERS, CsvReader, Row
-from dispatcher.csv_text import EncodingSurvey, TextReader, UnreadableFile
+from dispatcher.imports.reader import MAX_ROW_CHARACTERS, CsvReader, Row
+from dispatcher.imports.text import EncodingSurvey, TextReader, UnreadableFile
 
 LONG = "x" * (MAX_ROW_CHARACTERS + 1)
 

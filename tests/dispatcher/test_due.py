@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from dispatcher.due import due
+from dispatcher.path.due import due
 from shared.db import begin
 from shared.domain.campaign import Status, StepStatus
 from shared.ids import uuid7

@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from dispatcher.engine import Limits
-from dispatcher.transport import Cause, EngineName, Transport
+from dispatcher.door.engine import Limits
+from dispatcher.door.transport import Cause, EngineName, Transport
 from shared.adapter import Answer, Call
 from shared.domain.outcome import Lost
 from tests.dispatcher.hostile_server import (

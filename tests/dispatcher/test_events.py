@@ -16,14 +16,14 @@ import httpx
 import pytest
 import respx
 
-from dispatcher.due import due
-from dispatcher.finish import cancel_requested
-from dispatcher.health import health
-from dispatcher.otp_expiries import tell_expired
+from dispatcher.beside.health import health
+from dispatcher.beside.otp_expiries import tell_expired
+from dispatcher.beside.quota import keep_quota
+from dispatcher.beside.webhooks import Courier
+from dispatcher.path.due import due
+from dispatcher.path.finish import cancel_requested
+from dispatcher.path.receipts import receipts
 from dispatcher.queries.health import mark_slow
-from dispatcher.quota import keep_quota
-from dispatcher.receipts import receipts
-from dispatcher.webhooks import Courier
 from shared.domain import balance, notice, otp_notices
 from shared.domain.campaign import HeldReason
 from shared.domain.event import EventType

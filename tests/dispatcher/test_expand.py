@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from dispatcher.due import due
-from dispatcher.expand import TOO_LONG, expand
-from dispatcher.finish import empty_stopped
+from dispatcher.path.due import due
+from dispatcher.path.expand import TOO_LONG, expand
+from dispatcher.path.finish import empty_stopped
 from shared.db import begin
 from shared.domain.campaign import Status as CampaignStatus
 from shared.domain.campaign import StepStatus

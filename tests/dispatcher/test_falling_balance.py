@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import select
 
 from deploy.simulator.launch import Simulator
-from dispatcher.balances import balances
+from dispatcher.beside.balances import balances
 from dispatcher.book import Book
-from dispatcher.transport import Transport
+from dispatcher.door.transport import Transport
 from shared.db import begin
 from shared.metrics import dispatcher_metrics
 from shared.models import BalanceReading, NoticeRow

@@ -8,9 +8,9 @@ import pytest
 import respx
 from sqlalchemy import select, text, update
 
-from dispatcher.due import due
-from dispatcher.expand import expand
-from dispatcher.finish import cancel_requested, empty_stopped, finish
+from dispatcher.path.due import due
+from dispatcher.path.expand import expand
+from dispatcher.path.finish import cancel_requested, empty_stopped, finish
 from dispatcher.queries import campaigns
 from shared.db import begin
 from shared.domain.campaign import Status, StepStatus
@@ -146,7 +146,7 @@ async def test_no_other_status_is_completed(worker: HandWorker, status: Status) 
 async def test_stopped_campaign_is_emptied_in_batches(
     worker: HandWorker, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dispatcher.finish.CANCEL_BATCH", 2)
+    monkeypatch.setattr("dispatcher.path.finish.CANCEL_BATCH", 2)
     other = await begin_campaign(worker)
     campaign_id = await begin_campaign(worker, texts=["one", "two"], steps=[{}, {"send_at": clock.now + timedelta(1)}])
     await pump_once(worker, slots=2)  # one of each

@@ -9,7 +9,7 @@ import httpx
 import pytest
 import respx
 
-from dispatcher.handover import hand_over
+from dispatcher.path.handover import hand_over
 from dispatcher.queries.claims import Claimed
 from dispatcher.queries.settlements import Settled
 from shared.db import begin

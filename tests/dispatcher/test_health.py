@@ -11,10 +11,10 @@ import pytest
 import respx
 from sqlalchemy import select, update
 
+from dispatcher.beside.health import health
 from dispatcher.breakers import Later
-from dispatcher.due import due
-from dispatcher.health import health
-from dispatcher.put_off import PutOff
+from dispatcher.pacing.put_off import PutOff
+from dispatcher.path.due import due
 from dispatcher.worker import keep_book, leave
 from shared.db import begin
 from shared.domain.breaker import (

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import func, insert, select, text
 
-from dispatcher.housekeeping import keep_house
+from dispatcher.beside.housekeeping import keep_house
 from shared.db import begin
 from shared.ids import uuid7
 from shared.models import BalanceReading, IdempotencyKey, ReceiptRow, Webhook, WebhookDelivery
@@ -66,7 +66,7 @@ async def test_deliveries_go_after_a_week_and_dead_ones_after_a_month(worker: Ha
 
 
 async def test_in_batches(worker: HandWorker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dispatcher.housekeeping.BATCH", 2)
+    monkeypatch.setattr("dispatcher.beside.housekeeping.BATCH", 2)
     old = worker.now() - timedelta(days=8)
     async with worker.transaction() as tx:
         for _ in range(5):

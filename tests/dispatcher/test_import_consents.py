@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import Row, insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from dispatcher.csv_contacts import BATCH_ROWS
-from dispatcher.imports import run_imports
+from dispatcher.imports.contacts import BATCH_ROWS
+from dispatcher.imports.stage import run_imports
 from shared.clock import utc_now
 from shared.domain.contact_field import FieldType
 from shared.ids import uuid7

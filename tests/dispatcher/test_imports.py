@@ -15,8 +15,8 @@ import pytest
 from sqlalchemy import Row, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from dispatcher.csv_contacts import BATCH_ROWS
-from dispatcher.imports import run_imports
+from dispatcher.imports.contacts import BATCH_ROWS
+from dispatcher.imports.stage import run_imports
 from dispatcher.queries.imports import LEASE
 from shared.clock import utc_now
 from shared.domain.contact_field import FieldType
@@ -539,7 +539,7 @@ async def test_a_reader_that_dies_gets_a_successor(worker: ImportWorker) -> None
     stage = asyncio.create_task(run_imports(worker))
     await has_begun(worker, import_id)
     for child in children_of(os.getpid()):
-        if b"dispatcher.csv_process" in command_of(child):
+        if b"dispatcher.imports.process" in command_of(child):
             os.kill(child, signal.SIGKILL)
     assert await stage == 1
     await check_exact(worker, import_id, rows=rows)

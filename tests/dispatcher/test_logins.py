@@ -10,8 +10,8 @@ from uuid import UUID
 
 import pytest
 
-from dispatcher.logins import PAUSE_SECONDS, Logins
-from dispatcher.transport import Transport
+from dispatcher.door.logins import PAUSE_SECONDS, Logins
+from dispatcher.door.transport import Transport
 from shared.adapter import Account, Answer, Sms
 from shared.domain.outcome import Accepted, Fault, Lost, Outcome, Refused
 from shared.gateways import smsportal

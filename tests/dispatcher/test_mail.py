@@ -17,8 +17,8 @@ import pytest
 import uvloop
 from sqlalchemy import select, text
 
-from dispatcher.mail import LEASE, LONGEST_WAIT, NEWS_FOR, compose, mail, wait_after
-from dispatcher.mail_server import Delivery, Fate, MailServer, Tls, mail_server, session
+from dispatcher.beside.mail import LEASE, LONGEST_WAIT, NEWS_FOR, compose, mail, wait_after
+from dispatcher.door.mail_server import Delivery, Fate, MailServer, Tls, mail_server, session
 from dispatcher.queries import mails
 from dispatcher.queries.mails import Letter
 from shared.db import begin, build_engine
@@ -428,7 +428,7 @@ async def test_old_news_is_not_mailed(worker: HandWorker, postbox: Postbox, port
 async def test_stop_does_not_wait_for_a_server_that_says_nothing(
     worker: HandWorker, postbox: Postbox, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dispatcher.mail.GRACE_SECONDS", 0.1)
+    monkeypatch.setattr("dispatcher.beside.mail.GRACE_SECONDS", 0.1)
     begun = asyncio.Event()
 
     async def never(_letter: Any) -> str:

@@ -21,10 +21,10 @@ from sqlalchemy import text
 
 from deploy.local.servers import Valkey
 from dispatcher import failpoints
+from dispatcher.beside.webhooks import Courier
 from dispatcher.main import SERVABLE, STAGES, WEBHOOKS, Stage, limits_of, main, repeat, serve
-from dispatcher.pump import Pump
+from dispatcher.path.pump import Pump
 from dispatcher.ticks import queue_of
-from dispatcher.webhooks import Courier
 from dispatcher.worker import Limits, Worker
 from shared.db import begin
 from shared.domain.message import Kind, Status

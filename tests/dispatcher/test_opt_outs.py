@@ -8,9 +8,9 @@ import respx
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from dispatcher.due import due
+from dispatcher.path.due import due
+from dispatcher.path.receipts import receipts
 from dispatcher.queries import claims
-from dispatcher.receipts import receipts
 from shared.db import begin
 from shared.domain.message import Kind, SkipReason, Status
 from shared.domain.policy import OptOutScope, Policy

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from dispatcher.otp_expiries import AT_ONCE, GRACE, tell_expired
+from dispatcher.beside.otp_expiries import AT_ONCE, GRACE, tell_expired
 from tests.dispatcher.hook_receiver import make_webhook
 from tests.factories import make_msisdn, make_otp
 from tests.worlds import HandClock, HandWorker

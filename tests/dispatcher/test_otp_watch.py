@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from dispatcher.otp_watch import watch_passwords
+from dispatcher.beside.otp_watch import watch_passwords
 from shared.db import begin
 from shared.models import NoticeRow, OtpBlock
 from tests.factories import make_otp

@@ -10,8 +10,8 @@ import respx
 from httpx import AsyncClient
 from sqlalchemy import select
 
-from dispatcher.due import due
-from dispatcher.finish import finish
+from dispatcher.path.due import due
+from dispatcher.path.finish import finish
 from shared.db import begin
 from shared.models import Campaign, CampaignRecipient, Message, NoticeRow
 from tests.dispatcher.answers import at
@@ -442,7 +442,7 @@ async def test_a_sequence_that_grows_on_its_way_stops_before_what_is_too_much(
 async def test_too_many_texts_to_fill_twice_are_stopped_by_the_slice(
     client: AsyncClient, worker: HandWorker, by_hand: HandClock, gateway: respx.Route, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dispatcher.weighing.MOST_TEXTS", 2)
+    monkeypatch.setattr("dispatcher.path.weighing.MOST_TEXTS", 2)
     campaign_id = await personal(client, worker)
     await rename(client, NUMBERS[0], LONG)
     await its_time_comes(worker, by_hand)

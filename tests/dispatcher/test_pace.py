@@ -17,13 +17,13 @@ from redis import Redis as BlockingRedis
 from sqlalchemy import select, update
 
 from deploy.local.servers import Valkey
-from dispatcher.choice import choose, room
-from dispatcher.due import due
 from dispatcher.ending import end
-from dispatcher.in_flight import CLAIM_AHEAD_SECONDS
-from dispatcher.meter import CREDIT_SECONDS, Meter, Slice
-from dispatcher.pace import _SCRIPT, TURN_SECONDS, Paces
-from dispatcher.pump import Pump
+from dispatcher.pacing.in_flight import CLAIM_AHEAD_SECONDS
+from dispatcher.pacing.meter import CREDIT_SECONDS, Meter, Slice
+from dispatcher.pacing.pace import _SCRIPT, TURN_SECONDS, Paces
+from dispatcher.path.choice import choose, room
+from dispatcher.path.due import due
+from dispatcher.path.pump import Pump
 from dispatcher.worker import keep_book, leave
 from shared.db import begin
 from shared.domain.message import Status
@@ -294,7 +294,7 @@ async def test_old_credit_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     meter = Meter(Pace(1.0))
     meter.draw(Slice(5, 0, 1, 0.0))
     later = monotonic() + CREDIT_SECONDS + 0.01
-    monkeypatch.setattr("dispatcher.meter.monotonic", lambda: later)
+    monkeypatch.setattr("dispatcher.pacing.meter.monotonic", lambda: later)
     assert meter.room("bulk") == 0
 
 

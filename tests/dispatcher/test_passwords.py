@@ -14,11 +14,11 @@ import respx
 from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from dispatcher.pump import Pump
-from dispatcher.receipts import receipts
-from dispatcher.reconcile import reconcile
-from dispatcher.rescue import rescue
-from dispatcher.second_tries import WAIT_SECONDS
+from dispatcher.beside.reconcile import reconcile
+from dispatcher.beside.rescue import rescue
+from dispatcher.path.pump import Pump
+from dispatcher.path.receipts import receipts
+from dispatcher.path.second_tries import WAIT_SECONDS
 from shared.db import begin
 from shared.domain.message import Status
 from shared.log import JsonLines

@@ -10,10 +10,10 @@ import respx
 from sqlalchemy import text
 
 from api.messages.queries import forbid_return
-from dispatcher.pump import Pump
+from dispatcher.beside.rescue import rescue
+from dispatcher.path.pump import Pump
 from dispatcher.queries import claims, settlements
 from dispatcher.queries.settlements import Settled
-from dispatcher.rescue import rescue
 from shared.db import begin
 from shared.domain.message import Status
 from tests.dispatcher.answers import at, taken
@@ -273,7 +273,7 @@ async def test_bug_in_the_settlement_is_not_hidden(
     def broken(*_: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("dispatcher.settler.Settler._count", broken)
+    monkeypatch.setattr("dispatcher.path.settler.Settler._count", broken)
     with pytest.raises(RuntimeError, match="a bug"):
         async with asyncio.timeout(5):
             await Pump(worker, "urgent").run()

@@ -9,8 +9,8 @@ from httpx import AsyncClient
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from dispatcher.due import due
-from dispatcher.finish import finish
+from dispatcher.path.due import due
+from dispatcher.path.finish import finish
 from shared.db import begin
 from shared.domain import policy as law
 from shared.domain.campaign import Status as CampaignStatus

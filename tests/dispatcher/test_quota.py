@@ -11,11 +11,11 @@ from httpx import AsyncClient, Response
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from dispatcher.due import due
-from dispatcher.expand import expand
-from dispatcher.finish import cancel_requested, empty_stopped, finish
-from dispatcher.quota import keep_quota
-from dispatcher.receipts import receipts
+from dispatcher.beside.quota import keep_quota
+from dispatcher.path.due import due
+from dispatcher.path.expand import expand
+from dispatcher.path.finish import cancel_requested, empty_stopped, finish
+from dispatcher.path.receipts import receipts
 from shared.db import begin
 from shared.domain.campaign import HeldReason, Status
 from shared.domain.quota import EntryKind

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from dispatcher.due import due
-from dispatcher.expand import TOO_LONG
+from dispatcher.path.due import due
+from dispatcher.path.expand import TOO_LONG
 from shared.db import begin
 from shared.domain import policy as law
 from shared.domain.message import SkipReason, Status

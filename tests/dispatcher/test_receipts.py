@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from dispatcher.due import due
+from dispatcher.path.due import due
+from dispatcher.path.receipts import GIVE_UP_AFTER, merge, receipts
 from dispatcher.queries.receipts import Pending
-from dispatcher.receipts import GIVE_UP_AFTER, merge, receipts
 from shared.clock import utc_now
 from shared.db import begin
 from shared.domain.message import RANK, Status, after_receipt

@@ -9,8 +9,8 @@ import httpx
 import pytest
 import respx
 
-from dispatcher.receipts import receipts
-from dispatcher.reconcile import reconcile
+from dispatcher.beside.reconcile import reconcile
+from dispatcher.path.receipts import receipts
 from shared.domain.message import Status
 from tests.dispatcher.answers import asked
 from tests.factories import TEXT, make_attempt, make_gateway, make_message, make_msisdn

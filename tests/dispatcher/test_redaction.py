@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.redaction import codes_in, hide, mask, redact_exchange, redact_panes, secrets_of
+from dispatcher.door.redaction import codes_in, hide, mask, redact_exchange, redact_panes, secrets_of
 from shared.adapter import Account, Answer, Call
 
 MSISDN = "+447700900123"

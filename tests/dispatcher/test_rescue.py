@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from dispatcher.rescue import rescue
+from dispatcher.beside.rescue import rescue
 from shared.domain.message import Status, after_lease
 from tests.factories import make_attempt, make_gateway, make_message
 from tests.stages import attempts_of, message_of, statuses
@@ -61,7 +61,7 @@ async def test_sql_moves_what_the_law_moves(worker: HandWorker, gateway: UUID) -
 async def test_two_at_once_rescue_each_message_once(
     worker: HandWorker, another: Any, gateway: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dispatcher.rescue.BATCH", 3)
+    monkeypatch.setattr("dispatcher.beside.rescue.BATCH", 3)
     for _ in range(10):
         await leased(worker, gateway, seconds=-1)
     workers = [worker, another(), another()]

@@ -8,7 +8,7 @@ import pytest
 from httpx import AsyncClient
 from sqlalchemy import delete, insert, select, text, update
 
-from dispatcher.retention import retain
+from dispatcher.beside.retention import retain
 from shared.db import begin
 from shared.domain.campaign import Status as CampaignStatus
 from shared.domain.campaign import StepStatus

@@ -15,17 +15,17 @@ from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from deploy.local.servers import Postgres
+from dispatcher.beside.rescue import rescue
 from dispatcher.book import Book
-from dispatcher.due import due
-from dispatcher.finish import empty_stopped, finish
-from dispatcher.pump import Pump
+from dispatcher.door.transport import Transport
+from dispatcher.path.due import due
+from dispatcher.path.finish import empty_stopped, finish
+from dispatcher.path.pump import Pump
+from dispatcher.path.receipts import receipts
+from dispatcher.path.settler import Settler
 from dispatcher.queries import claims, settlements
 from dispatcher.queries.settlements import Settled
 from dispatcher.queries.tallies import write_tallies
-from dispatcher.receipts import receipts
-from dispatcher.rescue import rescue
-from dispatcher.settler import Settler
-from dispatcher.transport import Transport
 from dispatcher.worker import Worker
 from shared.clock import utc_now
 from shared.db import begin, build_engine
@@ -255,7 +255,7 @@ async def test_one_bad_answer_does_not_hold_up_the_rest(
         answer = settled(ACCEPTED, message_id, gateway)
         bad = answer._replace(reference="no text holds this: \x00") if place == 2 else answer
         settler.put(_claimed(message_id), bad)
-    caplog.set_level(logging.CRITICAL, "dispatcher.settler")
+    caplog.set_level(logging.CRITICAL, "dispatcher.path.settler")
     running = asyncio.create_task(settler.run())
     await settler.close()
     async with asyncio.timeout(5):

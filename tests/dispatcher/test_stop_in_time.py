@@ -11,9 +11,9 @@ import pytest
 import respx
 from httpx import AsyncClient
 
-from dispatcher.due import due
-from dispatcher.finish import finish
-from dispatcher.pump import Pump
+from dispatcher.path.due import due
+from dispatcher.path.finish import finish
+from dispatcher.path.pump import Pump
 from shared.domain.message import Kind, SkipReason, Status
 from tests.conftest import Clock
 from tests.dispatcher.answers import GATEWAY, THROTTLED, at, numbers_of, refused, taken

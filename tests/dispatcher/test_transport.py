@@ -11,7 +11,7 @@ import httpx
 import pytest
 import respx
 
-from dispatcher.engine import (
+from dispatcher.door.engine import (
     BodyTooLarge,
     ClosedUnanswered,
     CutBody,
@@ -20,8 +20,8 @@ from dispatcher.engine import (
     Unreachable,
     UnsendableRequest,
 )
-from dispatcher.lines import Slots, resolve
-from dispatcher.transport import Cause, EngineName, Transport
+from dispatcher.door.lines import Slots, resolve
+from dispatcher.door.transport import Cause, EngineName, Transport
 from shared.adapter import Answer, Call
 from shared.domain.outcome import Lost
 from tests.dispatcher.hostile_server import OK, Exchange, FullBacklog, HostileServer, free_port, hang, saying
@@ -552,7 +552,7 @@ async def test_a_move_to_another_address_cuts_no_call_off(build: Callable[..., T
 async def test_more_peers_than_can_be_remembered_are_all_reached(
     build: Callable[..., Transport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dispatcher.lines._MAX_LINES", 3)
+    monkeypatch.setattr("dispatcher.door.lines._MAX_LINES", 3)
     async with HostileServer() as server:
         door = build(Names(["127.0.0.1"]))
         for number in range(8):

@@ -9,10 +9,10 @@ import respx
 from sqlalchemy import insert, select
 
 from deploy.local.servers import Valkey
-from dispatcher.due import due
+from dispatcher.beside.watch import keep_watch, look_first, watch
+from dispatcher.path.due import due
 from dispatcher.queries import watch as queries
 from dispatcher.streaks import Streaks
-from dispatcher.watch import keep_watch, look_first, watch
 from dispatcher.witness import Witness
 from shared.clock import utc_now
 from shared.db import begin

@@ -19,12 +19,12 @@ import respx
 from sqlalchemy import TextClause, insert, select, update
 
 from dispatcher import queries
-from dispatcher.expand import expand
-from dispatcher.finish import cancel_requested, finish
-from dispatcher.receipts import receipts
-from dispatcher.rescue import rescue
-from dispatcher.transport import Cause, Transport
-from dispatcher.webhooks import DEADLINE_SECONDS, LEASE, Courier, fan_out
+from dispatcher.beside.rescue import rescue
+from dispatcher.beside.webhooks import DEADLINE_SECONDS, LEASE, Courier, fan_out
+from dispatcher.door.transport import Cause, Transport
+from dispatcher.path.expand import expand
+from dispatcher.path.finish import cancel_requested, finish
+from dispatcher.path.receipts import receipts
 from shared.db import begin
 from shared.domain.event import EventType
 from shared.domain.message import Status
@@ -454,7 +454,7 @@ async def test_receiver_that_misbehaves(
 async def test_slow_receiver_holds_up_no_other(
     worker: HandWorker, courier: Courier, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dispatcher.webhooks.DEADLINE_SECONDS", 3.0)
+    monkeypatch.setattr("dispatcher.beside.webhooks.DEADLINE_SECONDS", 3.0)
     async with HostileServer(hang) as slow:
         slow_id = await make_webhook(worker, slow.url)
         await make_webhook(worker, receiver.server.url)

@@ -20,7 +20,7 @@ from deploy.simulator import ledger as book
 from deploy.simulator.launch import Simulator
 from deploy.simulator.ledger import Entry, read_ledger
 from dispatcher.book import Book
-from dispatcher.transport import Transport
+from dispatcher.door.transport import Transport
 from tests.conftest import ADMIN_KEY, Clock
 from tests.factories import make_gateway, make_msisdn
 from tests.stages import run_to_the_end

@@ -13,8 +13,8 @@ import pytest
 
 from deploy.simulator.launch import Simulator
 from deploy.simulator.ledger import accepted, read_ledger
-from dispatcher.logins import Logins
-from dispatcher.transport import Transport
+from dispatcher.door.logins import Logins
+from dispatcher.door.transport import Transport
 from shared.adapter import Account, Answer, Callback, ForgedCallback, Receipt, Sms
 from shared.domain.message import Status
 from shared.domain.outcome import Accepted, Fault, Lost, Outcome, Refused

@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from deploy.simulator.launch import Simulator
 from deploy.simulator.ledger import accepted, read_ledger
-from dispatcher.transport import Transport
-from dispatcher.trials import Trials
+from dispatcher.door.transport import Transport
+from dispatcher.path.trials import Trials
 from shared.db import begin
 from shared.sealing import Sealer
 from tests.factories import make_gateway, make_msisdn

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.resources import Resources
 from deploy.simulator.launch import Simulator
 from deploy.simulator.ledger import accepted, read_ledger
-from dispatcher.transport import Transport
+from dispatcher.door.transport import Transport
 from shared.db import begin
 from shared.domain.message import Status
 from shared.models import InboundRow, Message, OptOut

@@ -13,7 +13,7 @@ import pytest
 from deploy.simulator.faults import KINDS
 from deploy.simulator.launch import Simulator
 from deploy.simulator.ledger import accepted, read_ledger
-from dispatcher.transport import Transport
+from dispatcher.door.transport import Transport
 from shared.adapter import Account, Adapter, Answer
 from shared.domain.outcome import Accepted, Fault, Lost, Outcome, Refused, is_certain_no
 from shared.gateways import ADAPTERS, adapter_for

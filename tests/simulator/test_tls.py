@@ -10,7 +10,7 @@ import pytest
 
 from deploy.simulator.launch import Simulator
 from deploy.simulator.ledger import accepted, read_ledger
-from dispatcher.transport import EngineName, Transport
+from dispatcher.door.transport import EngineName, Transport
 from shared.adapter import Account, Answer, Sms
 from shared.domain.outcome import Accepted, Lost
 from shared.gateways import custom

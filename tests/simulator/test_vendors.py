@@ -13,7 +13,7 @@ import pytest
 
 from deploy.simulator.launch import Simulator
 from deploy.simulator.ledger import accepted, read_ledger
-from dispatcher.transport import Transport
+from dispatcher.door.transport import Transport
 from shared.adapter import Account, Answer, Balance, Call, Callback, Receipt, Sms
 from shared.domain.message import Status
 from shared.domain.outcome import Accepted, Fault, Lost, Outcome, Refused

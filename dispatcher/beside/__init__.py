@@ -1,0 +1,1 @@
+"""Beside the path: what keeps it true, and what follows from it."""

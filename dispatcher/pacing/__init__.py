@@ -1,0 +1,1 @@
+"""Pace: how fast a gateway is given messages, by all dispatchers together."""

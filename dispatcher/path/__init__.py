@@ -1,0 +1,1 @@
+"""The path: the five stages, and what they are made of."""

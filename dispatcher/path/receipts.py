@@ -1,0 +1,95 @@
+"""Stage 4 of 5, receipts: empty the inbox into the attempts it speaks of, and move the messages.
+
+Before: the api recorded what gateways told. After: finish.py. A receipt may come twice, late, out of order or before
+the answer of its own hand-over; what a message becomes is the highest rank that was told.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dispatcher import failpoints
+from dispatcher.path.opt_outs import told_by_gateway
+from dispatcher.queries import receipts as inbox
+from dispatcher.queries.receipts import Evidence, Pending
+from dispatcher.queries.tallies import write_tallies
+from dispatcher.worker import Worker
+from shared.domain.message import RANK
+from shared.queries.opt_outs import insert_opt_outs
+
+# What fits no attempt by then was never ours.
+GIVE_UP_AFTER: Final = timedelta(hours=72)
+
+
+async def receipts(worker: Worker) -> int:
+    """Apply one batch; how many receipts were looked at."""
+    async with worker.transaction() as tx:
+        pending = await inbox.take_receipts(tx, limit=worker.limits.receipts_batch)
+        if not pending:
+            return 0
+        matches = await inbox.match_receipts(tx, pending)
+        moves = await inbox.apply_evidence(tx, merge(pending, matches), wanted=worker.wanted)
+        await _keep_opt_outs(
+            worker, tx, {matches[one.id][0]: one.gateway_id for one in pending if one.opted_out and one.id in matches}
+        )
+        verdicts, waiting = _judge(worker, pending, matches)
+        await inbox.close_receipts(tx, verdicts)
+        await inbox.put_off_receipts(tx, waiting)
+        await write_tallies(tx, moves, writer=worker.writer * 8 + 5)
+        failpoints.hit("before_receipts_commit")
+    failpoints.hit("after_receipts_commit")
+    for _, verdict in verdicts:
+        worker.metrics.receipts_applied.labels(verdict).inc()
+    return len(pending)
+
+
+def merge(pending: Sequence[Pending], matches: Mapping[UUID, tuple[UUID, int]]) -> list[Evidence]:
+    """What a batch says of each attempt: the highest rank wins. Every attempt that is spoken of was accepted."""
+    told: dict[tuple[UUID, int], list[Pending]] = defaultdict(list)
+    for one in pending:
+        if one.id in matches:
+            told[matches[one.id]].append(one)
+    return [_evidence_of(*key, told[key]) for key in sorted(told)]
+
+
+def _evidence_of(message_id: UUID, attempt: int, told: Sequence[Pending]) -> Evidence:
+    best_first = sorted(told, key=lambda one: (RANK[one.status], one.id.int), reverse=True)
+    best = best_first[0]
+    return Evidence(
+        message_id=message_id,
+        attempt=attempt,
+        status=best.status,
+        code=best.code,
+        reference=next((one.reference for one in best_first if one.reference), None),
+        segments=next((one.segments for one in best_first if one.segments is not None), None),
+    )
+
+
+async def _keep_opt_outs(worker: Worker, tx: AsyncConnection, refused: Mapping[UUID, UUID]) -> None:
+    """The recipients of these messages said no to the gateway that tells it."""
+    if not refused:
+        return
+    await worker.rules.refresh(tx)
+    if not worker.book.is_fresh:
+        await worker.book.read(tx)
+    messages = await inbox.list_refused(tx, list(refused))
+    await insert_opt_outs(tx, [told_by_gateway(worker, one, refused[one.id]) for one in messages], now=worker.now())
+
+
+def _judge(
+    worker: Worker, pending: Sequence[Pending], matches: Mapping[UUID, tuple[UUID, int]]
+) -> tuple[list[tuple[UUID, str]], list[UUID]]:
+    verdicts: list[tuple[UUID, str]] = []
+    waiting: list[UUID] = []
+    for one in pending:
+        if one.id in matches:
+            verdicts.append((one.id, "applied"))
+        elif worker.now() - one.received_at > GIVE_UP_AFTER:
+            verdicts.append((one.id, "unmatched"))
+        else:
+            waiting.append(one.id)
+    return verdicts, waiting
