@@ -8,11 +8,12 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from proof.bench import audience, batching, expanding, lists, pacing, paging, passwords, scale, sending, urgent
+from proof.evidence import Stuck
 
 # The figure, what is asked of it, and whether more is better.
 GOALS: Final[dict[str, tuple[float, bool]]] = {
@@ -52,14 +53,7 @@ def main() -> None:
         "paging": lambda: paging.measure(options.log_rows),
         "lists": lambda: lists.measure(options.log_rows),
     }
-    found: dict[str, Any] = {"ratios": {}, "raw": {}}
-    for name in options.only or measures:
-        print(f"measuring {name} ...", flush=True)
-        begun = time.monotonic()
-        figures = measures[name]()
-        found["ratios"] |= figures["ratios"]
-        found["raw"] |= figures["raw"]
-        print(f"  {time.monotonic() - begun:.0f} s  {json.dumps(figures['raw'])}", flush=True)
+    found = measure_all({name: measures[name] for name in options.only or measures})
     found["sizes"] = {
         "messages": options.messages,
         "large": max(options.large, 2 * small),
@@ -75,6 +69,26 @@ def main() -> None:
     }
     _print_table(found["ratios"])
     _write(found)
+    if found["not_measured"]:
+        raise SystemExit(f"Not measured: {', '.join(found['not_measured'])}.")
+
+
+def measure_all(measures: Mapping[str, Callable[[], dict[str, Any]]]) -> dict[str, Any]:
+    """The figures of all; one that comes to nothing (a campaign too small for it) is told, and the others go on."""
+    found: dict[str, Any] = {"ratios": {}, "raw": {}, "not_measured": []}
+    for name, measure in measures.items():
+        print(f"measuring {name} ...", flush=True)
+        begun = time.monotonic()
+        try:
+            figures = measure()
+        except Stuck as stuck:
+            found["not_measured"].append(name)
+            print(f"  not measured: {stuck}", flush=True)
+            continue
+        found["ratios"] |= figures["ratios"]
+        found["raw"] |= figures["raw"]
+        print(f"  {time.monotonic() - begun:.0f} s  {json.dumps(figures['raw'])}", flush=True)
+    return found
 
 
 def _options() -> argparse.Namespace:

@@ -17,7 +17,7 @@ WINDOW_SECONDS: Final = 10.0
 
 def measure(messages: int) -> dict[str, Any]:
     """pace_excess_ratio: what the busiest 10 s held over what the pace allows; and how much of it was used."""
-    count = min(messages, 25 * RATE)
+    count = size_for(messages)
     with World(replace(SHAPE, dispatchers=2)) as world:
         seeding.quiet_gateway(world, pace={"segments_per_second": RATE})
         group = seeding.add_people(world, count, group="everyone")
@@ -40,6 +40,11 @@ def measure(messages: int) -> dict[str, Any]:
     }
 
 
+def size_for(messages: int) -> int:
+    """So many messages at the pace as take longer than a window, however few are asked for, and no more than 25 s."""
+    return min(max(messages, 15 * RATE), 25 * RATE)
+
+
 def windows(times: Sequence[float]) -> tuple[int, int]:
     """The most and the fewest of sorted `times` in any 10 s that begin with one of them and end before the last."""
     counts = [
@@ -48,5 +53,5 @@ def windows(times: Sequence[float]) -> tuple[int, int]:
         if begin + WINDOW_SECONDS <= times[-1]
     ]
     if not counts:
-        raise Stuck("the campaign was over before 10 s had passed; measure more messages")
+        raise Stuck("the campaign was over before 10 s had passed; take more messages, such as N=20000")
     return max(counts), min(counts)

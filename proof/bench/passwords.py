@@ -42,7 +42,7 @@ def measure(messages: int, *, samples: int = 300) -> dict[str, Any]:
         counts = world.api.get(f"/v1/campaigns/{campaign}/report")["counts"]
         open_ = counts["queued"] + counts["sending"]
         if not open_:
-            raise Stuck("the campaign ended before the measurement did; take more MESSAGES")
+            raise Stuck("the campaign ended before the measurement did; take more messages, such as N=20000")
         seeding.await_status(world, campaign, "completed", seconds=600)
         past = _past_one_that_is_down(world, numbers)
     return {

@@ -64,7 +64,7 @@ def _under(
     report = world.api.get(f"/v1/campaigns/{started}/report")
     open_ = report["counts"]["queued"] + report["counts"]["sending"]
     if not open_:
-        raise Stuck(f"the campaign {name} ended before the measurement did; take more MESSAGES")
+        raise Stuck(f"the campaign {name} ended before the measurement did; take more messages, such as N=20000")
     seeding.await_status(world, started, "completed", seconds=600)
     return busy, open_
 
