@@ -69,7 +69,7 @@ class Sender:
         heard = await self.transport.perform(smsportal.build_send(ready, batch), deadline=5)
         if isinstance(heard, Lost):
             return [heard] * len(batch)
-        if again and self.logins.has_ended(ready, heard):
+        if self.logins.has_ended(ready, heard) and again:  # told of every answer, as at the pump
             return await self.send(account, batch, again=False)
         return smsportal.read_send(batch, heard)
 
