@@ -26,7 +26,7 @@ CROWD_SECONDS: Final = 60.0
 PAUSE_SECONDS: Final = (0.2, 1.2)
 API_EVERY: Final = 6  # kills of dispatchers, to one of the api's
 DEATH_SECONDS: Final = 60.0
-SETTLE_SECONDS: Final = 120.0
+SETTLE_SECONDS: Final = 150.0
 KILLED: Final = 137
 THIRD_SECONDS: Final = 13.0  # after which a third submission would have come, if there were one
 RETRY_SECONDS: Final = 9.0  # within which a password in doubt is on its second way
@@ -226,11 +226,13 @@ class Trial:
 
     def _trust_again(self) -> None:
         """Its owner says that the cause is gone: without that a gateway that never answers is not asked any more."""
-        self.world.api.insist("POST", f"/v1/gateways/{self.world.gateway['id']}/enable")
+        for gateway in self.world.api.insist("GET", "/v1/gateways")["items"]:
+            self.world.api.insist("POST", f"/v1/gateways/{gateway['id']}/enable")
 
     def judge(self) -> None:
         """Wait until nothing moves, and hear clients, Postgres and the gateways."""
         world, finding = self.world, self.finding
+        self._trust_again()
         await_still(world, seconds=SETTLE_SECONDS)
         for pid, since in self.naps:
             self._remember(held_by(world, pid, since=since))
