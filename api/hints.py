@@ -1,10 +1,11 @@
 """What was probably meant by a field that a body does not have, and what the body does have at that place."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, Final, get_args
 
 from pydantic import BaseModel
+
+from shared.domain.nearest import find_nearest
 
 _LONGEST: Final = 100
 _SHORTEST_PART: Final = 4
@@ -56,8 +57,8 @@ def near(name: str, known: Sequence[str]) -> str | None:
     """The known name that was probably meant: one spelt much like it, or one that it is a part of."""
     shown = name[:_LONGEST].lower()
     # `region` is a part of `default_region`, and too short to be near it
-    part = [field for field in known if len(name) >= _SHORTEST_PART and shown in field]
-    return next(iter((*get_close_matches(shown, known, n=1), *part)), None)
+    part = (field for field in known if len(name) >= _SHORTEST_PART and shown in field)
+    return find_nearest(shown, known) or next(part, None)
 
 
 def _elsewhere(name: str, known: Sequence[str]) -> str | None:

@@ -92,6 +92,11 @@ class Caller:
     keys: frozenset[str]
     rate_limit: int | None = None  # requests a minute; the deployment's without it
 
+    @property
+    def may_read(self) -> bool:
+        """A key that may not knows of what its line made, and of nobody else's."""
+        return "read" in self.scopes
+
 
 @dataclass(frozen=True, slots=True)
 class KeyCheck:

@@ -24,7 +24,6 @@ from shared.queries.automations import insert_event
 router = APIRouter(prefix="/events", tags=["automations"], route_class=IdempotentRoute)
 
 EventId = Annotated[UUID, Path(description="Our id of the event.")]
-_READ = "read"
 _SAME = ("name", "contact_id", "msisdn", "data")
 
 
@@ -66,8 +65,7 @@ async def tell_event(  # noqa: PLR0913, PLR0917 - what a route asks for, by name
         response.status_code = 200
     bell.ring("bulk")
     # What it led to tells of the person: whether they are known, have opted out, lack a field.
-    may_read = _READ in caller.scopes
-    return _shown(row, (await queries.list_trace(tx, [row.id]))[row.id] if may_read else ())
+    return _shown(row, (await queries.list_trace(tx, [row.id]))[row.id] if caller.may_read else ())
 
 
 @router.get("", responses=problems(422))

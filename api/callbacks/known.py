@@ -47,9 +47,8 @@ class KnownGateways:
             gateway = None
         known = gateway.callback_tokens if gateway else (_NOBODY,)
         given = token.encode("utf-8", "replace")
-        fits = [
-            hmac.compare_digest(one.encode(), given) for one in known
-        ]  # each of them, so that the time tells nothing
+        # Each of them, so that the time tells nothing.
+        fits = [hmac.compare_digest(one.encode(), given) for one in known]
         return gateway if any(fits) else None
 
     async def _refresh(self) -> None:

@@ -58,14 +58,14 @@ async def whole(tx: AsyncConnection, campaign: AnyRow) -> CampaignOut:
     steps = await queries.list_steps(tx, campaign.id)
     targets = await queries.list_targets(tx, campaign.id)
     plain = {name: getattr(campaign, name) for name in CampaignOut.model_fields if hasattr(campaign, name)}
-    carriers = [] if campaign.status in ENDED else await list_carriers(tx)
+    told = () if campaign.status in ENDED else warnings(await list_carriers(tx), sender_id=campaign.sender_id)
     return CampaignOut(
         **plain | {"phone_field": shown_phone_field(campaign.phone_field)},
         target_group_ids=[one.target_group_id for one in targets if one.target_group_id],
         contact_ids=[one.contact_id for one in targets if one.contact_id],
         msisdns=[one.msisdn for one in targets if one.msisdn],
         messages=[StepOut.model_validate(step) for step in steps],
-        warnings=[] if campaign.status in ENDED else list(warnings(carriers, sender_id=campaign.sender_id)),
+        warnings=list(told),
     )
 
 

@@ -11,6 +11,8 @@ from sqlalchemy import Row, delete, false, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.sql.elements import ColumnElement
 
 from shared.errors import Conflict, NotFound
 from shared.models import Contact, TargetGroup
@@ -85,15 +87,24 @@ async def list_contacts(
     if wanted.external_id is not None:
         question = question.where(Contact.external_id == wanted.external_id)
     if wanted.q is not None:
-        in_name = Contact.name.icontains(wanted.q, autoescape=True)
-        digits = _PUNCTUATION.sub("", wanted.q)
-        in_number = Contact.msisdn.contains(digits, autoescape=True)
-        question = question.where(or_(in_name, in_number) if digits else in_name)
+        question = question.where(matches(wanted.q, Contact.msisdn))
     if wanted.target_group_id is not None:
         columns = (TargetGroup.id, TargetGroup.kind, TargetGroup.conditions)
         group = (await tx.execute(select(*columns).where(TargetGroup.id == wanted.target_group_id))).one_or_none()
         question = question.where(false() if group is None else belongs_to(group, now=now))
     return (await tx.execute(question)).all()
+
+
+def matches(q: str, number: ColumnElement[Any] | InstrumentedAttribute[str]) -> ColumnElement[bool]:
+    """Whether a search finds somebody: by a part of the name in any case, or of the number in any notation."""
+    digits = digits_of(q)
+    by_name = Contact.name.icontains(q, autoescape=True)
+    return or_(by_name, number.contains(digits, autoescape=True)) if digits else by_name
+
+
+def digits_of(q: str) -> str:
+    """What of a search could stand in a number, without what people write between its digits."""
+    return _PUNCTUATION.sub("", q)
 
 
 async def delete_contact(tx: AsyncConnection, contact_id: UUID) -> None:

@@ -41,17 +41,18 @@ class TokenRotationIn(Body):
 )
 async def rotate_callback_token(  # noqa: PLR0913, PLR0917 - a route asks for what it needs
     gateway_id: Annotated[UUID, Path(description="The gateway's id.")],
-    body: TokenRotationIn,
     tx: Tx,
     caller: CanAdmin,
     now: Now,
     res: Res,
     deeds: Deeds,
+    body: TokenRotationIn | None = None,
 ) -> GatewayOut:
     """Make new addresses for receipts and inbound messages; `callback_urls` has them, for the vendor's dashboard.
 
     Messages go out with the new ones within a second or so; the old ones are refused within five.
     """
+    body = body or TokenRotationIn()
     row = await queries.lock_gateway(tx, gateway_id)
     until = now + timedelta(hours=body.keep_old_hours) if body.keep_old_hours else None
     changes = {

@@ -7,22 +7,24 @@ from fastapi import APIRouter
 from pydantic import Field, SecretStr
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.deps import CanManage, Now, Reader, Res
+from api.deps import CanManage, Now, Res
 from api.examples import shown
 from api.gateways import examples, queries
 from api.gateways.configure import checked_settings
 from api.gateways.schemas import Key
-from api.idempotency import IdempotentRoute
+from api.idempotency import AskingRoute
 from api.problems import problems
+from api.resources import Resources
 from api.schemas import Body, Out
 from shared.adapter import Account, Answer, Sms
+from shared.db import reading
 from shared.domain.outcome import Accepted, Fault, Lost, Outcome, OutcomeName, Refused, is_certain_no, name_of
 from shared.errors import Invalid, Unavailable
 from shared.gateways import SCRIPTED, adapter_for
 from shared.ids import uuid7
 from shared.scripts.failures import Reason, ScriptFailed
 
-router = APIRouter(prefix="/gateways", tags=["gateways"], route_class=IdempotentRoute)
+router = APIRouter(prefix="/gateways", tags=["gateways"], route_class=AskingRoute)
 
 _NOT_ITS_FAULT: Final = frozenset({Reason.UNAVAILABLE, Reason.RESTING})
 _SAMPLE: Final = "Your table is ready."
@@ -71,27 +73,35 @@ class ClassifyOut(Out):
 
 
 @router.post("/classify", responses=problems(404, 422))
-async def classify_answer(body: ClassifyIn, tx: Reader, _: CanManage, now: Now, res: Res) -> ClassifyOut:
+async def classify_answer(body: ClassifyIn, _: CanManage, now: Now, res: Res) -> ClassifyOut:
     """How an answer to a hand-over of one message would be read: by the script's `read`, else by the settings."""
-    kind, account = await _account(tx, body)
+    async with reading(res.engine) as tx:  # a script is waited for without a connection
+        kind, account = await _account(tx, body)
     sms = Sms(id=uuid7(now), attempt=1, msisdn="+12025550142", text=_SAMPLE)
     headers = {name.lower(): value for name, value in body.answer.headers.items()}
     heard = Answer(body.answer.status, headers, body.answer.body.encode("utf-8", "replace"))
+    try:
+        outcome = await _by_script(kind, account, sms, heard, res)
+    except ScriptFailed as failure:
+        if failure.reason in _NOT_ITS_FAULT:
+            raise Unavailable("The script could not be asked just now; send this again.") from failure
+        return _told(Lost(may_have_arrived=True, cause="script_failed"), detail=str(failure))
+    return _told(outcome or adapter_for(kind, account).read_send([sms], heard)[0])
+
+
+async def _by_script(kind: str, account: Account, sms: Sms, heard: Answer, res: Resources) -> Outcome | None:
+    """As the script reads it; None where there is none, or it leaves it to the settings. Raises ScriptFailed."""
     scripted = SCRIPTED.get(kind)
     script = scripted.script_of(account) if scripted is not None else None
-    if scripted is not None and script is not None:
-        try:
-            told = await res.scripts.call(script, "read", scripted.answer_input(account, sms, heard))
-            outcome = scripted.read_from_script(sms, heard, told)
-        except ScriptFailed as failure:
-            if failure.reason in _NOT_ITS_FAULT:
-                raise Unavailable("The script could not be asked just now; send this again.") from failure
-            if failure.reason is not Reason.MISSING_FUNCTION:
-                return _told(Lost(may_have_arrived=True, cause="script_failed"), detail=str(failure))
-            outcome = None
-        if outcome is not None:
-            return _told(outcome)
-    return _told(adapter_for(kind, account).read_send([sms], heard)[0])
+    if scripted is None or script is None:
+        return None
+    try:
+        told: object = await res.scripts.call(script, "read", scripted.answer_input(account, sms, heard))
+    except ScriptFailed as failure:
+        if failure.reason is not Reason.MISSING_FUNCTION:
+            raise
+        return None
+    return scripted.read_from_script(sms, heard, told)
 
 
 async def _account(tx: AsyncConnection, body: ClassifyIn) -> tuple[str, Account]:

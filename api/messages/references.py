@@ -29,7 +29,7 @@ async def find_made(tx: AsyncConnection, wanted: MessageIn, caller: Caller, *, p
     message = await queries.find_message(tx, known.message_id)
     if message is None or known.fingerprint != _fingerprint(wanted, pepper):
         raise _taken(wanted.client_reference)
-    if "read" not in caller.scopes and message.created_by not in caller.keys:
+    if not caller.may_read and message.created_by not in caller.keys:
         raise _taken(wanted.client_reference)
     return message
 

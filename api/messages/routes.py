@@ -41,7 +41,6 @@ from shared.sealing import hash_msisdn
 router = APIRouter(prefix="/messages", tags=["messages"], route_class=WaitingRoute)
 
 DEFAULT_LIFE: Final = timedelta(hours=24)
-READ: Final = "read"
 _OF_CONTACTS: Final = ("msisdn", "contact_id", "text", "location_id")
 BY_POLICY: Final = (QuotaExceeded, rules.NotActivated, rules.CountryNotAllowed, rules.SenderNotAllowed)
 
@@ -255,7 +254,7 @@ async def _check_wanted(tx: AsyncConnection, first: UUID, message: Any, policy: 
 
 def _check_reach(message: Any, caller: Caller) -> None:
     """A key that may only send knows of its own messages and those of its line, and of no others."""
-    if READ not in caller.scopes and message.created_by not in caller.keys:
+    if not caller.may_read and message.created_by not in caller.keys:
         raise NotFound(f"There is no message {message.id}.")
 
 
@@ -264,7 +263,7 @@ def _shown(row: Any, caller: Caller) -> Any:
 
     A tag in the text would read their name or any field; what is hidden of everybody tells of nobody.
     """
-    if READ in caller.scopes:
+    if caller.may_read:
         return row
     return {**row._mapping, **dict.fromkeys(_OF_CONTACTS)}  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
 

@@ -13,8 +13,6 @@ from api.security import Caller
 from shared.domain.event import EventType
 from shared.queries.events import Event, tell
 
-_READ = "read"
-
 
 @dataclass(frozen=True, slots=True)
 class Desk:
@@ -27,7 +25,7 @@ class Desk:
     @property
     def reach(self) -> frozenset[str] | None:
         """Whose passwords the caller knows of: a key that may only send knows its line's; None is everybody's."""
-        return None if _READ in self.caller.scopes else self.caller.keys
+        return None if self.caller.may_read else self.caller.keys
 
 
 async def _desk(tx: Tx, res: Res, caller: CanSend, now: Now, bell: Bell) -> Desk:

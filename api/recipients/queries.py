@@ -4,7 +4,6 @@ Before the audience is frozen its parts are read one by one, each in the order o
 the same however many there are.
 """
 
-import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -28,11 +27,10 @@ from sqlalchemy import column as named
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.contacts.queries import digits_of, matches
 from shared.domain.message import SkipReason
 from shared.models import CampaignRecipient, Contact
 from shared.queries.audience import Audience, everybody_of, parts_of, skipped_of
-
-_NOT_OF_A_NUMBER = re.compile(r"[\s().\-/]")
 
 
 class Listed(NamedTuple):
@@ -50,9 +48,7 @@ def _matches(q: str | None, number: ColumnElement[Any]) -> list[ColumnElement[bo
     """What a search asks for: a part of the name in any case, or of the number in any notation."""
     if q is None:
         return []
-    digits = _NOT_OF_A_NUMBER.sub("", q)
-    by_name = Contact.name.icontains(q, autoescape=True)
-    return [or_(by_name, number.contains(digits, autoescape=True)) if digits else by_name]
+    return [matches(q, number)]
 
 
 async def list_frozen(
@@ -101,8 +97,7 @@ async def list_expected_numbers(
     if after is not None:
         question = question.where(loose.c.msisdn > after)
     if q is not None:
-        digits = _NOT_OF_A_NUMBER.sub("", q)
-        question = question.where(loose.c.msisdn.contains(digits or q, autoescape=True))
+        question = question.where(loose.c.msisdn.contains(digits_of(q) or q, autoescape=True))
     return [Listed(None, msisdn, None, None, None) for (msisdn,) in await tx.execute(question)]
 
 

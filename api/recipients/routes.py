@@ -1,7 +1,7 @@
 """Recipients over HTTP: who they are before and after the audience is frozen, and who is left out."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, Any, Final, Protocol
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -112,7 +112,7 @@ async def exclude_recipients(  # noqa: PLR0913, PLR0917 - what a route asks for,
 
     One that is held for its audience, or its segments, before it has begun may be made fit like this, too.
     """
-    policy, msisdns = await _checked(tx, campaign_id, body, res.default_region, law.check_excludable)
+    policy, msisdns = await _checked(tx, campaign_id, body, res.default_region, held=True)
     audience = await load_audience(tx, campaign_id, now=now)
     changed = await queries.exclude(
         tx, audience, contact_ids=body.contact_ids, msisdns=msisdns, q=body.q, caller=caller.id
@@ -129,28 +129,22 @@ async def include_recipients(
     campaign_id: UUID, body: ExclusionsIn, tx: Tx, _caller: CanManage, now: Now, res: Res, deeds: Deeds
 ) -> ExclusionsOut:
     """Take contacts, numbers or whoever a search finds among the excluded into the campaign again."""
-    policy, msisdns = await _checked(tx, campaign_id, body, res.default_region, _check_editable)
+    policy, msisdns = await _checked(tx, campaign_id, body, res.default_region)
     changed = await queries.include(tx, campaign_id, contact_ids=body.contact_ids, msisdns=msisdns, q=body.q)
     await check_still_startable(tx, await campaigns.get_campaign(tx, campaign_id), policy=policy, now=now)
     await deeds.write("campaign.recipients_included", ("campaign", campaign_id), {"recipients": changed})
     return ExclusionsOut(changed=changed, excluded=await queries.count_excluded(tx, campaign_id))
 
 
-class _Check(Protocol):
-    def __call__(self, status: Status, *, frozen: bool) -> None: ...
-
-
-def _check_editable(status: Status, *, frozen: bool) -> None:
-    del frozen  # what may be changed never is
-    law.check_editable(status)
-
-
 async def _checked(
-    tx: AsyncConnection, campaign_id: UUID, body: ExclusionsIn, region: str | None, check: _Check
+    tx: AsyncConnection, campaign_id: UUID, body: ExclusionsIn, region: str | None, *, held: bool = False
 ) -> tuple[Policy, Sequence[str]]:
-    """The policy and the numbers, of a campaign that is locked and may be changed."""
+    """The policy and the numbers, of a campaign that is locked and may be changed; `held`: or is held unbegun."""
     campaign = await campaigns.lock_campaign(tx, campaign_id)
-    check(campaign.status, frozen=campaign.frozen_at is not None)
+    if held:
+        law.check_excludable(campaign.status, frozen=campaign.frozen_at is not None)
+    else:
+        law.check_editable(campaign.status)
     policy = await get_policy(tx)
     rules.check_editable(policy, scheduled=campaign.status in {Status.SCHEDULED, Status.HELD})
     wanted = Targets(None, body.contact_ids or None, body.msisdns or None)

@@ -1,1 +1,1 @@
-"""The one door: how a call reaches a gateway, and what may be kept of it."""
+"""The one door to gateways, its lines and logins, and what may be kept of an exchange; and the mail server's door."""

@@ -1,6 +1,6 @@
 """The parent's end of the process that reads CSV: frames out, frames in, and its end.
 
-`csv_process.py` has the letters of the frames, `shared/children/` what every child of ours has in common.
+`process.py` has the letters of the frames, `shared/children/` what every child of ours has in common.
 """
 
 import asyncio

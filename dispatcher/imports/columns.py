@@ -1,7 +1,7 @@
 """How a CSV is laid out: its delimiter, and what each column of the first row means for a contact.
 
 Names are matched by their letters and digits alone: `Time Zone`, `time-zone` and `timeZone` are one, and so are their
-words in other languages (`csv_names.py`). Of several columns for one thing the first one counts; the others become
+words in other languages (`names.py`). Of several columns for one thing the first one counts; the others become
 fields with a number behind their name (`name_2`). Columns of consent are never passed over in this manner: all of them
 are read, and a row in which they disagree is rejected.
 """

@@ -1,6 +1,6 @@
 """The child process that reads CSV files for the dispatcher, so that no password waits for a file's arithmetic.
 
-It has bytes on its standard input and batches on its standard output, in frames (see `csv_child.py`), and neither
+It has bytes on its standard input and batches on its standard output, in frames (see `child.py`), and neither
 database nor network. It gives way to other processes, and dies with its parent.
 """
 

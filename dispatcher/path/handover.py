@@ -96,7 +96,9 @@ def settled_by(worker: Worker, batch: Sequence[Claimed], said: Said) -> list[Set
 def _listen(worker: Worker, said: Said, *, seconds: float) -> None:
     """What the call says of the gateway itself."""
     gateway_id, first, ids = said.account.gateway_id, said.outcomes[0], [sms.id for sms in said.batch]
-    if isinstance(first, Lost) and first.cause in _OURS:
+    # What was never asked says nothing of a gateway, good or bad: a message that does not fit ends no trial of one.
+    is_unasked = isinstance(first, Lost) and first.blameless and said.call is None
+    if is_unasked or (isinstance(first, Lost) and first.cause in _OURS):
         worker.healths.end_probe(gateway_id, ids)
         return
     worker.healths.hear(gateway_id, said.outcomes, seconds=seconds, message_ids=ids)

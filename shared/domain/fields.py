@@ -5,11 +5,11 @@ What is refused is never quoted: the value may be a secret.
 
 import re
 from collections.abc import Collection, Mapping
-from difflib import get_close_matches
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from shared.addresses import UnreadableHost, is_never, literal_of
+from shared.domain.nearest import find_nearest
 from shared.errors import FieldError, Invalid
 
 _LONGEST: Final = 4096
@@ -194,8 +194,8 @@ class Fields:
         """A name nobody asked for is a mistake, not something to pass over in silence."""
         known = ", ".join(sorted(self._asked)) or "none"
         for name in sorted(self.others()):
-            near = get_close_matches(name, self._asked, n=1)
-            meant = f" (did you mean {near[0]}?)" if near else ""
+            near = find_nearest(name, self._asked)
+            meant = f" (did you mean {near}?)" if near else ""
             self.refuse(name, f"is unknown{meant}; those known here are: {known}.")
 
     def _take(self, name: str) -> Any:

@@ -144,6 +144,7 @@ async def test_a_message_that_does_not_fit_is_no_fault_of_the_gateway(
         found = await hand(worker, gateway_id, location_id="Caf\u00e9")
         assert (found.outcome, found.code) == ("not_sent", "build_failed")
     assert not worker.healths.verdicts
+    assert not worker.healths.windows  # nor for its good: a trial is not passed by what was never asked
     assert (await hand(worker, gateway_id, location_id="Harbour")).status is Status.SUBMITTED
     assert route.call_count == 1
 
