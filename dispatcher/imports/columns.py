@@ -29,7 +29,6 @@ CONSENT_NAMES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("consent_source", "opt_in_source"), "consent_source"),
     **dict.fromkeys(("consent_at", "consent_date", "opt_in_at", "opt_in_date", "opt_in_time"), "consent_at"),
 }
-CONSENT_PLACES: Final = frozenset(CONSENT_NAMES.values())
 IGNORED: Final = "ignored"
 # A contact as we show it, made into a table by somebody: what is ours to give is no field of theirs.
 _OURS: Final = ("id", "created_at", "updated_at")

@@ -8,11 +8,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from dispatcher.imports.columns import CONSENT_PLACES, FIELD_PREFIX, Column, Layout, says_no
+from dispatcher.imports.columns import FIELD_PREFIX, Column, Layout, says_no
 from dispatcher.imports.reader import Row
 from shared.clock import utc_now
 from shared.domain import msisdn
-from shared.domain.consent import Statement, read_moment, read_no, read_status, standing_of, statement_of
+from shared.domain.consent import PLACES, Statement, read_moment, read_no, read_status, standing_of, statement_of
 from shared.domain.contact import Consent, Scalar, problem_of_field, problem_of_size, read_text, read_time_zone
 from shared.domain.contact_field import Definition
 from shared.errors import Invalid
@@ -78,7 +78,7 @@ class ContactReader:
         self._consents = [
             (index, column.header, column.goes_to, _consent_reader(column))
             for index, column in enumerate(layout.columns)
-            if column.goes_to in CONSENT_PLACES
+            if column.goes_to in PLACES
         ]
         self._fields = [
             (index, column.header, column.goes_to.removeprefix(FIELD_PREFIX))

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.queries.import_consents import write_consents
+from shared.domain.consent import PLACES
 from shared.models import Import, ImportChunk, TargetGroup
 from shared.queries.contact_fields import note_keys
 from shared.queries.opt_outs import NewOptOut, insert_opt_outs
@@ -110,8 +111,8 @@ def field_keys(layout: Mapping[str, Any]) -> list[str]:
 
 
 def has_consents(layout: Mapping[str, Any]) -> bool:
-    """Whether the file says anything of consents: a column goes to one of their three places."""
-    return any(column["goes_to"].startswith("consent_") for column in layout["columns"])
+    """Whether the file says anything of consents."""
+    return any(column["goes_to"] in PLACES for column in layout["columns"])
 
 
 async def write_contacts(

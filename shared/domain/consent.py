@@ -11,6 +11,9 @@ from typing import Final, TypedDict
 
 from shared.domain.contact import Consent, InvalidContact
 
+# What a row of a list may say of it: the columns of a contact.
+PLACES: Final = frozenset({"consent_status", "consent_source", "consent_at"})
+
 _WORDS: Final[Mapping[Consent, tuple[str, ...]]] = {
     Consent.GRANTED: ("granted", "yes", "y", "true", "1", "opt-in", "opted-in", "subscribed"),
     Consent.WITHDRAWN: ("withdrawn", "no", "n", "false", "0", "opt-out", "opted-out", "unsubscribed"),
