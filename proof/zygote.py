@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -59,6 +60,7 @@ class Zygote:
             self._line.close()
             raise
         self._answers = self._line.makefile("r")
+        self._one_at_a_time = threading.Lock()  # or one thread would hear what another asked
 
     def start(self, environment: Mapping[str, str], *, log: Path) -> Forked:
         pid = self.ask({"environment": dict(environment), "log": str(log)})
@@ -66,8 +68,9 @@ class Zygote:
         return Forked(self, pid)
 
     def ask(self, order: Mapping[str, Any]) -> int | None:
-        self._line.sendall(json.dumps(order).encode() + b"\n")
-        answer: int | None = json.loads(self._answers.readline())
+        with self._one_at_a_time:
+            self._line.sendall(json.dumps(order).encode() + b"\n")
+            answer: int | None = json.loads(self._answers.readline())
         return answer
 
     def close(self) -> None:
