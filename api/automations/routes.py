@@ -25,15 +25,17 @@ from api.paging import PageOut, page_of
 from api.places import id_of
 from api.problems import problems
 from api.sentences import describe
+from shared.domain import strange_tags
 from shared.domain.automation import Condition, InvalidAutomation, UnknownTemplate, find_unfit
 from shared.domain.automation_plan import Given, plan
 from shared.domain.tag_values import InvalidVariables
+from shared.domain.template import TEMPLATE_TAGS
 from shared.errors import Conflict, FieldError
 from shared.ids import uuid7
 from shared.queries.automations import count_lately
 from shared.queries.policy import get_policy
 from shared.queries.sender_ids import find_sender
-from shared.queries.templates import find_text
+from shared.queries.templates import find_text, find_texts
 from shared.sealing import hash_msisdn
 
 router = APIRouter(prefix="/automations", tags=["automations"], route_class=IdempotentRoute)
@@ -59,7 +61,7 @@ async def create_automation(
     )
     await deeds.write("automation.created", ("automation", row.id), _told(row))
     bell.ring("bulk")
-    return shown(row)
+    return (await shown(tx, [row]))[0]
 
 
 @router.get("", responses=problems(422))
@@ -72,13 +74,14 @@ async def list_automations(
     """Automations, the newest first."""
     rows = await queries.list_automations(tx, event=event, before=id_of(page), limit=page.limit + 1)
     rows, cursor = page_of(rows, page, place=lambda row: {"id": row.id})
-    return PageOut(items=[shown(row) for row in rows], next_cursor=cursor)
+    return PageOut(items=await shown(tx, rows), next_cursor=cursor)
 
 
 @router.get("/{automation_id}", responses=problems(404))
 async def get_automation(automation_id: AutomationId, tx: Reader, _caller: CanRead) -> AutomationOut:
     """One automation."""
-    return shown(await queries.get_automation(tx, automation_id))
+    row = await queries.get_automation(tx, automation_id)
+    return (await shown(tx, [row]))[0]
 
 
 @router.patch("/{automation_id}", responses=problems(404, AutomationNameTaken, UnknownTemplate, InvalidAutomation))
@@ -100,7 +103,7 @@ async def change_automation(
         changed = await queries.update_automation(tx, automation_id, {**changes, "updated_at": now})
         await deeds.write_difference("automation.changed", ("automation", automation_id), _told(row), _told(changed))
         row = changed
-    return shown(row)
+    return (await shown(tx, [row]))[0]
 
 
 @router.post("/{automation_id}/stop", responses=problems(404))
@@ -114,7 +117,7 @@ async def stop_automation(
         row = await queries.update_automation(tx, automation_id, {"enabled": False, "updated_at": now})
         await deeds.write("automation.stopped", ("automation", automation_id), {"cancelled": cancelled})
     bell.ring("bulk")
-    return StoppedOut(cancelled=cancelled, automation=shown(row))
+    return StoppedOut(cancelled=cancelled, automation=(await shown(tx, [row]))[0])
 
 
 @router.delete("/{automation_id}", status_code=204, responses=problems(404, AutomationOn))
@@ -191,6 +194,12 @@ def _told(row: AnyRow) -> dict[str, Any]:
     return told | {"template_id": str(row.template_id)}
 
 
-def shown(row: AnyRow) -> AutomationOut:
+async def shown(tx: AsyncConnection, rows: Sequence[AnyRow]) -> list[AutomationOut]:
+    texts = await find_texts(tx, {row.template_id for row in rows})
+    return [_shown(row, texts[row.template_id].text if row.template_id in texts else "") for row in rows]
+
+
+def _shown(row: AnyRow, text: str) -> AutomationOut:
     cap = None if row.cap_messages is None else {"messages": row.cap_messages, "hours": row.cap_hours}
-    return AutomationOut(**{**row._mapping, "cap": cap})  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
+    told = list(strange_tags.warnings(text, known=TEMPLATE_TAGS))
+    return AutomationOut(**{**row._mapping, "cap": cap, "warnings": told})  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping

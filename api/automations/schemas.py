@@ -31,6 +31,7 @@ _AUTOMATION: Final[dict[str, Any]] = _GIVEN | {
     "sender_id": None,
     "respect_quiet_hours": True,
     "enabled": True,
+    "warnings": [],
     "created_by": world.API_KEY,
     "created_at": world.CREATED,
     "updated_at": world.CREATED,
@@ -133,6 +134,7 @@ class AutomationOut(Out):
     respect_quiet_hours: bool
     cap: dict[str, int] | None
     enabled: bool
+    warnings: list[str] = Field(description="What looks like a tag in the template's text and is none.")
     created_by: str | None
     created_at: datetime
     updated_at: datetime

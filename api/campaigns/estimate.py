@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.campaigns import queries
 from api.campaigns.booking import content_of
+from api.campaigns.cautions import list_cautions
 from api.campaigns.measuring import Measure, Scale, measure_campaign
 from api.campaigns.media import NOT_CARRIED, check_media
 from api.campaigns.queries import AnyRow
@@ -27,14 +28,13 @@ from shared.db import begin, reading
 from shared.domain import campaign as law
 from shared.domain import quota
 from shared.domain.campaign import CampaignNotStartable
-from shared.domain.carriers import warnings
 from shared.domain.estimate import finish_time
 from shared.domain.pace import Pace
 from shared.domain.policy import Policy
 from shared.domain.quiet_hours import QuietWindow
 from shared.ids import uuid7
 from shared.queries.estimates import confirmation_of, insert_estimate
-from shared.queries.gateways import list_carriers, list_paces
+from shared.queries.gateways import list_paces
 from shared.queries.policy import get_policy
 from shared.queries.quota import list_limits
 
@@ -97,7 +97,7 @@ async def _answer(
         "quota": QuotaChangeOut(before=before, after=None if before is None else before - told.units),
         "finishes_at": await _finish(tx, campaign, steps, policy, told, now),
         "cost": _cost(told, await list_prices(tx)),
-        "warnings": list(warnings(await list_carriers(tx), sender_id=campaign.sender_id)),
+        "warnings": await list_cautions(tx, campaign, steps),
     }
 
 

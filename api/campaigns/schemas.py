@@ -224,7 +224,8 @@ class CampaignOut(Out):
     msisdns: list[str]
     messages: list[StepOut]
     warnings: list[str] = Field(
-        description="Why nothing of it could be handed over as the gateways are now; empty once it has ended."
+        description="What to look at before it goes: why nothing could be handed over as the gateways are now, and "
+        "what looks like a tag and is none; empty once it has ended."
     )
 
 

@@ -101,5 +101,8 @@ class EstimateOut(Out):
         description="By the paces of all enabled gateways and the quiet hours of most recipients; null without a pace."
     )
     cost: list[CostOut] = Field(description="For each currency of the price table.")
-    warnings: list[str] = Field(description="Why nothing of it could be handed over as the gateways are now.")
+    warnings: list[str] = Field(
+        description="What to look at before it goes: why nothing could be handed over as the gateways are now, and "
+        "what looks like a tag and is none."
+    )
     confirmation: str = Field(description="Give it to `start`. It works once, for these words and this audience.")

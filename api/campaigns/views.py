@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.campaigns import queries
+from api.campaigns.cautions import list_cautions
 from api.campaigns.phone_field import shown_phone_field
 from api.campaigns.queries import AnyRow
 from api.campaigns.results.schemas import SummaryOut
@@ -25,14 +26,12 @@ from api.campaigns.schemas import (
 )
 from shared.domain import report as arithmetic
 from shared.domain.campaign import Status, StepStatus
-from shared.domain.carriers import warnings
 from shared.domain.message import Status as MessageStatus
 from shared.domain.report import Counted
 from shared.domain.segments import measure
 from shared.domain.tag_values import values_of
 from shared.domain.template import CAMPAIGN_TAGS, compile_template
 from shared.queries.audience import count_audience
-from shared.queries.gateways import list_carriers
 
 # Deeds that leave no moment in the campaign's row, or only that of the last one, as the audit log has them: the
 # action, and the status it led to where that matters.
@@ -58,14 +57,14 @@ async def whole(tx: AsyncConnection, campaign: AnyRow) -> CampaignOut:
     steps = await queries.list_steps(tx, campaign.id)
     targets = await queries.list_targets(tx, campaign.id)
     plain = {name: getattr(campaign, name) for name in CampaignOut.model_fields if hasattr(campaign, name)}
-    told = () if campaign.status in ENDED else warnings(await list_carriers(tx), sender_id=campaign.sender_id)
+    told = [] if campaign.status in ENDED else await list_cautions(tx, campaign, steps)
     return CampaignOut(
         **plain | {"phone_field": shown_phone_field(campaign.phone_field)},
         target_group_ids=[one.target_group_id for one in targets if one.target_group_id],
         contact_ids=[one.contact_id for one in targets if one.contact_id],
         msisdns=[one.msisdn for one in targets if one.msisdn],
         messages=[StepOut.model_validate(step) for step in steps],
-        warnings=list(told),
+        warnings=told,
     )
 
 

@@ -39,6 +39,7 @@ QUEUED: Final[dict[str, Any]] = {
     "status_at": world.SEND_AT,
     "advice": None,
 }
+MADE: Final[dict[str, Any]] = QUEUED | {"warnings": []}
 # Called back while it waits; the dispatcher makes it `cancelled`.
 CANCELLING: Final[dict[str, Any]] = QUEUED | {"cancel_requested_at": world.SENT}
 DELIVERED: Final[dict[str, Any]] = QUEUED | {

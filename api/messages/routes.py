@@ -13,10 +13,10 @@ from api.examples import answered
 from api.idempotency import REPLAYED
 from api.messages import examples, queries, references
 from api.messages.asked import with_number
-from api.messages.schemas import MessageDetailOut, MessageFilter, MessageIn, MessageOut
+from api.messages.schemas import MadeOut, MessageDetailOut, MessageFilter, MessageIn, MessageOut
 from api.messages.values import TextTooManySegments, UnknownSender, fresh, measured
 from api.messages.wait import Awaited, Goal, Wait, WaitFor, WaitingRoute, is_reached
-from api.messages.words import REFUSED, words_of
+from api.messages.words import REFUSED, warnings_of, words_of
 from api.moments import find_past, find_too_far
 from api.paging import PageOut, encode_cursor
 from api.places import id_of
@@ -48,7 +48,7 @@ BY_POLICY: Final = (QuotaExceeded, rules.NotActivated, rules.CountryNotAllowed, 
 @router.post(
     "",
     status_code=202,
-    response_model=MessageOut,
+    response_model=MadeOut,
     responses={
         **problems(
             404,
@@ -59,7 +59,7 @@ BY_POLICY: Final = (QuotaExceeded, rules.NotActivated, rules.CountryNotAllowed, 
             *REFUSED,
             *BY_POLICY,
         ),
-        **answered(examples.QUEUED, status=202),
+        **answered(examples.MADE, status=202),
     },
 )
 async def create_message(  # noqa: PLR0913, PLR0917 - a route asks for what it needs
@@ -84,8 +84,9 @@ async def create_message(  # noqa: PLR0913, PLR0917 - a route asks for what it n
         row = made
         bell.ring("urgent")
     assert row is not None
-    _await(request, row.id, wait, wait_for, lambda tx: _read(tx, row.id, caller))
-    return _shown(row, caller)
+    told = await warnings_of(tx, wanted)
+    _await(request, row.id, wait, wait_for, lambda tx: _read(tx, row.id, caller, told))
+    return _made(row, caller, told)
 
 
 async def _make(tx: AsyncConnection, wanted: MessageIn, caller: Caller, now: datetime, res: Resources) -> Any:
@@ -161,9 +162,9 @@ async def _read_whole(tx: AsyncConnection, message_id: UUID) -> bytes:
     return MessageDetailOut.model_validate(await _whole(tx, message_id)).model_dump_json().encode()
 
 
-async def _read(tx: AsyncConnection, message_id: UUID, caller: Caller) -> bytes:
-    row = _shown(await queries.get_message(tx, message_id), caller)
-    return MessageOut.model_validate(row).model_dump_json().encode()
+async def _read(tx: AsyncConnection, message_id: UUID, caller: Caller, warnings: list[str]) -> bytes:
+    made = _made(await queries.get_message(tx, message_id), caller, warnings)
+    return MadeOut.model_validate(made).model_dump_json().encode()
 
 
 def _await(
@@ -256,6 +257,11 @@ def _check_reach(message: Any, caller: Caller) -> None:
     """A key that may only send knows of its own messages and those of its line, and of no others."""
     if not caller.may_read and message.created_by not in caller.keys:
         raise NotFound(f"There is no message {message.id}.")
+
+
+def _made(row: Any, caller: Caller, warnings: list[str]) -> dict[str, Any]:
+    shown = _shown(row, caller)
+    return {**(shown if isinstance(shown, dict) else shown._mapping), "warnings": warnings}  # noqa: SLF001 - as below
 
 
 def _shown(row: Any, caller: Caller) -> Any:

@@ -130,6 +130,16 @@ class MessageOut(Out):
         return advice_of(self.status, self.kind)
 
 
+class MadeOut(MessageOut):
+    """A message as its request is answered."""
+
+    model_config = shown(examples.MADE)
+
+    warnings: list[str] = Field(
+        description="What looks like a tag in the text as it was given and went out as it stands, with what to write."
+    )
+
+
 class AttemptOut(Out):
     """One hand-over to one gateway. Without an outcome, it is not known yet."""
 

@@ -19,7 +19,7 @@ from api.places import id_of
 from api.problems import problems
 from api.security import Caller, require
 from shared.domain import msisdn as numbers
-from shared.domain import otp_text
+from shared.domain import otp_text, strange_tags
 from shared.domain import policy as rules
 from shared.domain.otp_numbers import InvalidTestNumber, allowed_countries, check_test_number
 from shared.errors import Invalid
@@ -108,7 +108,7 @@ def _warnings(row: queries.AnyRow, deployment: str | None) -> list[str]:
         warnings.append("Passwords go to every country; set region or allowed_countries to where your people are.")
     if row.test_numbers:
         warnings.append("Test numbers are let in with fixed codes; take them out before real people use it.")
-    return warnings
+    return [*warnings, *strange_tags.warnings(row.text, known=otp_text.TAGS)]
 
 
 async def _values(tx: AsyncConnection, given: dict[str, Any], caller: Caller) -> dict[str, Any]:

@@ -16,6 +16,7 @@ TEMPLATE: Final[dict[str, Any]] = {
     "text": _SECOND,
     "version": 2,
     "tags": ["name", "voucher.code"],
+    "warnings": [],
     "created_by": world.API_KEY,
     "created_at": world.CREATED,
     "updated_at": world.STARTED,

@@ -16,6 +16,7 @@ from api.templates import examples, queries
 from api.templates.schemas import RenderedOut, RenderIn, TemplateIn, TemplateOut, TemplatePatch, TemplateVersionOut
 from api.texts.checks import find_unfit
 from api.texts.schemas import measured
+from shared.domain import strange_tags
 from shared.domain.tag_values import InvalidVariables, values_of
 from shared.domain.template import TEMPLATE_TAGS, InvalidTemplate, TextTooLong, compile_template
 from shared.errors import Invalid
@@ -140,7 +141,8 @@ async def _check(tx: AsyncConnection, text: str) -> None:
 
 def _shown(row: queries.AnyRow) -> TemplateOut:
     tags = compile_template(row.text, known=TEMPLATE_TAGS).tags
-    return TemplateOut.model_validate({**row._mapping, "tags": tags})  # noqa: SLF001 - SQLAlchemy's public name
+    told = list(strange_tags.warnings(row.text, known=TEMPLATE_TAGS))
+    return TemplateOut.model_validate({**row._mapping, "tags": tags, "warnings": told})  # noqa: SLF001 - SQLAlchemy's public name
 
 
 def _version_of(page: PageAsked) -> int | None:

@@ -46,6 +46,7 @@ class TemplateOut(Out):
     text: str
     version: int = Field(description="Counts the wordings, from 1.")
     tags: list[str] = Field(description="The tags in the text, each once.")
+    warnings: list[str] = Field(description="What looks like a tag in the text and is none, with the tag to write.")
     created_by: str | None
     created_at: datetime
     updated_at: datetime

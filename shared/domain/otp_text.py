@@ -8,9 +8,11 @@ import re
 from typing import Final
 
 from shared.domain.segments import Measured, measure
+from shared.domain.template_tags import Known
 from shared.errors import Invalid
 
 CODE: Final = "{{ code }}"
+TAGS: Final = Known.of("code", "minutes")
 USUAL_TEXT: Final = "Your code is {{ code }}. It is valid for {{ minutes }} minutes."
 LONGEST_TEXT: Final = 480
 MAX_SEGMENTS: Final = 3
@@ -32,7 +34,7 @@ class InvalidWebDomain(Invalid):
 def read_template(text: str) -> str:
     """A profile's text in its stored form: its tags are `{{ code }}`, exactly once, and `{{ minutes }}`."""
     names: list[str] = _TAG.findall(text)
-    unknown = next((name for name in names if name not in {"code", "minutes"}), None)
+    unknown = next((name for name in names if name not in TAGS.paths), None)
     if unknown is not None:
         raise InvalidOtpText(f"text has the tag {{{{ {unknown[:40]} }}}}; a password knows code and minutes.")
     if names.count("code") != 1:

@@ -292,3 +292,19 @@ async def test_nobody_has_its_sender(client: AsyncClient, engine: AsyncEngine, s
     told = await estimate(client, await draft(client, sender_id=OURS))
     (warning,) = told["warnings"]
     assert warning.startswith(f"No enabled gateway has the sender '{OURS}'")
+
+
+async def test_tags_in_another_manner_are_told_before_the_start(
+    client: AsyncClient, engine: AsyncEngine, sealer: Sealer
+) -> None:
+    """They would be read as they stand; the campaign and its estimate name each, and the tag to write."""
+    async with begin(engine) as tx:
+        await make_gateway(tx, sealer)
+    campaign_id = await draft(client, messages=[{"text": "Hi {{ msisdn }}"}, {"text": "Dear {name}, %PLAN%"}])
+    told = (await estimate(client, campaign_id))["warnings"]
+    assert [one.split(" is ")[0] for one in told] == ["Message 2: `{name}`", "Message 2: `%PLAN%`"]
+    assert ("{{ name }}" in told[0], "{{ fields.plan }}" in told[1]) == (True, True)
+    assert (await client.get(f"/v1/campaigns/{campaign_id}")).json()["warnings"] == told
+    changed = await client.patch(f"/v1/campaigns/{campaign_id}", json={"messages": [{"text": "Dear %name%"}]})
+    (alone,) = changed.json()["warnings"]
+    assert alone.startswith("`%name%` is no tag")

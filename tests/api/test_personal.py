@@ -368,3 +368,43 @@ async def test_wait_that_is_refused(client: AsyncClient, engine: AsyncEngine, qu
 def test_how_far_each_status_is(status: Status) -> None:
     assert is_reached(status, "submitted") is (status not in {Status.QUEUED, Status.SENDING})
     assert is_reached(status, "final") is (status in FINAL)
+
+
+# --- tags in another service's manner
+
+
+async def test_what_goes_out_as_it_stands_is_told(client: AsyncClient) -> None:
+    plain = (await send(client, text="Hi {{ name }} or {name}")).json()
+    assert [one.split(" ")[0] for one in plain["warnings"]] == ["`{{", "`{name}`"]
+    assert all("`variables`" in one for one in plain["warnings"])
+    filled = (await send(client, text="Hi %NAME%", variables={})).json()
+    (told,) = filled["warnings"]
+    assert "{{ name }}" in told
+    assert (await send(client)).json()["warnings"] == []
+    assert (await send(client, {"wait": 0.1}, text="Hi {name}")).json()["warnings"]
+    stored = await template(client, "Hi {{ msisdn }}, {plan}")
+    again = {"text": None, "template_id": stored, "client_reference": "order-9"}
+    first = (await client.post("/v1/messages", json={k: v for k, v in (PLAIN | again).items() if v})).json()
+    assert "`{plan}`" in first["warnings"][0]
+    await client.delete(f"/v1/templates/{stored}")
+    repeated = await client.post("/v1/messages", json={k: v for k, v in (PLAIN | again).items() if v})
+    assert (repeated.status_code, repeated.json()["id"]) == (202, first["id"])
+
+
+@pytest.mark.parametrize(
+    "over",
+    [
+        pytest.param({"kind": "voucher", "text": "Your code: {code}"}, id="a voucher without its code"),
+        pytest.param(VOUCHER | {"text": "Your code: %VOUCHER%"}, id="with the code told"),
+        pytest.param({"text": "See you at {when}", "variables": {"when": "17:30"}}, id="a variable"),
+        pytest.param({"text": "Hi %NAME%", "variables": {"name": "Ann"}}, id="a variable in a tag's place"),
+    ],
+)
+async def test_a_value_told_with_the_message_is_not_left_out(
+    client: AsyncClient, engine: AsyncEngine, over: dict[str, Any]
+) -> None:
+    answer = await send(client, **over)
+    assert refused(answer) == ["/text"]
+    assert answer.json()["type"] == "/problems/strange-tag"
+    assert "{{ " in answer.json()["detail"]
+    assert await count(engine) == 0

@@ -313,3 +313,17 @@ async def test_a_campaign_refuses_by_name(client: AsyncClient, step: Any, pointe
     errors = {error["pointer"]: error["detail"] for error in answer.json()["errors"]}
     assert words in errors[pointer]
     assert step == {"template_id": "x"} or "/messages/2/text" in errors
+
+
+async def test_tags_in_another_manner_are_told(client: AsyncClient) -> None:
+    shown = await created(client, text="{{ name }}, your code is %CODE%")
+    (told,) = shown["warnings"]
+    assert ("`%CODE%`" in told, "{{ voucher.code }}" in told) == (True, True)
+    assert (await client.get(TEMPLATES)).json()["items"][0]["warnings"] == [told]
+    body = {"name": "x", "event": "order_paid", "template_id": shown["id"]}
+    made = (await client.post("/v1/automations", json=body)).json()
+    assert made["warnings"] == [told]
+    assert (await client.get("/v1/automations")).json()["items"][0]["warnings"] == [told]
+    mended = await client.patch(f"{TEMPLATES}/{shown['id']}", json={"text": "{{ voucher.code }}"})
+    assert mended.json()["warnings"] == []
+    assert (await client.get(f"/v1/automations/{made['id']}")).json()["warnings"] == []
