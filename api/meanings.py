@@ -97,6 +97,8 @@ MEANINGS: Final[Mapping[str, Mapping[str, str]]] = {
         "gateway_withdrawn": "it refuses everything of ours",
         "gateway_failing": "it fails, and is left alone for a while",
         "gateway_recovered": "it takes messages again",
+        "gateway_missing": "passwords or other single messages are due, and no enabled gateway takes them",
+        "gateway_found": "one takes them again",
         "quota_low": "most of a period's quota is reserved or used",
         "quota_exhausted": "all of it is, and messages are refused",
         "campaign_held": "a campaign needs its owner",

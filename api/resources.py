@@ -10,6 +10,7 @@ from ipaddress import IPv4Network, IPv6Network
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.outlook import Outlook
 from api.rate_limits import RateLimits
 from api.streams import Streams
 from shared.api_keys import digest_of
@@ -44,6 +45,7 @@ class Resources:
     gateway_deadline: float = 10.0  # seconds that a gateway has for its answer
     sends_mail: bool = True  # whether notices go out as letters, too
     speeds: Speeds = field(default_factory=Speeds)  # how many one-time passwords, and for whom
+    outlook: Outlook = field(default_factory=Outlook)  # who would take a message now
     streams: Streams = field(default_factory=Streams)
     # Few campaigns are measured at once: each takes a connection and a good part of a processor.
     estimates: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))

@@ -33,6 +33,7 @@ from dispatcher.beside.reconcile import reconcile
 from dispatcher.beside.rescue import rescue
 from dispatcher.beside.retention import retain
 from dispatcher.beside.revive import revive
+from dispatcher.beside.unserved import look_for_unserved
 from dispatcher.beside.watch import look_first, watch
 from dispatcher.beside.webhooks import Courier, fan_out
 from dispatcher.book import FRESH_SECONDS, Book
@@ -90,6 +91,7 @@ STAGES: Final = (
     Stage("empty_stopped", empty_stopped, 1.0, belled=True),
     Stage("cancel_requested", cancel_requested, 1.0, belled=True),
     Stage("watch", watch, 1.0),
+    Stage("unserved", look_for_unserved, 2.0),
     Stage("reconcile", reconcile, 1.0),
     Stage("automate", automate, 1.0, belled=True),
     Stage("imports", run_imports, 1.0, belled=True),

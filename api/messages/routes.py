@@ -13,6 +13,7 @@ from api.examples import answered
 from api.idempotency import REPLAYED
 from api.messages import examples, queries, references
 from api.messages.asked import with_number
+from api.messages.outlook import NO_CARRIER, with_outlook
 from api.messages.schemas import MadeOut, MessageDetailOut, MessageFilter, MessageIn, MessageOut
 from api.messages.values import TextTooManySegments, UnknownSender, fresh, measured
 from api.messages.wait import Awaited, Goal, Wait, WaitFor, WaitingRoute, is_reached
@@ -85,8 +86,8 @@ async def create_message(  # noqa: PLR0913, PLR0917 - a route asks for what it n
         bell.ring("urgent")
     assert row is not None
     told = await warnings_of(tx, wanted)
-    _await(request, row.id, wait, wait_for, lambda tx: _read(tx, row.id, caller, told))
-    return _made(row, caller, told)
+    _await(request, row.id, wait, wait_for, lambda tx: _read(tx, row.id, caller, res, told))
+    return await _made(tx, row, caller, res, told)
 
 
 async def _make(tx: AsyncConnection, wanted: MessageIn, caller: Caller, now: datetime, res: Resources) -> Any:
@@ -140,30 +141,36 @@ async def list_messages(
 
 @router.get("/{message_id}", response_model=MessageDetailOut, responses=problems(404))
 async def get_message(
-    message_id: UUID, request: Request, tx: Reader, _caller: CanRead, wait: Wait = 0, wait_for: WaitFor = "submitted"
+    message_id: UUID,
+    request: Request,
+    tx: Reader,
+    _caller: CanRead,
+    res: Res,
+    wait: Wait = 0,
+    wait_for: WaitFor = "submitted",
 ) -> dict[str, Any]:
     """One message with every hand-over of it and everything that gateways told about it."""
-    message = await _whole(tx, message_id)
+    message = await _whole(tx, message_id, res)
     if not is_reached(message["status"], wait_for):
-        _await(request, message_id, wait, wait_for, lambda tx: _read_whole(tx, message_id))
+        _await(request, message_id, wait, wait_for, lambda tx: _read_whole(tx, message_id, res))
     return message
 
 
-async def _whole(tx: AsyncConnection, message_id: UUID) -> dict[str, Any]:
+async def _whole(tx: AsyncConnection, message_id: UUID, res: Resources) -> dict[str, Any]:
     message = await queries.get_message(tx, message_id)
     return {
-        **message._mapping,  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
+        **await with_outlook(tx, message, res),
         "attempts": await queries.list_attempts(tx, message_id),
         "receipts": await queries.list_receipts(tx, message_id),
     }
 
 
-async def _read_whole(tx: AsyncConnection, message_id: UUID) -> bytes:
-    return MessageDetailOut.model_validate(await _whole(tx, message_id)).model_dump_json().encode()
+async def _read_whole(tx: AsyncConnection, message_id: UUID, res: Resources) -> bytes:
+    return MessageDetailOut.model_validate(await _whole(tx, message_id, res)).model_dump_json().encode()
 
 
-async def _read(tx: AsyncConnection, message_id: UUID, caller: Caller, warnings: list[str]) -> bytes:
-    made = _made(await queries.get_message(tx, message_id), caller, warnings)
+async def _read(tx: AsyncConnection, message_id: UUID, caller: Caller, res: Resources, warnings: list[str]) -> bytes:
+    made = await _made(tx, await queries.get_message(tx, message_id), caller, res, warnings)
     return MadeOut.model_validate(made).model_dump_json().encode()
 
 
@@ -180,7 +187,7 @@ def _await(
     response_model=MessageOut,
     responses={**problems(404, law.MessageNotCancellable), **answered(examples.CANCELLING)},
 )
-async def cancel_message(message_id: UUID, tx: Tx, caller: CanSend, now: Now, bell: Bell) -> Any:
+async def cancel_message(message_id: UUID, tx: Tx, caller: CanSend, now: Now, res: Res, bell: Bell) -> Any:
     """Call a message back that is still queued; it becomes `cancelled` within a second."""
     message = await queries.lock_message(tx, message_id)
     _check_reach(message, caller)
@@ -188,7 +195,7 @@ async def cancel_message(message_id: UUID, tx: Tx, caller: CanSend, now: Now, be
     row = await queries.request_cancel(tx, message_id, now)
     await _record(tx, caller.id, "message.cancelled", message_id, {}, now)
     bell.ring("bulk")
-    return _shown(row, caller)
+    return await _shown(tx, row, caller, res)
 
 
 @router.post(
@@ -203,7 +210,7 @@ async def cancel_message(message_id: UUID, tx: Tx, caller: CanSend, now: Now, be
         **answered(examples.RESENT, status=202),
     },
 )
-async def resend_message(message_id: UUID, tx: Tx, caller: CanSend, now: Now, bell: Bell) -> Any:
+async def resend_message(message_id: UUID, tx: Tx, caller: CanSend, now: Now, res: Res, bell: Bell) -> Any:
     """Send the same text again as a new message, knowing that an unconfirmed one may have arrived."""
     first = await queries.lock_first(tx, message_id)
     message = await queries.lock_message(tx, message_id)
@@ -238,7 +245,7 @@ async def resend_message(message_id: UUID, tx: Tx, caller: CanSend, now: Now, be
     await hold_message(tx, row.id, row.text, policy=policy, now=now)
     await _record(tx, caller.id, "message.resent", message_id, {"as": str(row.id)}, now)
     bell.ring("urgent")
-    return _shown(row, caller)
+    return await _shown(tx, row, caller, res)
 
 
 async def _check_wanted(tx: AsyncConnection, first: UUID, message: Any, policy: Policy) -> None:
@@ -259,19 +266,18 @@ def _check_reach(message: Any, caller: Caller) -> None:
         raise NotFound(f"There is no message {message.id}.")
 
 
-def _made(row: Any, caller: Caller, warnings: list[str]) -> dict[str, Any]:
-    shown = _shown(row, caller)
-    return {**(shown if isinstance(shown, dict) else shown._mapping), "warnings": warnings}  # noqa: SLF001 - as below
+async def _made(tx: AsyncConnection, row: Any, caller: Caller, res: Resources, warnings: list[str]) -> dict[str, Any]:
+    shown = await _shown(tx, row, caller, res)
+    return {**shown, "warnings": warnings if shown.get("carried", True) else [*warnings, NO_CARRIER]}
 
 
-def _shown(row: Any, caller: Caller) -> Any:
+async def _shown(tx: AsyncConnection, row: Any, caller: Caller, res: Resources) -> dict[str, Any]:
     """A message as the caller may see it: a key that may only send learns nothing of a contact, nor who is one.
 
     A tag in the text would read their name or any field; what is hidden of everybody tells of nobody.
     """
-    if caller.may_read:
-        return row
-    return {**row._mapping, **dict.fromkeys(_OF_CONTACTS)}  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
+    shown = await with_outlook(tx, row, res)
+    return shown if caller.may_read else {**shown, **dict.fromkeys(_OF_CONTACTS)}
 
 
 def _times(wanted: MessageIn, policy: Policy, now: datetime) -> tuple[datetime, datetime]:

@@ -123,11 +123,12 @@ class MessageOut(Out):
     created_by: str | None
     created_at: datetime
     status_at: datetime
+    carried: bool = Field(default=True, exclude=True)
 
     @computed_field(description="What you may show to whoever waits for it, where there is something to say.")  # type: ignore[prop-decorator]  # mypy: properties below decorators
     @property
     def advice(self) -> str | None:
-        return advice_of(self.status, self.kind)
+        return advice_of(self.status, self.kind, carried=self.carried)
 
 
 class MadeOut(MessageOut):

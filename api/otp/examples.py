@@ -18,6 +18,7 @@ STARTED: Final[dict[str, Any]] = {
     "resend_after": 30,
     "attempts_left": 5,
     "code_length": 6,
+    "advice": None,
 }
 RESENT: Final[dict[str, Any]] = STARTED | {"resend_after": 60}
 CANCELLED: Final[dict[str, Any]] = STARTED | {"status": "cancelled", "sent": False, "resend_after": None}

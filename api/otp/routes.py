@@ -19,6 +19,7 @@ from api.problems import problems
 from shared.domain import msisdn as numbers
 from shared.domain import otp as law
 from shared.domain import policy as rules
+from shared.domain.advice import CODE_WAITS
 from shared.domain.event import EventType
 from shared.domain.otp_limits import InvalidAddress
 from shared.domain.otp_numbers import OtpCountryNotAllowed
@@ -54,9 +55,10 @@ async def start_otp(wanted: OtpIn, desk: AtDesk) -> OtpOut:
             resend_after=None,
             attempts_left=None,
             code_length=None,
+            advice=None,
         )
     profile = await profiles.get_profile(desk.tx, row.profile_id)
-    return _shown(row, max_sends=profile.max_sends, sent=sent, now=desk.now)
+    return _shown(row, profile.max_sends, sent=sent, now=desk.now, advice=await _advice(desk, profile, sent=sent))
 
 
 @checking.post("/{otp_id}/verify", responses=problems(404))
@@ -94,7 +96,8 @@ async def resend_otp(otp_id: OtpId, desk: AtDesk) -> OtpOut:
         async with guard.counted_sending(desk.tx, desk.res, row, profile, now=desk.now):
             row = await _sent_again(desk, row, profile)
             await send(desk, row, profile)
-    return _shown(row, max_sends=profile.max_sends, sent=row.test_code is None, now=desk.now)
+    sent = row.test_code is None
+    return _shown(row, profile.max_sends, sent=sent, now=desk.now, advice=await _advice(desk, profile, sent=sent))
 
 
 async def _sent_again(desk: Desk, row: queries.AnyRow, profile: queries.AnyRow) -> queries.AnyRow:
@@ -114,7 +117,7 @@ async def cancel_otp(otp_id: OtpId, desk: AtDesk, deeds: Deeds) -> OtpOut:
     await tell_of(desk, EventType.OTP_CANCELLED, row)
     await deeds.write("otp.cancelled", ("otp", otp_id), {})
     desk.bell.ring("bulk")
-    return _shown(row, max_sends=row.sends, sent=False, now=desk.now)
+    return _shown(row, row.sends, sent=False, now=desk.now)
 
 
 @router.get("/{otp_id}", responses=problems(404))
@@ -137,7 +140,7 @@ async def get_otp(otp_id: OtpId, tx: Reader, _caller: CanRead, now: Now) -> OtpD
     )
 
 
-def _shown(row: queries.AnyRow, *, max_sends: int, sent: bool, now: datetime) -> OtpOut:
+def _shown(row: queries.AnyRow, max_sends: int, *, sent: bool, now: datetime, advice: str | None = None) -> OtpOut:
     challenge = challenge_of(row, max_sends=max_sends)
     return OtpOut(
         id=row.id,
@@ -147,7 +150,17 @@ def _shown(row: queries.AnyRow, *, max_sends: int, sent: bool, now: datetime) ->
         resend_after=law.seconds_to_resend(challenge, now=now),
         attempts_left=max(0, row.max_attempts - row.attempts),
         code_length=row.length,
+        advice=advice,
     )
+
+
+async def _advice(desk: Desk, profile: queries.AnyRow, *, sent: bool) -> str | None:
+    """What to say about a message that was accepted just now; None where one of the gateways would take it."""
+    if not sent or await desk.res.outlook.may_carry(
+        desk.tx, sender_id=profile.sender_id, location_id=profile.location_id
+    ):
+        return None
+    return CODE_WAITS
 
 
 async def _lock_pending(desk: Desk, otp_id: UUID) -> queries.AnyRow:

@@ -41,6 +41,10 @@ class OtpOut(Out):
     resend_after: int | None = Field(description="Seconds until it may be sent again; None where it may not.")
     attempts_left: int | None
     code_length: int | None = Field(description="How many digits to ask for.")
+    advice: str | None = Field(
+        description="What you may show to whoever waits for the code, where there is something to say: it is accepted "
+        "and no gateway would take it, as they are now."
+    )
 
 
 class TypedIn(Body):

@@ -29,12 +29,12 @@ from dispatcher.queries.tellings import tell_of
 from dispatcher.worker import Worker
 from shared.adapter import Account
 from shared.db import is_outage
+from shared.domain.routing import UNSERVED_SECONDS
 
 log = logging.getLogger(__name__)
 
 # Without a bell a pump looks this often; arq's clock makes it look every second anyway.
 IDLE_SECONDS = 1.0
-NO_ROUTE_SECONDS = 15.0
 OUTAGE_SECONDS = 0.5
 # Slots are claimed in handfuls: a claim costs two round trips however small it is.
 HANDFUL = 8
@@ -188,7 +188,7 @@ class Pump:
         worker.streaks.routed(served=(one for one, _ in choice.intents), homeless=choice.homeless)
         intents = [(one, account.gateway_id) for one, account in choice.intents]
         await claims.insert_intents(tx, intents, dispatcher=worker.name)
-        back = [*choice.waiting, *resting, *((one, NO_ROUTE_SECONDS) for one in choice.homeless)]
+        back = [*choice.waiting, *resting, *((one, UNSERVED_SECONDS) for one in choice.homeless)]
         await claims.put_back(tx, back, dispatcher=worker.name)
         for one, _ in back:
             moves.add(one.campaign_message_id, was="sending", now="queued", messages=1, segments=one.segments)

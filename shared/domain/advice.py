@@ -22,8 +22,23 @@ _OF_VOUCHERS: Final = (
 )
 
 
-def advice_of(status: Status, kind: Kind) -> str | None:
-    """What may be shown to whoever waits for the message; None where there is nothing to say."""
+_WAITING: Final = (
+    "This message waits, because nothing can send it right now. It goes out by itself when that is mended; there is no "
+    "need to ask for it again."
+)
+CODE_WAITS: Final = (
+    "No code can be sent right now. It goes out by itself if that is mended before its time is over; if you cannot "
+    "wait, use another way."
+)
+
+
+def advice_of(status: Status, kind: Kind, *, carried: bool = True) -> str | None:
+    """What may be shown to whoever waits for the message; None where there is nothing to say.
+
+    `carried`: whether any gateway would take it, as they are now.
+    """
+    if status is Status.QUEUED and not carried:
+        return CODE_WAITS if kind is Kind.OTP else _WAITING
     if status is Status.UNCONFIRMED and kind is Kind.VOUCHER:
         return _OF_VOUCHERS
     return _ADVICE.get(status)

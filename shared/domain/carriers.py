@@ -1,4 +1,4 @@
-"""Whether anybody is there to hand a campaign's messages to: told before it starts, not when it waits. Pure."""
+"""Whether anybody is there to hand messages to: told before a campaign starts and when one is accepted. Pure."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,10 +17,21 @@ class Carrier:
     health: str
     empty: bool  # its credit is below the floor that its owner set
     sender_ids: frozenset[str]
+    location_ids: frozenset[str] = frozenset()  # none: all
 
     @property
     def shut(self) -> bool:
         return self.health == Health.WITHDRAWN or self.empty
+
+
+def may_carry(carriers: Sequence[Carrier], *, sender_id: str | None, location_id: str | None) -> bool:
+    """Whether one of them takes such a message, now or when it has rested."""
+    return any(
+        not one.shut
+        and (sender_id is None or sender_id in one.sender_ids)
+        and (not one.location_ids or location_id in one.location_ids)
+        for one in carriers
+    )
 
 
 def warnings(carriers: Sequence[Carrier], *, sender_id: str | None) -> Iterator[str]:

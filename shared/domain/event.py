@@ -48,6 +48,8 @@ class EventType(StrEnum):
     GATEWAY_BALANCE_EMPTY = "gateway.balance_empty"  # below stop_below: it is skipped
     GATEWAY_BALANCE_RECOVERED = "gateway.balance_recovered"  # neither, after one of them
     GATEWAY_BALANCE_UNREADABLE = "gateway.balance_unreadable"  # asked several times in vain
+    GATEWAY_MISSING = "gateway.missing"  # single messages are due, and no gateway takes them
+    GATEWAY_FOUND = "gateway.found"  # one does again
     OTP_BLOCKED = "otp.blocked"  # passwords to a prefix or a country are not used, and are stopped
     OTP_CONVERSION_LOW = "otp.conversion_low"  # the same at home, where nothing is stopped for it
     OTP_SPEND_NEAR = "otp.spend_near"  # most of what may be spent on passwords is spent
@@ -70,6 +72,8 @@ EVENT_OF_NOTICE: Final[Mapping[Notice, EventType]] = MappingProxyType(
         Notice.BALANCE_RECOVERED: EventType.GATEWAY_BALANCE_RECOVERED,
         Notice.BALANCE_UNREADABLE: EventType.GATEWAY_BALANCE_UNREADABLE,
         Notice.GATEWAY_WITHDRAWN: EventType.GATEWAY_WITHDRAWN,
+        Notice.GATEWAY_MISSING: EventType.GATEWAY_MISSING,
+        Notice.GATEWAY_FOUND: EventType.GATEWAY_FOUND,
         Notice.CAMPAIGN_HELD: EventType.CAMPAIGN_HELD,
         Notice.OTP_BLOCKED: EventType.OTP_BLOCKED,
         Notice.OTP_CONVERSION_LOW: EventType.OTP_CONVERSION_LOW,

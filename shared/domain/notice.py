@@ -21,6 +21,8 @@ class Kind(StrEnum):
     GATEWAY_WITHDRAWN = "gateway_withdrawn"  # it refuses everything of ours
     GATEWAY_FAILING = "gateway_failing"  # it is left alone for a while
     GATEWAY_RECOVERED = "gateway_recovered"  # it is trusted again
+    GATEWAY_MISSING = "gateway_missing"  # single messages are due, and no gateway takes them
+    GATEWAY_FOUND = "gateway_found"  # one does again
     OTP_BLOCKED = "otp_blocked"  # passwords to a prefix or a country are not used
     OTP_CONVERSION_LOW = "otp_conversion_low"  # the same at home, where nothing is stopped for it
     OTP_SPEND_NEAR = "otp_spend_near"  # most of what may be spent on passwords
@@ -48,6 +50,8 @@ SEVERITY_OF: Final[Mapping[Kind, Severity]] = MappingProxyType(
         Kind.GATEWAY_WITHDRAWN: Severity.CRITICAL,
         Kind.GATEWAY_FAILING: Severity.CRITICAL,
         Kind.GATEWAY_RECOVERED: Severity.INFO,
+        Kind.GATEWAY_MISSING: Severity.CRITICAL,
+        Kind.GATEWAY_FOUND: Severity.INFO,
         Kind.OTP_BLOCKED: Severity.WARNING,
         Kind.OTP_CONVERSION_LOW: Severity.WARNING,
         Kind.OTP_SPEND_NEAR: Severity.WARNING,

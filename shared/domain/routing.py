@@ -16,6 +16,8 @@ MAX_ATTEMPTS: Final = 100
 BACKOFF_BASE_SECONDS: Final = 1.0
 BACKOFF_CAP_SECONDS: Final = 300.0
 RETRY_AFTER_CAP_SECONDS: Final = 3600.0
+# What no gateway takes is looked at again after so long.
+UNSERVED_SECONDS: Final = 15.0
 # A gateway that asks for time gets it from campaigns, which keep their order; for longer than this they do not wait.
 THROTTLE_PATIENCE_SECONDS: Final = 30.0
 THROTTLE_CAP_SECONDS: Final = 60.0

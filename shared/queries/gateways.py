@@ -146,9 +146,10 @@ def _account(row: Any, *, sealer: Sealer, public_url: str) -> Account | None:
 
 
 async def list_carriers(tx: AsyncConnection) -> list[Carrier]:
-    """The gateways that are enabled, as a campaign's owner wants to know of them before it starts."""
+    """The gateways that are enabled, as whoever has something to send wants to know of them."""
     senders = select(func.array_agg(SenderIdRow.value)).where(SenderIdRow.gateway_id == Gateway.id).scalar_subquery()
-    columns = (Gateway.name, Gateway.health, Gateway.balance, Gateway.balance_check, senders.label("values_"))
+    state = (Gateway.health, Gateway.balance, Gateway.balance_check)
+    columns = (Gateway.name, *state, senders.label("values_"), Gateway.location_ids)
     rows = await tx.execute(select(*columns).where(Gateway.enabled).order_by(Gateway.priority, Gateway.id))
     return [
         Carrier(
@@ -156,6 +157,7 @@ async def list_carriers(tx: AsyncConnection) -> list[Carrier]:
             row.health,
             empty=state_of(row.balance, check_of(row.balance_check)) is State.EMPTY,
             sender_ids=frozenset(row.values_ or ()),
+            location_ids=frozenset(row.location_ids or ()),
         )
         for row in rows
     ]

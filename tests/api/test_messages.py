@@ -470,9 +470,10 @@ async def test_campaigns_message_is_sent_again_to_one_person(
 
 
 async def test_story_of_one_message(client: AsyncClient, engine: AsyncEngine, sealer: Sealer, clock: Clock) -> None:
-    message = await send(client)
     async with begin(engine) as tx:
         gateway_id = await make_gateway(tx, sealer)
+    message = await send(client)
+    async with begin(engine) as tx:
         for attempt, outcome in ((1, "refused"), (2, "accepted")):
             await make_attempt(
                 tx,

@@ -22,7 +22,7 @@ from shared.domain.otp import derive_code
 from shared.models import AuditEntry, IdempotencyKey, Message, Otp, OtpMessage
 from shared.sealing import Sealer, new_key
 from tests.conftest import Clock
-from tests.factories import make_api_key, make_msisdn, make_otp
+from tests.factories import make_api_key, make_gateway, make_msisdn, make_otp
 
 NUMBER = "+447700900123"
 WRONG = "not it"
@@ -56,6 +56,13 @@ async def messages(engine: AsyncEngine) -> list[Any]:
         return list((await tx.execute(select(Message).order_by(Message.id))).all())
 
 
+@pytest.fixture(autouse=True)
+async def gateway(resources: Resources) -> None:
+    """Somebody who would take the messages: else each answer says that nobody does."""
+    async with begin(resources.engine) as tx:
+        await make_gateway(tx, resources.sealer)
+
+
 # --- start
 
 
@@ -72,6 +79,7 @@ async def test_it_starts_with_a_message_whose_place_is_open(
         "resend_after": 30,
         "attempts_left": 5,
         "code_length": 6,
+        "advice": None,
     }
     (message,) = await messages(resources.engine)
     assert (message.kind, message.status, message.priority, message.msisdn) == (Kind.OTP, Status.QUEUED, 0, NUMBER)

@@ -17,8 +17,9 @@ from shared.db import begin
 from shared.domain.advice import advice_of
 from shared.domain.message import FINAL, RESENDABLE, Kind, Status
 from shared.models import ClientReference, Message
+from shared.sealing import Sealer
 from tests.conftest import Clock
-from tests.factories import make_api_key, make_contact, make_message, make_msisdn
+from tests.factories import make_api_key, make_contact, make_gateway, make_message, make_msisdn
 
 NUMBER = make_msisdn(1)
 PLAIN = {"msisdn": NUMBER, "text": "Hello."}
@@ -222,7 +223,6 @@ async def test_resend_is_the_same_voucher(client: AsyncClient, engine: AsyncEngi
 
 async def test_unconfirmed_says_so(client: AsyncClient, engine: AsyncEngine) -> None:
     made = (await client.post("/v1/messages", json=VOUCHER)).json()
-    assert made["advice"] is None
     await set_status(engine, made["id"], Status.UNCONFIRMED)
     told = (await client.get(f"/v1/messages/{made['id']}")).json()
     assert "the same voucher" in told["advice"]
@@ -373,7 +373,9 @@ def test_how_far_each_status_is(status: Status) -> None:
 # --- tags in another service's manner
 
 
-async def test_what_goes_out_as_it_stands_is_told(client: AsyncClient) -> None:
+async def test_what_goes_out_as_it_stands_is_told(client: AsyncClient, engine: AsyncEngine, sealer: Sealer) -> None:
+    async with begin(engine) as tx:
+        await make_gateway(tx, sealer)
     plain = (await send(client, text="Hi {{ name }} or {name}")).json()
     assert [one.split(" ")[0] for one in plain["warnings"]] == ["`{{", "`{name}`"]
     assert all("`variables`" in one for one in plain["warnings"])

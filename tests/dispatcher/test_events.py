@@ -24,7 +24,7 @@ from dispatcher.path.due import due
 from dispatcher.path.finish import cancel_requested
 from dispatcher.path.receipts import receipts
 from dispatcher.queries.health import mark_slow
-from shared.domain import balance, notice, otp_notices
+from shared.domain import balance, notice, otp_notices, unserved
 from shared.domain.campaign import HeldReason
 from shared.domain.event import EventType
 from shared.domain.message import Status
@@ -315,6 +315,12 @@ RECIPES: Final[dict[EventType, Recipe]] = {
             scene.gateway_id, name="Main", state=balance.State.OK, failures=3, reason="It did not answer."
         )
     ),
+    EventType.GATEWAY_MISSING: noticed(
+        lambda _: unserved.gateway_missing(
+            unserved.Unserved(unserved.Cause.NONE_ENABLED, (unserved.Waiting(None, None, 1, long=True),))
+        )
+    ),
+    EventType.GATEWAY_FOUND: noticed(lambda _: unserved.gateway_found()),
     EventType.OTP_BLOCKED: noticed(
         lambda _: otp_notices.blocked(
             uuid4(), scope="prefix", value="+447700", conversion=CONVERSION, time=timedelta(hours=1)

@@ -1,0 +1,136 @@
+"""What whoever has a message accepted is told when no gateway would take it: it waits, and nothing of it is lost."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from sqlalchemy import event, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.outlook import FRESH_SECONDS
+from api.resources import Resources
+from shared.db import begin
+from shared.models import Gateway, Message
+from tests.conftest import Clock
+from tests.factories import make_gateway, make_msisdn, make_sender_id
+
+WAITS = "This message waits, because nothing can send it right now."
+NO_CODE = "No code can be sent right now."
+
+
+@pytest.fixture(autouse=True)
+def look_each_time(resources: Resources) -> None:
+    """The clock of the outlook goes on with each look."""
+    ticks = iter(range(0, 1_000_000, int(2 * FRESH_SECONDS)))
+    resources.outlook._clock = lambda: float(next(ticks))
+
+
+async def gateway(resources: Resources, **over: Any) -> UUID:
+    async with begin(resources.engine) as tx:
+        return await make_gateway(tx, resources.sealer, **over)
+
+
+async def send(client: httpx.AsyncClient, **over: Any) -> dict[str, Any]:
+    answer = await client.post("/v1/messages", json={"msisdn": make_msisdn(1), "text": "Hello."} | over)
+    assert answer.status_code == 202, answer.text
+    told: dict[str, Any] = answer.json()
+    assert "carried" not in told
+    return told
+
+
+async def start(client: httpx.AsyncClient, **over: Any) -> dict[str, Any]:
+    answer = await client.post("/v1/otp", json={"msisdn": "+447700900123"} | over)
+    assert answer.status_code == 202, answer.text
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+@contextmanager
+def questions(engine: AsyncEngine) -> Iterator[list[str]]:
+    """The statements about gateways that are asked meanwhile."""
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if "FROM gateways" in statement:
+            asked.append(statement)
+
+    event.listen(engine.sync_engine, "before_cursor_execute", note)
+    yield asked
+    event.remove(engine.sync_engine, "before_cursor_execute", note)
+
+
+@pytest.mark.parametrize("kind", ["personal", "voucher"])
+async def test_message_without_a_gateway_is_accepted_and_says_that_it_waits(
+    client: httpx.AsyncClient, resources: Resources, kind: str
+) -> None:
+    await gateway(resources, enabled=False)
+    told = await send(client, kind=kind)
+    assert told["status"] == "queued"
+    assert told["advice"].startswith(WAITS)
+    (warning,) = told["warnings"]
+    assert "GET /v1/gateways says" in warning
+    assert (await client.get(f"/v1/messages/{told['id']}")).json()["advice"].startswith(WAITS)
+
+
+async def test_password_without_a_gateway_says_that_no_code_can_be_sent(
+    client: httpx.AsyncClient, resources: Resources, clock: Clock
+) -> None:
+    told = await start(client)
+    assert (told["sent"], told["status"]) == (True, "pending")
+    assert told["advice"].startswith(NO_CODE)
+    clock.advance(timedelta(seconds=31))
+    again = await client.post(f"/v1/otp/{told['id']}/resend")
+    assert again.json()["advice"].startswith(NO_CODE)
+    await gateway(resources)
+    clock.advance(timedelta(seconds=61))
+    assert (await client.post(f"/v1/otp/{told['id']}/resend")).json()["advice"] is None
+
+
+async def test_with_one_there_is_nothing_to_say(client: httpx.AsyncClient, resources: Resources) -> None:
+    gateway_id = await gateway(resources)
+    told = await send(client)
+    assert (told["advice"], told["warnings"]) == (None, [])
+    assert (await start(client))["advice"] is None
+    async with begin(resources.engine) as tx:
+        await tx.execute(update(Gateway).where(Gateway.id == gateway_id).values(health="withdrawn"))
+    assert (await client.get(f"/v1/messages/{told['id']}")).json()["advice"].startswith(WAITS)
+    async with begin(resources.engine) as tx:
+        await tx.execute(update(Message).values(status="delivered"))
+    assert (await client.get(f"/v1/messages/{told['id']}")).json()["advice"] is None
+
+
+async def test_it_goes_by_sender_and_location(client: httpx.AsyncClient, resources: Resources) -> None:
+    cafe = await gateway(resources, location_ids=["cafe"])
+    other = await gateway(resources, name="other", location_ids=["hotel"])
+    async with begin(resources.engine) as tx:
+        await make_sender_id(tx, cafe, "+12025550101")
+        await make_sender_id(tx, other, "+12025550102")
+    assert (await send(client, location_id="cafe", sender_id="+12025550101"))["advice"] is None
+    assert (await send(client, location_id="cafe", sender_id="+12025550102"))["advice"].startswith(WAITS)
+    assert (await send(client, location_id="bar"))["advice"].startswith(WAITS)
+    assert (await send(client))["advice"].startswith(WAITS)
+
+
+async def test_what_is_for_later_may_find_another_world(client: httpx.AsyncClient, clock: Clock) -> None:
+    assert (await send(client, send_at=(clock.now + timedelta(hours=1)).isoformat()))["advice"] is None
+
+
+async def test_resent_message_says_so_as_well(client: httpx.AsyncClient, resources: Resources) -> None:
+    told = await send(client)
+    async with begin(resources.engine) as tx:
+        await tx.execute(update(Message).values(status="failed"))
+    answer = await client.post(f"/v1/messages/{told['id']}/resend")
+    assert answer.json()["advice"].startswith(WAITS)
+
+
+async def test_many_acceptances_are_one_look(client: httpx.AsyncClient, resources: Resources) -> None:
+    resources.outlook._clock = lambda: 7.0
+    await gateway(resources)
+    with questions(resources.engine) as asked:
+        for _ in range(5):
+            assert (await send(client))["advice"] is None
+    assert len(asked) == 1
