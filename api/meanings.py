@@ -38,6 +38,7 @@ MEANINGS: Final[Mapping[str, Mapping[str, str]]] = {
         "frequency_cap": "the number has had as many campaign messages as the policy allows",
         "quota": "the quota was used up",
         "country": "the policy does not allow this country",
+        "landline": "by its numbering plan it shows no texts, and the campaign has `skip_landlines`",
     },
     "MessageKind": {
         "otp": "a one-time password, before all others",

@@ -21,7 +21,7 @@ from shared.queries.walk import reach_of, sign_audience
 # So many are measured while their owner waits for the start; more want an estimate first.
 AT_ONCE: Final = 5_000
 # What a change may touch that makes a campaign longer or larger.
-WEIGHTY: Final = frozenset({"messages", "target_group_ids", "contact_ids", "msisdns", "phone_field"})
+WEIGHTY: Final = frozenset({"messages", "target_group_ids", "contact_ids", "msisdns", "phone_field", "skip_landlines"})
 
 
 async def book_start(
@@ -111,7 +111,8 @@ def confirmed_columns(bound: Bound) -> dict[str, int | None]:
 
 
 def content_of(campaign: AnyRow, steps: Sequence[AnyRow]) -> bytes:
-    return law.digest_of_content(campaign.sender_id, [(step.text, step.attachments) for step in steps])
+    texts = [(step.text, step.attachments) for step in steps]
+    return law.digest_of_content(campaign.sender_id, texts, skip_landlines=campaign.skip_landlines)
 
 
 async def book_change(

@@ -153,6 +153,7 @@ async def _insert(
         "sender_id": original.sender_id,
         "owner": original.owner,
         "phone_field": original.phone_field,
+        "skip_landlines": original.skip_landlines,
         "quiet_hours": original.quiet_hours,
         "target": original.target,
         "created_by": caller,

@@ -4,7 +4,7 @@ Everybody's text is filled, so the numbers are exact; a campaign of a million ta
 connection, and no more memory than one of a thousand. Few are measured at once, so that nobody else waits for them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -89,6 +89,7 @@ async def _answer(
         "audience": told.recipients + told.skipped.total(),
         "recipients": told.recipients,
         "skipped": dict(sorted(told.skipped.items())),
+        "landlines": told.landlines,
         "unfit": told.unfit,
         "messages": told.messages,
         "segments": told.segments,
@@ -97,8 +98,16 @@ async def _answer(
         "quota": QuotaChangeOut(before=before, after=None if before is None else before - told.units),
         "finishes_at": await _finish(tx, campaign, steps, policy, told, now),
         "cost": _cost(told, await list_prices(tx)),
-        "warnings": await list_cautions(tx, campaign, steps),
+        "warnings": [*await list_cautions(tx, campaign, steps), *_of_landlines(told)],
     }
+
+
+def _of_landlines(told: Measure) -> Iterator[str]:
+    if told.landlines:
+        yield (
+            f"{told.landlines} of the recipients are landlines by their numbering plan, and hardly any shows "
+            "texts: to pass over them, set skip_landlines of the campaign."
+        )
 
 
 async def _finish(

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.campaigns.queries import AnyRow
 from shared.domain.message import SkipReason
-from shared.domain.msisdn import country_of
+from shared.domain.msisdn import country_of, is_landline
 from shared.domain.policy import Policy, QuotaUnit, find_too_long
 from shared.domain.segments import measure, per_160
 from shared.domain.tag_values import values_of
@@ -38,6 +38,7 @@ class Measure:
     skipped: Counter[SkipReason] = field(default_factory=Counter)  # recipients
     unfit: int = 0  # messages whose text is empty, too long or has a hole for one recipient
     recipients: int = 0
+    landlines: int = 0  # of them
     messages: int = 0
     segments: int = 0
     units: int = 0
@@ -78,6 +79,7 @@ def _add(told: Measure, one: AnyRow, name: str, templates: Sequence[Template], p
     told.recipients += 1
     values = values_of(msisdn=one.msisdn, contact=one if one.contact_id is not None else None, campaign=name)
     country = country_of(one.msisdn)
+    told.landlines += is_landline(one.msisdn)
     for template in templates:
         text = _filled(template, values)
         measured = measure(text)
@@ -115,6 +117,8 @@ async def _passed_over(
         since = scale.now - timedelta(hours=cap.hours)
         recent = await count_recent(tx, list(by_hash.values()), campaign_id=campaign.id, since=since)
         reasons |= {msisdn: SkipReason.FREQUENCY_CAP for msisdn, had in recent.items() if had >= cap.messages}
+    if campaign.skip_landlines:
+        reasons |= {one.msisdn: SkipReason.LANDLINE for one in people if is_landline(one.msisdn)}
     allowed = policy.allowed_countries
     if allowed is not None:
         reasons |= {one.msisdn: SkipReason.COUNTRY for one in people if country_of(one.msisdn) not in allowed}

@@ -83,6 +83,7 @@ async def create_campaign(
             "sender_id": sender_id,
             "owner": wanted.owner,
             "phone_field": phone_field,
+            "skip_landlines": wanted.skip_landlines,
             "quiet_hours": content.quiet_hours_of(wanted),
             "created_by": caller.id,
             "starts_at": content.starts_at(steps),
@@ -171,9 +172,7 @@ async def change_campaign(  # noqa: PLR0913, PLR0917 - what a route asks for, by
     if wanted.name is not None and wanted.name != campaign.name:
         await _refuse_taken_name(tx, wanted.name)
         values["name"] = wanted.name
-    plain = {"sender_id": sender_id, "owner": wanted.owner, "quiet_hours": content.quiet_hours_of(wanted)}
-    plain["phone_field"] = phone_field
-    values |= {name: value for name, value in plain.items() if name in given}
+    values |= _plain(wanted, sender_id=sender_id, phone_field=phone_field)
     if wanted.opt_in_acknowledged is not None:
         values |= _acknowledged(wanted.opt_in_acknowledged, caller.id, now)
     if wanted.messages is not None:
@@ -284,10 +283,18 @@ async def list_campaign_messages(
     return {"items": shown, "next_cursor": encode_cursor({"id": str(shown[-1].id)}) if more else None}
 
 
+def _plain(wanted: CampaignPatch, *, sender_id: str | None, phone_field: str | None) -> dict[str, Any]:
+    """What is given of the columns that nothing else depends on."""
+    plain = {"sender_id": sender_id, "owner": wanted.owner, "quiet_hours": content.quiet_hours_of(wanted)}
+    plain["phone_field"] = phone_field
+    given = {name: value for name, value in plain.items() if name in wanted.model_fields_set}
+    return given if wanted.skip_landlines is None else given | {"skip_landlines": wanted.skip_landlines}
+
+
 def _told(campaign: Any) -> dict[str, Any]:
     """What the audit trail may know of a campaign."""
     return {
-        **{name: getattr(campaign, name) for name in ("name", "sender_id", "owner", "starts_at")},
+        **{name: getattr(campaign, name) for name in ("name", "sender_id", "owner", "starts_at", "skip_landlines")},
         "opt_in_acknowledged": campaign.opt_in_acknowledged_at is not None,
     }
 

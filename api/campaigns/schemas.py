@@ -99,6 +99,11 @@ class CampaignIn(Body):
         description="Which of a contact's numbers is written to: `msisdn`, or `fields.<key>` for a field that holds "
         "another one, with its country code. Whoever has none there is left out as `invalid_msisdn`.",
     )
+    skip_landlines: bool = Field(
+        default=False,
+        description="Whether numbers that show no texts by their numbering plan (fixed lines, pagers) are skipped as "
+        "`landline`; the estimate tells how many there are.",
+    )
     sender_id: str | None = Field(default=None, description="A registered sender, by its value or its id.")
     owner: str | None = Field(default=None, max_length=200, description="Whose it is, in your own words.")
     quiet_hours: list[QuietWindowIn] | None = Field(default=None, max_length=14, description=QUIET)
@@ -119,6 +124,7 @@ class CampaignPatch(Body):
     msisdns: list[str] | None = Field(default=None, max_length=MAX_TARGETS)
     default_region: str | None = None
     phone_field: PhoneField | None = None
+    skip_landlines: bool | None = None
     sender_id: str | None = None
     owner: str | None = Field(default=None, max_length=200)
     quiet_hours: list[QuietWindowIn] | None = Field(default=None, max_length=14, description=QUIET)
@@ -194,6 +200,7 @@ class CampaignOut(Out):
     status: Status
     held_reason: HeldReason | None
     phone_field: str = Field(description="Which of a contact's numbers is written to.")
+    skip_landlines: bool
     sender_id: str | None
     owner: str | None
     created_by: str | None

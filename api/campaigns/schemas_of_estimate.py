@@ -65,6 +65,7 @@ class EstimateOut(Out):
             "audience": 3,
             "recipients": 2,
             "skipped": {"opted_out": 1},
+            "landlines": 0,
             "unfit": 0,
             "messages": 2,
             "segments": 2,
@@ -88,6 +89,10 @@ class EstimateOut(Out):
     audience: int = Field(description="Numbers, each once.")
     recipients: int = Field(description="Of the audience, those who would be written to.")
     skipped: dict[SkipReason, int] = Field(description="The others, by why.")
+    landlines: int = Field(
+        description="Of the recipients, numbers that show no texts by their numbering plan; `skip_landlines` of the "
+        "campaign passes over them."
+    )
     unfit: int = Field(
         description="Messages that would fail: empty, too long, or with a tag that has no value and no default for one "
         "recipient."

@@ -18,7 +18,7 @@ from dispatcher.queries.quiet import lock_frequency_cap
 from dispatcher.rules import Rules, Windows
 from dispatcher.worker import Worker
 from shared.domain.message import Kind, SkipReason, Status
-from shared.domain.msisdn import country_of
+from shared.domain.msisdn import country_of, is_landline
 from shared.domain.quiet_hours import QuietWindow
 from shared.queries.opt_outs import list_opted_out
 from shared.queries.reach import count_recent
@@ -41,12 +41,13 @@ class Reach:
     most: int | None = None
     recent: Mapping[str, int] = field(default_factory=dict)
     opted_out: frozenset[str] = frozenset()  # looked at here where units would be reserved for them
+    skip_landlines: bool = False
     resend: Resend = None  # whom to send it once more, and in the place of which message
 
     @property
     def is_limited(self) -> bool:
         """Whether anybody has to be looked at."""
-        capped = self.most is not None or self.rules.policy.allowed_countries is not None
+        capped = self.most is not None or self.rules.policy.allowed_countries is not None or self.skip_landlines
         return bool(self.windows) or capped or bool(self.opted_out) or self.resend is not None
 
     def of(self, recipient: Recipient) -> tuple[SkipReason | None, datetime | None]:
@@ -62,6 +63,8 @@ class Reach:
         allowed = self.rules.policy.allowed_countries
         if allowed is not None and country_of(recipient.msisdn) not in allowed:
             return SkipReason.COUNTRY
+        if self.skip_landlines and is_landline(recipient.msisdn):
+            return SkipReason.LANDLINE
         if self.most is not None and self.recent.get(recipient.msisdn, 0) >= self.most:
             return SkipReason.FREQUENCY_CAP
         return None
@@ -83,9 +86,9 @@ async def reach_of(
     own = tuple(QuietWindow.read(window) for window in step.quiet_hours or ())
     windows = rules.windows_with(Kind.CAMPAIGN.value, own)
     cap = rules.policy.frequency_cap
-    reach = Reach(
-        rules, now, step.send_by, windows, opted_out=await _opted_out(worker, tx, step, recipients), resend=resend
-    )
+    opted_out = await _opted_out(worker, tx, step, recipients)
+    reach = Reach(rules, now, step.send_by, windows, opted_out=opted_out, resend=resend)
+    reach = replace(reach, skip_landlines=step.skip_landlines)
     if cap is None:
         return reach
     await lock_frequency_cap(tx)

@@ -26,7 +26,8 @@ async def outweighs(worker: Worker, tx: AsyncConnection, campaign_id: UUID, *, c
         return False
     attachments = await queries.list_attachments(tx, campaign_id)
     texts = [(step.text, carried) for step, carried in zip(steps, attachments, strict=True)]
-    is_same = digest_of_content(steps[0].sender_id, texts) == kept.content_digest
+    content = digest_of_content(steps[0].sender_id, texts, skip_landlines=steps[0].skip_landlines)
+    is_same = content == kept.content_digest
     if is_same and not await queries.has_changed(tx, campaign_id, since=kept.created_at):
         return False
     await worker.rules.refresh(tx)

@@ -46,6 +46,7 @@ class Step:
     resend_of: UUID | None
     quiet_hours: list[dict[str, Any]] | None
     confirmed_segments: int | None  # of the whole campaign
+    skip_landlines: bool
     is_resent: bool  # whether another campaign sends it once more
 
 
@@ -91,7 +92,7 @@ _BEGIN_STEPS = text("""
 
 _LOCK_STEP = text("""
     SELECT cm.id, cm.campaign_id, c.name, cm.text, c.sender_id, cm.send_by, cm.send_at, cm.expanding_at, cm.expanded,
-           c.recipients, c.created_by, cm.resend_of, c.quiet_hours, c.confirmed_segments,
+           c.recipients, c.created_by, cm.resend_of, c.quiet_hours, c.confirmed_segments, c.skip_landlines,
            EXISTS (SELECT 1 FROM campaign_messages r WHERE r.resend_of = cm.id)
     FROM campaign_messages cm JOIN campaigns c ON c.id = cm.campaign_id
     WHERE cm.status = 'expanding' AND c.status = 'running'

@@ -51,9 +51,13 @@ class Confirmed:
     recipients: int
 
 
-def digest_of_content(sender_id: str | None, steps: Iterable[tuple[str, Sequence[object]]]) -> bytes:
+def digest_of_content(
+    sender_id: str | None, steps: Iterable[tuple[str, Sequence[object]]], *, skip_landlines: bool
+) -> bytes:
     """Binds a confirmation to what is sent as whom: texts and attachments in their order. Times may still move."""
     digest = sha256(repr(sender_id).encode())
+    if skip_landlines:
+        digest.update(b"skip_landlines")
     for text, attachments in steps:
         digest.update(repr((text, list(attachments))).encode())
     return digest.digest()

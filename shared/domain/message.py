@@ -38,6 +38,7 @@ class SkipReason(StrEnum):
     FREQUENCY_CAP = "frequency_cap"
     QUOTA = "quota"
     COUNTRY = "country"  # the policy allows no messages there
+    LANDLINE = "landline"  # its owner wants none of the campaign's messages to go to one
 
 
 class Kind(StrEnum):

@@ -35,6 +35,8 @@ class UnknownRegion(InvalidMsisdn):
 
 MAX_RAW_CHARACTERS: Final = 64
 REFUSED_KINDS: Final = frozenset({Kind.PREMIUM_RATE, Kind.SHARED_COST})
+# Kinds that show no texts, wherever they are; of the others some do (internet telephony, American toll-free numbers).
+TEXTLESS: Final = frozenset({Kind.FIXED_LINE, Kind.PAGER, Kind.UAN, Kind.VOICEMAIL})
 _MOBILE_KINDS: Final = frozenset({Kind.MOBILE, Kind.FIXED_LINE_OR_MOBILE})
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
@@ -96,6 +98,11 @@ def kind(msisdn: str) -> Kind | None:
     """What an E.164 number is in its country's plan; None if no plan has it."""
     place = _place(msisdn)
     return place.kind if place else None
+
+
+def is_landline(msisdn: str) -> bool:
+    """Whether an E.164 number by its plan is of a kind that shows no texts. Where plans do not tell, it is not."""
+    return kind(msisdn) in TEXTLESS
 
 
 def country_of(msisdn: str) -> str | None:

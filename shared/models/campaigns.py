@@ -48,6 +48,7 @@ class Campaign(Base):
     owner: Mapped[str | None]
     created_by: Mapped[str | None]
     phone_field: Mapped[str | None]  # the contacts' field that holds the number; empty for their own
+    skip_landlines: Mapped[bool] = mapped_column(server_default="false")
     opt_in_acknowledged_at: Mapped[datetime | None]
     opt_in_acknowledged_by: Mapped[str | None]
     # its own windows, beside the policy's

@@ -17,6 +17,7 @@ from tests.factories import make_contact, make_gateway, make_msisdn, make_opt_ou
 
 NUMBERS = [make_msisdn(number) for number in range(5)]
 US = "+12025550142"
+LANDLINE = "+442079460123"  # of London, and set aside for fiction
 OURS, OTHERS = "+12025550100", "+12025550101"
 
 
@@ -308,3 +309,25 @@ async def test_tags_in_another_manner_are_told_before_the_start(
     changed = await client.patch(f"/v1/campaigns/{campaign_id}", json={"messages": [{"text": "Dear %name%"}]})
     (alone,) = changed.json()["warnings"]
     assert alone.startswith("`%name%` is no tag")
+
+
+async def test_landlines_are_told_and_passed_over_when_asked(
+    client: AsyncClient, engine: AsyncEngine, sealer: Sealer
+) -> None:
+    """They count as recipients until their owner says otherwise; that word is part of what is confirmed."""
+    async with begin(engine) as tx:
+        await make_gateway(tx, sealer)
+    campaign_id = await draft(client, msisdns=[*NUMBERS[:2], LANDLINE, US])
+    told = await estimate(client, campaign_id)
+    assert (told["recipients"], told["landlines"], told["skipped"]) == (4, 1, {})
+    (warning,) = told["warnings"]
+    assert (warning[:2], "skip_landlines" in warning) == ("1 ", True)
+    path = f"/v1/campaigns/{campaign_id}"
+    changed = await client.patch(path, json={"skip_landlines": True})
+    assert (changed.status_code, changed.json()["skip_landlines"]) == (200, True)
+    assert refused(await start(client, campaign_id, told["confirmation"]), "confirmation-refused")
+    told = await estimate(client, campaign_id)
+    assert (told["recipients"], told["landlines"], told["skipped"], told["warnings"]) == (3, 0, {"landline": 1}, [])
+    copied = await client.post(f"{path}/duplicate")
+    assert copied.json()["skip_landlines"] is True
+    assert (await start(client, campaign_id, told["confirmation"])).status_code == 200

@@ -52,6 +52,23 @@ async def test_countries_that_are_not_allowed_are_passed_over(worker: HandWorker
     await check_tallies(engine)
 
 
+@pytest.mark.parametrize(
+    ("asked", "fate"),
+    [
+        pytest.param(True, (Status.SKIPPED, SkipReason.LANDLINE), id="asked for"),
+        pytest.param(False, (Status.QUEUED, None), id="not asked for"),
+    ],
+)
+async def test_landlines_are_passed_over_where_the_owner_says_so(
+    worker: HandWorker, engine: AsyncEngine, asked: bool, fate: Any
+) -> None:
+    landline, american = "+442079460123", "+12025550142"  # whose plan does not tell fixed lines from mobiles
+    campaign_id = await run(worker, [NUMBERS[0], landline, american], skip_landlines=asked)
+    mobile = (Status.QUEUED, None)
+    assert await fates(engine, campaign_id) == {NUMBERS[0]: mobile, landline: fate, american: mobile}
+    await check_tallies(engine)
+
+
 async def test_the_cap_counts_what_other_campaigns_sent(
     worker: HandWorker, engine: AsyncEngine, by_hand: HandClock
 ) -> None:
