@@ -57,6 +57,20 @@ class Fields:
         self.kept[name] = text
         return text
 
+    def phrase(self, name: str, *, remedy: str, required: bool = False, longest: int) -> str | None:
+        """A text to be looked for, or said, as it is: blanks around it are part of it; a stray line end is not."""
+        value = self._take(name)
+        if value is None:
+            if required:
+                self.refuse(name, f"is missing; it {remedy}.")
+            return None
+        text = value.strip("\r\n") if isinstance(value, str) else ""
+        if not text.strip() or len(text) > longest:
+            self.refuse(name, f"{remedy}.")
+            return None
+        self.kept[name] = text
+        return text
+
     def choice(self, name: str, options: Collection[str], *, required: bool = False) -> str | None:
         """One of these words."""
         value = self._take(name)

@@ -282,6 +282,13 @@ def test_a_number_that_is_none_stays_as_it_is() -> None:
             [],
         ),
         ("replies", {"inbound": {"from": "f", "text": "t"}}, ["receipts and replies are believed"]),
+        ("a blank at an end", {"success_text": "sent "}, ["success_text ('sent ') is looked for with the blank"]),
+        (
+            "a blank in a fault",
+            {"faults": [{"text": " no", "fault": "message"}]},
+            ["faults: text (' no') is looked for with the blank"],
+        ),
+        ("a blank in a pattern", {"success_pattern": "^[03]: "}, []),
     ],
 )
 def test_warnings(label: str, over: Mapping[str, Any], words: list[str]) -> None:
@@ -290,6 +297,28 @@ def test_warnings(label: str, over: Mapping[str, Any], words: list[str]) -> None
     custom.check_settings(given_, secrets)
     found = WARNED["custom"].warnings(given_)
     assert [warning[: len(start)] for warning, start in zip(found, words, strict=True)] == words, label
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "kept"),
+    [
+        ("success_pattern", "^[03]: ", "^[03]: "),
+        ("code_pattern", " E([0-9]+)\r\n", " E([0-9]+)"),
+        ("success_text", "sent ", "sent "),
+        ("failure_text", "\n no\n", " no"),
+        ("success_path", " messages[0].id ", "messages[0].id"),
+    ],
+)
+def test_what_is_looked_for_keeps_its_blanks(name: str, given: str, kept: str) -> None:
+    """And no line end that came with it when it was pasted; a path has none to keep."""
+    assert custom.check_settings({**PLAIN, name: given}, {})[name] == kept
+
+
+@pytest.mark.parametrize("name", ["success_text", "failure_text", "success_pattern"])
+def test_nothing_but_blanks_is_no_text(name: str) -> None:
+    with pytest.raises(Invalid) as refusal:
+        custom.check_settings({**PLAIN, name: "  "}, {})
+    assert refusal.value.errors[0].pointer == f"/settings/{name}"
 
 
 def test_an_account_says_what_it_can_do() -> None:

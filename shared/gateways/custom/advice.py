@@ -30,6 +30,7 @@ def warnings(settings: Mapping[str, Any]) -> Sequence[str]:
         *_of_transport(settings),
         *_of_credentials(settings),
         *_of_success(settings),
+        *_of_blanks(settings),
         *_of_faults(settings),
         *_of_receipts(settings),
     ]
@@ -87,6 +88,14 @@ def _of_success(settings: Mapping[str, Any]) -> Iterator[str]:
         )
     if _TIGHT.search(text):
         yield ("success_text is a piece of JSON that a single blank would break; use success_path and success_values.")
+
+
+def _of_blanks(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Texts that are looked for with a blank at an end: hard to see, and often pasted with it."""
+    phrases = [(name, settings.get(name)) for name in ("success_text", "failure_text")]
+    for name, text in (*phrases, *(("faults: text", text) for text in texts_of_faults(settings))):
+        if text and text != text.strip():
+            yield f"{name} ({text!r}) is looked for with the blank at its end; take the blank off if it is not meant."
 
 
 def _of_faults(settings: Mapping[str, Any]) -> Iterator[str]:

@@ -106,7 +106,8 @@ def path(fields: Fields, name: str, *, required: bool = False) -> None:
     remedy = (
         "must be a pattern such as ^OK:([^:]+)" if name.endswith("pattern") else "must be a path such as messages[0].id"
     )
-    text = fields.text(name, remedy=remedy, required=required, longest=500)
+    take = fields.phrase if name.endswith("pattern") else fields.text
+    text = take(name, remedy=remedy, required=required, longest=500)
     if text is None:
         return
     try:
@@ -119,7 +120,7 @@ def path(fields: Fields, name: str, *, required: bool = False) -> None:
 
 
 def _phrase(fields: Fields, name: str) -> None:
-    fields.text(name, remedy="must be a text of at most 500 characters", longest=500)
+    fields.phrase(name, remedy="must be a text of at most 500 characters", longest=500)
 
 
 def texts_of_faults(settings: Mapping[str, Any]) -> list[str]:

@@ -155,6 +155,7 @@ KANNEL = Case(
     reads=[
         (said(202, "0: Accepted for delivery"), Accepted()),
         (said(202, "3: Queued for later delivery"), Accepted()),
+        (said(202, "0:30 until the queue is free"), Lost(may_have_arrived=True, cause="no_success_in_answer")),
         (said(202, "something else"), Lost(may_have_arrived=True, cause="no_success_in_answer")),
         (said(403, "Authorization failed for sendsms"), no(Fault.ACCOUNT, "http_403")),
         (said(403, "Not routable. Do not try again."), no(Fault.GATEWAY, "http_403")),
