@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.adapter import Account, Adapter
+from shared.adapter import Account, Adapter, Capabilities
 from shared.domain.balance import State, check_of, state_of
 from shared.domain.breaker import Health
 from shared.domain.msisdn import country_of
@@ -73,8 +73,7 @@ class Book:
         }
         self._adapters = {id_: (account, self._adapter_for(account)) for id_, account in self.accounts.items()}
         routes = [
-            (one.enabled, _route(one, now=now, attachments=self._adapters[one.id][1].CAPABILITIES.attachments))
-            for one in usable
+            (one.enabled, _route(one, now=now, capabilities=self._adapters[one.id][1].CAPABILITIES)) for one in usable
         ]
         self.routes = [route for enabled, route in routes if enabled]
         self._routes = {route.gateway_id: route for _, route in routes}
@@ -141,14 +140,14 @@ class Book:
         return self._kinds.get(gateway_id)
 
 
-def _route(one: ConfiguredGateway, *, now: datetime, attachments: bool) -> Route:
+def _route(one: ConfiguredGateway, *, now: datetime, capabilities: Capabilities) -> Route:
     tried_out = one.health == Health.HALF_OPEN
     return Route(
         gateway_id=one.id,
         kind=one.kind,
         location_ids=one.location_ids,
         sender_ids=one.sender_ids,
-        attachments=attachments,
+        attachments=capabilities.attachments,
         withdrawn=one.health == Health.WITHDRAWN,
         empty=state_of(one.balance, check_of(one.balance_check)) is State.EMPTY,
         open=one.health in {Health.OPEN, Health.HALF_OPEN},
@@ -161,6 +160,8 @@ def _route(one: ConfiguredGateway, *, now: datetime, attachments: bool) -> Route
         resting_until=one.resting_until,
         default_sender=_only(one, one.sender_ids),
         default_number=_only(one, [sender for sender in one.sender_ids if not is_name(sender)]),
+        repeats=capabilities.repeats,
+        changed_at=one.updated_at,
     )
 
 

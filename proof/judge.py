@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from deploy.simulator.ledger import ACCEPTED, REFUSED, Entry
+from deploy.simulator.ledger import ACCEPTED, REFUSED, REPEATED, Entry
 from proof.promises import Key
 
 # Spelled out here on purpose: a judge that borrowed the law of the accused would bend with it.
@@ -54,6 +54,7 @@ class Verdict:
     doubted: tuple[Key, ...]  # unconfirmed, but the gateway has it: a receipt settles these
     never_arrived: tuple[Key, ...]  # unconfirmed, and the gateway never took it: stated, not hidden
     never_asked: Mapping[str, Key]  # of these, by id, what the gateway did not even refuse: a kill took it unsent
+    repeated: int = 0  # requests that a gateway knew by their id: it took nothing, and no phone rang
     statuses: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -115,7 +116,7 @@ def judge(
         arrived=sum(1 for key in wanted if taken.get(key)),
         lost=tuple(sorted(key for key in wanted if not taken.get(key) and not _is_explained(by_key.get(key, ())))),
         duplicated=_duplicated(taken, entries, by_id, most=(allowed, rings or allowed)),
-        unaccounted=_unaccounted(entries, by_id, arrivals),
+        unaccounted=_unaccounted(everything, by_id, arrivals),
         phantom=tuple(sorted(row.key for row in rows if row.status in TAKEN and not arrivals[row.id])),
         unpromised=tuple(sorted(key for key, found in by_key.items() if key not in wanted or len(found) > 1)),
         unfounded=tuple(
@@ -128,6 +129,7 @@ def judge(
             for row in sorted(rows, key=lambda row: row.key)
             if row.status == IN_DOUBT and not arrivals[row.id] and row.id not in refused
         },
+        repeated=sum(entry.kind == REPEATED for entry in everything),
         statuses=dict(Counter(row.status for row in rows)),
     )
 
@@ -152,7 +154,14 @@ def _duplicated(
 
 
 def _unaccounted(entries: Sequence[Entry], by_id: Mapping[str, Row], arrivals: Mapping[str, int]) -> tuple[str, ...]:
-    strangers = [f"{entry.m} at {entry.to}" for entry in entries if entry.m not in by_id]
+    heard = [entry for entry in entries if entry.kind in {ACCEPTED, REPEATED}]
+    strangers = [f"{entry.m} at {entry.to}" for entry in heard if entry.m not in by_id]
+    # An id that is known before anything came under it belongs to another message.
+    strangers += [
+        f"{entry.m}, never taken, known at {entry.to}"
+        for entry in heard
+        if entry.kind == REPEATED and entry.m in by_id and not arrivals.get(entry.m or "")
+    ]
     known = TAKEN | {IN_DOUBT}
     denied = [row.id for row in by_id.values() if arrivals.get(row.id) and row.status not in known]
     return tuple(sorted(strangers) + sorted(denied))

@@ -18,6 +18,7 @@ from uuid import UUID
 
 from shared.domain.message import Status
 from shared.domain.outcome import Lost, Outcome
+from shared.domain.repeats import Repeats
 from shared.errors import Invalid
 
 
@@ -26,7 +27,7 @@ class Capabilities:
     """What a kind of gateway can do; policy asks this instead of naming kinds.
 
     `client_reference` means that our message id comes back in receipts; `lookup` that a message of unknown fate
-    can be asked for.
+    can be asked for; `repeats` that it takes nothing twice under the id that we send.
     """
 
     largest_batch: int = 1
@@ -36,6 +37,7 @@ class Capabilities:
     attachments: bool = False
     balance: bool = False
     alphanumeric_senders: bool = False
+    repeats: Repeats | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,12 +62,15 @@ class Submission(NamedTuple):
     """A readable request to take messages: one, or a batch.
 
     `turned_away` are those of a batch that are refused by themselves, with the reason; `answer` words the answer where
-    that takes more than the messages taken.
+    that takes more than the messages taken. `known_by` is an id under which the gateway takes nothing twice; what comes
+    under it again is answered with `again`, or as it was the first time.
     """
 
     sends: Sequence[Send]
     turned_away: Sequence[tuple[Send, str]] = ()
     answer: Callable[[World, Sequence[Message]], Reply] | None = None
+    known_by: str | None = None
+    again: Reply | None = None
 
 
 class Ask(NamedTuple):

@@ -84,6 +84,7 @@ class Dials:
     undelivered_word: str = _dial("UNDELIV", choice("UNDELIV", "EXPIRED", "BLIST", "NOROUTE", "CANCELLED"))
     prepaid: bool = _dial(default=False, check=flag)
     token_seconds: float = _dial(86_400.0, between(0.1, 86_400))
+    remember_seconds: float = _dial(43_200.0, between(0, 604_800))
     token_series: int = _dial(1, whole(1))
 
 

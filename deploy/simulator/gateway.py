@@ -62,6 +62,7 @@ class Gateway:
         self._last_sid: str | None = None
         self._outbox: list[_Act] = []
         self._later: dict[int, list[_Act]] = {}
+        self._known: dict[str, Message] = {}
         self.client = Client(self._loop, limits=self._limits)
         self.receipts = Receipts(world, ledger=ledger, stats=self.stats, client=self.client, chance=self._chance)
         self.faults = Faults(world.dials.faults, chance=self._chance)
@@ -127,6 +128,10 @@ class Gateway:
         return rule
 
     def _submit(self, exchange: Exchange, asked: Submission, *, rule: FaultRule | None) -> None:
+        known = self._known.get(asked.known_by or "")
+        if known is not None and exchange.now < known.created + self.world.dials.remember_seconds:
+            self._repeat(exchange, asked, known, rule=rule)
+            return
         messages = [self._make(send, exchange, rule=rule) for send in asked.sends]
         taken = rule is None or rule.accept
         odds = self.world.dials.callback_before_answer
@@ -138,6 +143,8 @@ class Gateway:
                 self._turn_away(message.send, f"fault:{rule.kind}" if rule else "fault", at=exchange.now)
             if taken and not early:
                 self.receipts.start(message, exchange.dialect)
+            if taken and asked.known_by is not None:
+                self._known[asked.known_by] = message
         for send, reason in asked.turned_away:
             self._turn_away(send, reason, at=exchange.now)
         reply = (asked.answer or exchange.dialect.accepted)(self.world, messages)
@@ -145,6 +152,13 @@ class Gateway:
             self._post(0, partial(self._tell_first, exchange, messages, reply), b"")
         else:
             self._reply(exchange, reply, rule=rule)
+
+    def _repeat(self, exchange: Exchange, asked: Submission, known: Message, *, rule: FaultRule | None) -> None:
+        """What it has under that id is not taken once more, whatever becomes of the answer."""
+        send = asked.sends[0]
+        self.stats.repeated += 1
+        self.ledger.note(book.REPEATED, at=exchange.now, sid=known.sid, to=send.to, m=send.m, a=send.a)
+        self._reply(exchange, asked.again or exchange.dialect.accepted(self.world, [known]), rule=rule)
 
     def _make(self, send: Send, exchange: Exchange, *, rule: FaultRule | None) -> Message:
         dials = self.world.dials

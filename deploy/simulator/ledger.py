@@ -18,6 +18,7 @@ from typing import Any
 
 ACCEPTED = "accepted"
 REFUSED = "refused"
+REPEATED = "repeated"  # known by its id, and not taken once more: no phone rings for it
 CALLBACK = "callback"
 INBOUND = "inbound"
 MEDIA = "media"

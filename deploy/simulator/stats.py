@@ -9,6 +9,7 @@ class Stats:
     def __init__(self) -> None:
         self.requests = 0
         self.accepted = 0
+        self.repeated = 0
         self.refused: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
         self.callbacks: Counter[str] = Counter(sent=0, refused=0, dropped=0, lost=0, retried=0)
@@ -31,6 +32,7 @@ class Stats:
         return {
             "requests": self.requests,
             "accepted": self.accepted,
+            "repeated": self.repeated,
             "refused": dict(self.refused),
             "faults": dict(self.faults),
             "callbacks": {**self.callbacks, "queued": self.callbacks_queued},

@@ -33,7 +33,8 @@ async def reconcile(worker: Worker) -> int:
     async with worker.transaction() as tx:
         if not worker.book.is_fresh:
             await worker.book.read(tx)
-        doubts = await lookups.take_doubts(tx, limit=AT_ONCE, waits=worker.limits.lookup_waits)
+        repeated = [route.gateway_id for route in worker.book.routes if route.repeats]
+        doubts = await lookups.take_doubts(tx, limit=AT_ONCE, waits=worker.limits.lookup_waits, besides=repeated)
         passwords = [doubt.message_id for doubt in doubts if doubt.kind == Kind.OTP]
         codes = await read_codes(worker, tx, passwords) if passwords else {}
     askable = [doubt for doubt in doubts if worker.book.kind_of(doubt.gateway_id) in SEARCHABLE]

@@ -8,16 +8,21 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from random import uniform
+from typing import Final
 from uuid import UUID
 
 from dispatcher.breakers import may_probe
 from dispatcher.pacing.meter import Meter
 from dispatcher.queries.claims import Claimed
+from dispatcher.queries.repeats import Repeated
 from dispatcher.worker import Worker
 from shared.adapter import Account
 from shared.domain import routing
 from shared.domain.message import Kind
 from shared.domain.routing import Route
+
+# A gateway that is not well is not given what it may have: it is looked at again.
+AGAIN_SECONDS: Final = 15.0
 
 
 @dataclass(slots=True)
@@ -64,6 +69,14 @@ def choose(worker: Worker, lane: str, claimed: Sequence[Claimed]) -> Choice:
     return chooser.choice
 
 
+def choose_again(worker: Worker, lane: str, doubted: Sequence[Repeated]) -> Choice:
+    """Decide for messages in doubt, which may go nowhere but to the gateway that may have them."""
+    chooser = _Chooser(worker, lane)
+    for one in doubted:
+        chooser.decide_again(one)
+    return chooser.choice
+
+
 def triable(worker: Worker, lane: str, claimed: Sequence[Claimed]) -> list[UUID]:
     """The gateways that nobody tries out, and that one of these messages could be a trial for."""
     free = worker.healths.free_probes(worker.book.routes, now=worker.now())
@@ -99,6 +112,14 @@ class _Chooser:
         account = self.worker.book.accounts[gateway_id]
         if self.plain or self._has_room(one, gateway_id):
             self.choice.intents.append((one, account))
+
+    def decide_again(self, one: Repeated) -> None:
+        """To its own gateway, when that is well and has room; until then it stays in doubt, and waits."""
+        route = next((route for route in self.near if route.gateway_id == one.gateway_id), None)
+        if route is None or route.open or self._choose(one, (), set(), routes=[route]) is None:
+            self.choice.waiting.append((one, AGAIN_SECONDS))
+        elif self._has_room(one, route.gateway_id):
+            self.choice.intents.append((one, self.worker.book.accounts[route.gateway_id]))
 
     def may_try(self, one: Claimed, route: Route) -> bool:
         """Whether a message may be the trial of a gateway, wherever that is in the order: there are few of them.

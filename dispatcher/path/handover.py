@@ -15,6 +15,7 @@ from dispatcher.codes import WithCode
 from dispatcher.door.redaction import HIDDEN, codes_in, hide, redact_exchange, secrets_of
 from dispatcher.path.conversation import LEASE_MARGIN, LOGIN_ENDED, Said, converse
 from dispatcher.queries.claims import Claimed
+from dispatcher.queries.repeats import Repeated
 from dispatcher.queries.settlements import Settled
 from dispatcher.worker import Worker
 from shared.adapter import Account, Call, Sms
@@ -22,6 +23,7 @@ from shared.domain import routing
 from shared.domain.attachment_link import signature_of
 from shared.domain.message import Kind, Status, after_outcome
 from shared.domain.outcome import Accepted, Fault, Lost, Outcome, OutcomeName, Refused, is_certain_no, name_of
+from shared.domain.repeats import may_repeat
 from shared.gateways import BATCHED, sandbox
 
 LOGIN_SECONDS: Final = 1.0
@@ -143,10 +145,9 @@ def _settled(worker: Worker, claimed: Claimed, outcome: Outcome, said: Said) -> 
             segments=_small(outcome.segments),
         )
     rest = _rest(worker, gateway_id, outcome)
-    again = _again(worker, claimed, gateway_id, outcome, rest)
-    code, doubted = (claimed.code, claimed.is_second) if isinstance(claimed, WithCode) else ("", False)
+    doubted = isinstance(claimed, Repeated) or (isinstance(claimed, WithCode) and claimed.is_second)
+    again = None if isinstance(claimed, Repeated) else _again(worker, claimed, gateway_id, outcome, rest)
     status = after_outcome(Status.SENDING, outcome, again=again is not None, doubted=doubted)
-    in_doubt = status is Status.UNCONFIRMED and not is_certain_no(outcome)
     return Settled(
         id=claimed.id,
         attempt=claimed.attempt,
@@ -157,13 +158,21 @@ def _settled(worker: Worker, claimed: Claimed, outcome: Outcome, said: Said) -> 
         tried=again.tried if again else (),
         http_status=http_status,
         rest=rest,
-        lookup_in=worker.limits.lookup_waits[0] if in_doubt else None,
+        lookup_in=_look_again_in(worker, claimed, outcome) if status is Status.UNCONFIRMED else None,
         version=said.account.version,
         blameless=isinstance(outcome, Lost) and outcome.blameless,
         # Kept only where somebody will want to look: an accepted message has nothing to explain.
         exchange=_exchange(said, said.call) if said.call else None,
-        **_words_of(outcome, secrets_of(said.account), password=code),
+        **_words_of(outcome, secrets_of(said.account), password=claimed.code if isinstance(claimed, WithCode) else ""),
     )
+
+
+def _look_again_in(worker: Worker, claimed: Claimed, outcome: Outcome) -> float | None:
+    """Seconds until its gateway is asked about it, or given it once more."""
+    waits = worker.limits.lookup_waits
+    if isinstance(claimed, Repeated):
+        return waits[min(claimed.repeat, len(waits) - 1)] if may_repeat(outcome) else None
+    return None if is_certain_no(outcome) else waits[0]
 
 
 def _rest(worker: Worker, gateway_id: UUID, outcome: Outcome) -> float:

@@ -9,7 +9,9 @@ out, and rescue.py makes the message unconfirmed. One pump a lane; it lives as l
 import asyncio
 import logging
 from collections.abc import Sequence
+from functools import partial
 from time import monotonic
+from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,7 +22,8 @@ from dispatcher.pacing.meter import Meter
 from dispatcher.path.choice import Choice, choose, room, triable
 from dispatcher.path.handover import Parcel, hand_over, parcels
 from dispatcher.path.quiet import find_resting
-from dispatcher.path.second_tries import LOOK_SECONDS, claim_second_tries
+from dispatcher.path.repeats import LOOK_SECONDS, claim_repeats
+from dispatcher.path.second_tries import claim_second_tries
 from dispatcher.path.settler import Settler
 from dispatcher.queries import claims
 from dispatcher.queries.claims import Claimed
@@ -43,6 +46,12 @@ EXPIRE_SECONDS = 5.0
 EXPIRE_BATCH = 5_000
 
 
+class _Claim(Protocol):
+    """Takes messages in doubt, for up to so many slots."""
+
+    async def __call__(self, worker: Worker, tx: AsyncConnection, *, slots: int) -> tuple[Choice, list[Parcel]]: ...
+
+
 class Pump:
     """The life of a lane in one dispatcher. `in_flight` counts what is claimed and not settled yet."""
 
@@ -56,7 +65,7 @@ class Pump:
         self._waited = False  # all that was claimed last had to wait
         self._most = self.slots  # rows in one claim: fewer while the database is slow, lest they be stale at once
         self._expire_at = 0.0
-        self._second_at = 0.0
+        self._doubted_at = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self._settler = Settler(worker, lane, on_settled=self._free)
         worker.metrics.in_flight.labels(lane).set(0)  # told from the start: an alert calls for a lane nobody tells of
@@ -87,8 +96,7 @@ class Pump:
             wanted = min(wanted, spare)
         try:
             taken = await self._claim(wanted)
-            if self.lane == "urgent":
-                await self._claim_second_tries()
+            await self._claim_doubted()
         except Exception as error:
             if not is_outage(error):
                 log.exception("claim failed", extra={"lane": self.lane})
@@ -141,16 +149,30 @@ class Pump:
         self._launch(choice, batches, begun=begun)
         return taken.rows
 
-    async def _claim_second_tries(self) -> None:
-        """Passwords in doubt, looked for once a second."""
-        if monotonic() < self._second_at:
+    async def _claim_doubted(self) -> None:
+        """What is in doubt and may be handed over once more, looked for once a second."""
+        if monotonic() < self._doubted_at:
             return
+        self._doubted_at = monotonic() + LOOK_SECONDS
+        if self.lane == "urgent":
+            await self._claim_second_tries()
+        if any(route.repeats for route in self.worker.book.routes):
+            await self._claim_repeats()
+
+    async def _claim_second_tries(self) -> None:
+        """Passwords, through another gateway."""
+        await self._claim_again(claim_second_tries)
+
+    async def _claim_repeats(self) -> None:
+        """Whatever is at a gateway that takes nothing twice, through that one."""
+        await self._claim_again(partial(claim_repeats, lane=self.lane))
+
+    async def _claim_again(self, claim: _Claim) -> None:
         begun = monotonic()
-        self._second_at = begun + LOOK_SECONDS
         choice = Choice()
         try:
             async with self.worker.transaction() as tx:
-                choice, batches = await claim_second_tries(self.worker, tx, slots=self.slots - self.in_flight)
+                choice, batches = await claim(self.worker, tx, slots=self.slots - self.in_flight)
                 if choice.intents:
                     failpoints.hit("before_claim_commit")
         except BaseException:

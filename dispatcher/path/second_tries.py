@@ -19,7 +19,6 @@ from shared.domain.message import Status
 from shared.domain.otp import LONGEST_LIFE
 
 WAIT_SECONDS: Final = 5.0
-LOOK_SECONDS: Final = 1.0
 LIMIT: Final = 200
 
 

@@ -92,11 +92,10 @@ _HELD = holds_back("d.sender_id", "d.msisdn")
 
 # A campaign asks for consent, by the contact it was made for and by whoever has the number now: both indexes hold only
 # those who took it back.
-_UNWILLING = """WHEN EXISTS (
+UNWILLING = """EXISTS (
                         SELECT 1 FROM contacts c WHERE c.id = d.contact_id AND c.consent_status = 'withdrawn')
                       OR EXISTS (
-                        SELECT 1 FROM contacts c WHERE c.msisdn = d.msisdn AND c.consent_status = 'withdrawn')
-                    THEN 'no_consent'"""
+                        SELECT 1 FROM contacts c WHERE c.msisdn = d.msisdn AND c.consent_status = 'withdrawn')"""
 
 # A recipient reads a sequence in its order. A step has its turn when nothing is due of those before it, and a message
 # waits while an earlier one to the same number is open: it stays queued and is looked at again a moment later.
@@ -135,7 +134,7 @@ _CAMPAIGN = text(
             FOR UPDATE SKIP LOCKED) q
         LIMIT :slots
     )"""
-    + _MOVE.format(held=_HELD, unwilling=_UNWILLING, waits=_WAITS, later=_LATER)
+    + _MOVE.format(held=_HELD, unwilling=f"WHEN {UNWILLING} THEN 'no_consent'", waits=_WAITS, later=_LATER)
 )
 
 # One priority after the other, so that the index ends each search at what is due: otherwise every claim would read all

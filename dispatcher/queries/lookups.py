@@ -27,7 +27,7 @@ class Doubt:
 _TAKE = text("""
     WITH due AS (
         SELECT a.message_id, a.attempt FROM attempts a
-        WHERE a.lookup_at <= now()
+        WHERE a.lookup_at <= now() AND a.gateway_id <> ALL(CAST(:besides AS uuid[]))
         ORDER BY a.lookup_at LIMIT :limit
         FOR UPDATE SKIP LOCKED
     ), noted AS (
@@ -67,9 +67,14 @@ _HOLD = text("""
 """)
 
 
-async def take_doubts(tx: AsyncConnection, *, limit: int, waits: Sequence[float]) -> list[Doubt]:
-    """Attempts whose look-up is due; `waits` are the seconds before each look, the first already waited."""
-    rows = await tx.execute(_TAKE, {"limit": limit, "waits": list(waits)})
+async def take_doubts(
+    tx: AsyncConnection, *, limit: int, waits: Sequence[float], besides: Sequence[UUID] = ()
+) -> list[Doubt]:
+    """Attempts whose look-up is due; `waits` are the seconds before each look, the first already waited.
+
+    Not those at the gateways `besides`: whoever repeats looks after them.
+    """
+    rows = await tx.execute(_TAKE, {"limit": limit, "waits": list(waits), "besides": list(besides)})
     return [Doubt(*row) for row in rows]
 
 

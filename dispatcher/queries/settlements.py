@@ -64,7 +64,12 @@ _SETTLE = Moving(f"""
             not_before = CASE WHEN t.status = 'queued' AND t.delay > 0 THEN now() + make_interval(secs => t.delay)
                               ELSE m.not_before END
         FROM held h JOIN told t ON t.id = h.id
-        WHERE m.id = h.id AND h.attempt = t.attempt AND h.was IN ({_ANSWERABLE})
+        WHERE m.id = h.id AND h.was IN ({_ANSWERABLE})
+          AND (h.attempt = t.attempt
+               -- taken after all, says the late answer of an attempt after which it was handed over once more
+               OR (t.status = 'submitted' AND h.was = 'unconfirmed' AND h.attempt > t.attempt))
+          -- in doubt as it was is no news
+          AND (h.was <> t.status OR m.gateway_id IS DISTINCT FROM t.gateway_id)
         RETURNING m.campaign_message_id, h.was, t.status, m.segments /* returned */
     ) /* told */
     SELECT campaign_message_id, was, status, count(*), sum(segments) FROM moved GROUP BY 1, 2, 3
@@ -158,21 +163,7 @@ async def settle(tx: AsyncConnection, settled: Sequence[Settled], *, wanted: fro
     moves = Moves()
     if not settled:
         return moves
-    ids = [one.id for one in settled]
-    attempts = [one.attempt for one in settled]
-    rows = await _SETTLE.execute(
-        tx,
-        {
-            "ids": ids,
-            "attempts": attempts,
-            "statuses": [str(one.status) for one in settled],
-            "delays": [one.delay for one in settled],
-            "gateway_ids": [one.gateway_id for one in settled],
-            "codes": [one.code for one in settled],
-        },
-        wanted=wanted,
-    )
-    moved = [tuple(row) for row in rows]
+    moved = [row for answers in _by_attempt(settled) for row in await _settle(tx, answers, wanted=wanted)]
     moves.add_rows(moved)
     revived = {row[0] for row in moved if row[0] and row[1:3] == (Status.UNCONFIRMED, Status.QUEUED)}
     if revived:
@@ -194,6 +185,38 @@ async def settle(tx: AsyncConnection, settled: Sequence[Settled], *, wanted: fro
         await _record_others(tx, others)
     await _keep_exchanges(tx, settled)
     return moves
+
+
+def _by_attempt(settled: Sequence[Settled]) -> list[Sequence[Settled]]:
+    """One list, as a rule; two answers about one message are written one after the other, the acceptance last."""
+    if len({one.id for one in settled}) == len(settled):
+        return [settled]
+    lists: list[list[Settled]] = []
+    for one in sorted(settled, key=lambda one: one.status is Status.SUBMITTED):
+        place = next((some for some in lists if all(other.id != one.id for other in some)), None)
+        if place is None:
+            lists.append([one])
+        else:
+            place.append(one)
+    return list(lists)
+
+
+async def _settle(
+    tx: AsyncConnection, settled: Sequence[Settled], *, wanted: frozenset[Status]
+) -> list[tuple[Any, ...]]:
+    rows = await _SETTLE.execute(
+        tx,
+        {
+            "ids": [one.id for one in settled],
+            "attempts": [one.attempt for one in settled],
+            "statuses": [str(one.status) for one in settled],
+            "delays": [one.delay for one in settled],
+            "gateway_ids": [one.gateway_id for one in settled],
+            "codes": [one.code for one in settled],
+        },
+        wanted=wanted,
+    )
+    return [tuple(row) for row in rows]
 
 
 async def _keep_exchanges(tx: AsyncConnection, settled: Sequence[Settled]) -> None:

@@ -11,7 +11,20 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from proof.chaos import bells, clients, commands, database, deploys, fallback, faults, kills, passwords, pauses, steps
+from proof.chaos import (
+    bells,
+    clients,
+    commands,
+    database,
+    deploys,
+    fallback,
+    faults,
+    kills,
+    passwords,
+    pauses,
+    repeats,
+    steps,
+)
 from proof.chaos.tables import as_json, describe, totals
 from proof.chaos.trial import Finding, Plan
 
@@ -25,6 +38,7 @@ SCENARIOS: Final[Mapping[str, Callable[[Plan], Finding]]] = MappingProxyType(
         "database": database.run,
         "faults": faults.run,
         "fallback": fallback.run,
+        "repeats": repeats.run,
         "commands": commands.run,
         "deploys": deploys.run,
         "clients": clients.run,

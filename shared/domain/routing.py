@@ -9,6 +9,7 @@ from uuid import UUID
 
 from shared.domain.outcome import Fault, Outcome, Refused
 from shared.domain.pace import Pace
+from shared.domain.repeats import Repeats
 
 # A gateway may be out of reach for hours: with the waits below this is about four of them. A message whose
 # `expires_at` comes first expires.
@@ -49,6 +50,8 @@ class Route:
     resting_until: datetime | None = None  # it asked to be given time
     default_sender: str | None = None  # of a message that names none
     default_number: str | None = None  # where a name may not be shown
+    repeats: Repeats | None = None  # what it may have is safe with it once more
+    changed_at: datetime | None = None  # by its owner
 
     @property
     def shut(self) -> bool:

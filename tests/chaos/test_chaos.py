@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from proof.chaos import commands, fallback, kills, passwords, steps
+from proof.chaos import commands, fallback, kills, passwords, repeats, steps
 from proof.chaos.__main__ import main
 from proof.chaos.tables import describe, totals
 from proof.chaos.trial import Finding, Plan
@@ -45,6 +45,12 @@ def test_the_first_of_two_gateways_refuses_then_dies_then_lies() -> None:
     finding = fallback.run(Plan(scale=0.1, say=silent))
     check(finding)
     assert finding.figures["taken by the second gateway"] > 0
+
+
+def test_what_is_in_doubt_is_repeated_where_that_is_safe() -> None:
+    finding = repeats.run(Plan(scale=0.25, say=silent))
+    check(finding)
+    assert finding.figures["known by their id"] > 0
 
 
 def test_a_stop_opt_outs_and_an_end_in_the_middle_of_a_campaign() -> None:

@@ -4,7 +4,7 @@ from hashlib import sha256
 
 import pytest
 
-from deploy.simulator.ledger import ACCEPTED, CALLBACK, REFUSED, Entry
+from deploy.simulator.ledger import ACCEPTED, CALLBACK, REFUSED, REPEATED, Entry
 from proof.judge import Row, Sum, Verdict, judge
 from proof.password_laws import Challenge, Visit, judge_passwords
 
@@ -34,6 +34,23 @@ def test_receipts_and_refusals_are_no_arrivals() -> None:
     verdict = judge(PROMISED, [row(0), row(1, "failed"), row(2)], ledger, endings={"failed": PROMISED})
     assert verdict.broken() == []
     assert verdict.arrived == 2
+
+
+def test_a_repetition_that_the_gateway_knew_rings_no_phone() -> None:
+    verdict = judge(PROMISED[:1], [row(0)], [arrival(0), arrival(0, kind=REPEATED)])
+    assert verdict.broken() == []
+    assert (verdict.arrived, verdict.repeated) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "ledger",
+    [
+        pytest.param([arrival(0, kind=REPEATED)], id="of what it never took"),
+        pytest.param([arrival(0), arrival(0, kind=REPEATED, m="m9")], id="of a stranger"),
+    ],
+)
+def test_a_repetition_that_nobody_can_account_for(ledger: list[Entry]) -> None:
+    assert judge(PROMISED[:1], [row(0, "unconfirmed")], ledger).unaccounted
 
 
 @pytest.mark.parametrize("rows", [[], [row(0, "queued")], [row(0, "sending")], [row(0, "delivered")]])

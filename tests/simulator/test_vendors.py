@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 
 from deploy.simulator.launch import Simulator
-from deploy.simulator.ledger import accepted, read_ledger
+from deploy.simulator.ledger import ACCEPTED, REPEATED, accepted, read_ledger
 from dispatcher.door.transport import Transport
 from shared.adapter import Account, Answer, Balance, Call, Callback, Receipt, Sms
 from shared.domain.message import Status
@@ -20,6 +20,7 @@ from shared.domain.outcome import Accepted, Fault, Lost, Outcome, Refused
 from shared.gateways import custom
 from shared.gateways.custom.presets import PRESETS, expanded
 from shared.gateways.custom.values import id_number_of
+from shared.ids import uuid7
 from tests.simulator.receiver import Receiver, Told
 
 LOOPBACK = (ip_network("127.0.0.0/8"),)
@@ -76,7 +77,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
 @pytest.fixture
 def simulator(running: Simulator) -> Simulator:
     running.reset_dials()
-    running.set_dials(callback_delay_ms=[1, 5], callback_retry_ms=50)
+    running.set_dials(callback_delay_ms=[1, 5], callback_retry_ms=50, remember_seconds=0)
     return running
 
 
@@ -161,10 +162,25 @@ def test_each_fault_is_understood(simulator: Simulator, name: str, fault: tuple[
 
 def test_every_mapped_fault_is_tried() -> None:
     for name, preset in PRESETS.items():
-        mapped = {line["fault"] for line in preset.settings.get("faults", ())}
+        mapped = {line["fault"] for line in preset.settings.get("faults", ())} - {"duplicate"}
         assert mapped <= {str(meant) if isinstance(meant, Fault) else "in_doubt" for meant in FAULTS[name].values()}, (
             name
         )
+
+
+@pytest.mark.parametrize("name", sorted(name for name in PRESETS if "deduplication" in PRESETS[name].settings))
+def test_who_takes_nothing_twice_says_so_and_rings_no_phone(simulator: Simulator, name: str) -> None:
+    simulator.set_dials(remember_seconds=600, faults=[{"kind": "error", "status": 500, "accept": True, "limit": 1}])
+    account = account_at(simulator, name, status_url="http://127.0.0.1:9/status")
+    sms = replace(HELLO, id=uuid7())
+    assert custom.of(account).CAPABILITIES.repeats is not None
+    assert sent(account, sms) == Lost(may_have_arrived=True, cause="http_5xx")
+    assert isinstance(sent(account, replace(sms, attempt=3, expires_in=5)), Accepted)
+    lines = [entry for entry in read_ledger(simulator.ledger_path) if entry.m in {str(sms.id), str(id_number_of(sms))}]
+    assert [line.kind for line in lines if line.kind in {ACCEPTED, REPEATED}] == [ACCEPTED, REPEATED]
+    simulator.set_dials(remember_seconds=0)
+    assert isinstance(sent(account, sms), Accepted)
+    assert len(accepted(read_ledger(simulator.ledger_path))) >= 2
 
 
 def test_what_any_gateway_does(simulator: Simulator, name: str) -> None:

@@ -48,6 +48,8 @@ class Shape:
     balance: str = ""
     balance_fields: Any = None
     forbidden: int = 401
+    known_by: Path = ()  # the id under which it takes nothing twice: a field of the body, or "?name" of the query
+    known_again: int | None = None  # the code by which it says so; without one it answers as it did before
 
     @property
     def PREFIX(self) -> bytes:  # noqa: N802 - the contract's
@@ -68,7 +70,7 @@ class Shape:
         fields = self._fields(request)
         if fields is None:
             return Ask("send", self.refused(400, None))
-        return self._guarded(world.account, request, fields) or self._submission(world, fields)
+        return self._guarded(world.account, request, fields) or self._submission(world, request, fields)
 
     def accepted(self, world: World, messages: Sequence[Message]) -> Reply:
         del world
@@ -126,7 +128,7 @@ class Shape:
                 return Ask("auth", self.refused(self.forbidden, None))
         return None
 
-    def _submission(self, world: World, fields: Any) -> Submission | Ask:
+    def _submission(self, world: World, request: Request, fields: Any) -> Submission | Ask:
         try:
             to = text("to", str(at(fields, self.to)))
             message = text("text", at(fields, self.text))
@@ -141,7 +143,18 @@ class Shape:
         send = Send(
             to=to, sender=sender, text=message, callback_url=callback or world.dials.callback_url, a=query.get("a")
         )
-        return Submission((send._replace(m=str(reference) if reference else query.get("m")),))
+        send = send._replace(m=str(reference) if reference else query.get("m"))
+        known_by = self._known_by(request, fields)
+        again = self.refused(self.taken_status, self.known_again) if known_by and self.known_again else None
+        # It is no refusal: the message is there.
+        return Submission((send,), known_by=known_by, again=again._replace(refused=None) if again else None)
+
+    def _known_by(self, request: Request, fields: Any) -> str | None:
+        first, *rest = self.known_by or ("",)
+        if isinstance(first, str) and first.startswith("?") and not rest:
+            return read_form(request.query).get(first[1:])
+        known_by = at(fields, self.known_by) if self.known_by else None
+        return str(known_by) if known_by else None
 
     def _told(self, world: World) -> Reply:
         left = world.left

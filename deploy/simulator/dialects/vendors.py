@@ -61,7 +61,10 @@ VENDORS: Final = (
             2: {"group": 2, "name": "UNDELIVERABLE_REJECTED_OPERATOR"},
             5: {"group": 5, "name": "REJECTED_NETWORK"},
             6: {"group": 5, "name": "REJECTED_NOT_ENOUGH_CREDITS"},
+            23: {"group": 5, "name": "REJECTED_DUPLICATE_MESSAGE_ID"},
         },
+        known_by=["messages", 0, "destinations", 0, "messageId"],
+        known_again=23,
         refused_as={"messages": [{"status": {"groupId": "{group}", "name": "{name}", "description": "Refused"}}]},
         words={"sent": "PENDING", "delivered": "DELIVERED", "undelivered": "UNDELIVERABLE", "failed": "REJECTED"},
         receipt_fields={
@@ -129,6 +132,7 @@ VENDORS: Final = (
         text=[0, "body"],
         sender=[0, "from"],
         reference=[0, "userSuppliedId"],
+        known_by=["?deduplication-id"],
         taken_status=201,
         taken=[{"id": "{sid}", "to": "{to}", "numberOfParts": 1, "status": {"type": "ACCEPTED", "subtype": None}}],
         code_status=201,

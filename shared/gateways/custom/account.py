@@ -18,6 +18,7 @@ from shared.gateways.custom.placeholders import BadTemplate, Context, Slot, Temp
 from shared.gateways.custom.request import FORM, JSON, XML, beside, context_of
 from shared.gateways.custom.values import NUMBER_FORMATS, PER_SECOND, value_of
 
+IDS: Final = ("ID", "ID_NUMBER")
 METHODS: Final = ("GET", "POST", "PUT")
 # As Powerlynx and Splynx write it.
 _FORM_TOO: Final = "x-www-form-urlencoded"
@@ -44,6 +45,7 @@ def check_settings(settings: Mapping[str, Any], secrets: Mapping[str, str]) -> M
     templates = [*_check_call(fields), *_check_balance(fields)]
     login = [*_check_login(fields)]
     _check_token_is_used(fields, hidden, templates)
+    _check_deduplication(fields, templates)
     templates += login
     _check_values(fields)
     check_reading(fields)
@@ -162,6 +164,23 @@ def _check_message_is_in(fields: Fields, templates: list[Template]) -> None:
     missing = [f"%{name}%" for name in ("TO", "MESSAGE") if name not in there]
     if missing:
         fields.refuse("payload", f"lacks {' and '.join(missing)}, and so do url and headers; put it where it belongs.")
+
+
+def _check_deduplication(fields: Fields, templates: list[Template]) -> None:
+    """An id by which a gateway knows what it has: one that is sent, and that is the same every time."""
+    rule = fields.part("deduplication")
+    if rule is None:
+        return
+    by = rule.choice("by", IDS, required=True)
+    for name, least, most in (("window", 60, 604_800), ("most", 1, 10)):
+        if rule.whole(name, least=least, most=most) is None and not rule.wrong(name):
+            rule.refuse(name, f"is missing; it must be a whole number from {least} to {most}.")
+    rule.refuse_others()
+    there = {slot.name for template in templates for slot in template.slots}
+    if by is not None and by not in there and "script" not in fields.kept and not fields.errors:
+        rule.refuse("by", f"is %{by}%, which is sent nowhere; put it where the gateway looks for it.")
+    if "ATTEMPT" in there:
+        rule.refuse("by", "must be the same every time, and %ATTEMPT% is sent along; leave that out.")
 
 
 def _check_login(fields: Fields) -> Iterator[Template]:

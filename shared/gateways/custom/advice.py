@@ -6,7 +6,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from shared.gateways.custom.mappings import texts_of_faults
-from shared.gateways.custom.reading import IN_DOUBT
+from shared.gateways.custom.reading import DUPLICATE, IN_DOUBT
 from shared.gateways.custom.request import beside, header_templates, outline_of
 
 # Headers whose values are credentials, and what fields of addresses and payloads are called that hold one.
@@ -101,7 +101,7 @@ def _of_blanks(settings: Mapping[str, Any]) -> Iterator[str]:
 def _of_faults(settings: Mapping[str, Any]) -> Iterator[str]:
     for line in settings.get("faults") or ():
         status = line.get("status")
-        if status is not None and status >= 500 and line["fault"] != IN_DOUBT:
+        if status is not None and status >= 500 and line["fault"] not in {IN_DOUBT, DUPLICATE}:
             yield (
                 f"faults takes HTTP {status} for a refusal, and the message is handed over again: make sure that the "
                 "gateway never sends what it answers so."

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from shared.adapter import Account, Answer, Balance, Call, Callback, Capabilities, Inbound, Receipt, Reply, Sms
 from shared.domain.outcome import Outcome
+from shared.domain.repeats import Repeats
 from shared.gateways.custom import balances, callbacks, reading, request
 from shared.gateways.custom.account import check_settings as check
 from shared.gateways.custom.placeholders import BadTemplate
@@ -33,6 +34,7 @@ class Dialect:
             client_reference=bool(receipt) and ("own_id" in receipt or self._asks_for_receipts),
             attachments=self._carries_media,
             balance="balance" in settings,
+            repeats=_repeats(settings.get("deduplication")),
         )
 
     @cached_property
@@ -93,6 +95,10 @@ class Dialect:
 
     def read_balance(self, answer: Answer) -> Balance:
         return balances.read_balance(self.account.settings, answer)
+
+
+def _repeats(rule: Mapping[str, Any] | None) -> Repeats | None:
+    return Repeats(rule["window"], rule["most"]) if rule else None
 
 
 def _reply(mapping: Mapping[str, Any] | None) -> Reply:

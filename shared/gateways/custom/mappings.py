@@ -7,7 +7,7 @@ from shared.domain.fields import Fields
 from shared.gateways.custom.callbacks import STATUSES
 from shared.gateways.custom.paths import BadPath, as_text, parse
 from shared.gateways.custom.patterns import BadPattern, compiled
-from shared.gateways.custom.reading import FAULTS
+from shared.gateways.custom.reading import DUPLICATE, FAULTS
 
 MOST_RULES: Final = 100
 _MOST_WORDS: Final = 100
@@ -52,6 +52,8 @@ def _check_faults(fields: Fields) -> None:
             line.refuse("fault", "needs a status, codes or a text by which it is known.")
         if codes is not None and not {"code_path", "code_pattern"} & fields.kept.keys():
             line.refuse("codes", "are looked for at code_path or by code_pattern; set one of them.")
+        if line.kept.get("fault") == DUPLICATE and "deduplication" not in fields.kept:
+            line.refuse("fault", "cannot be duplicate without deduplication, which says by which id; add it.")
 
 
 def check_callbacks(fields: Fields) -> None:

@@ -16,7 +16,8 @@ from shared.gateways.custom import patterns
 from shared.gateways.custom.paths import MISSING, Path, as_text, find, parse, read_json
 
 IN_DOUBT: Final = "in_doubt"
-FAULTS: Final = (*(str(fault) for fault in Fault), IN_DOUBT)
+DUPLICATE: Final = "duplicate"  # it has a message under this id, which is ours
+FAULTS: Final = (*(str(fault) for fault in Fault), IN_DOUBT, DUPLICATE)
 
 FAULT_OF_STATUS: Final[Mapping[int, Fault]] = MappingProxyType(
     dict.fromkeys((401, 402, 403, 404), Fault.ACCOUNT) | {429: Fault.THROTTLED}
@@ -119,7 +120,7 @@ def read_send(reading: Reading, batch: Sequence[Sms], answer: Answer) -> Outcome
     if _succeeded(reading, heard):
         # A line for this status alone is about answers that fail the test; one that names what is in this answer
         # contradicts it, and both cannot be right.
-        if rule is None or rule.by_status_alone:
+        if rule is None or rule.by_status_alone or rule.fault == DUPLICATE:
             return Accepted(_reference(reading, heard), _segments(reading, heard))
         return Lost(may_have_arrived=True, cause="contradictory_answer")
     return _by_rule(rule, reading, heard, batch) if rule else Lost(may_have_arrived=True, cause="no_success_in_answer")
@@ -158,6 +159,8 @@ def _matches(rule: Rule, heard: _Heard, code: str | None) -> bool:
 def _by_rule(rule: Rule, reading: Reading, heard: _Heard, batch: Sequence[Sms]) -> Outcome:
     if rule.fault == IN_DOUBT:
         return Lost(may_have_arrived=True, cause="in_doubt_by_settings")
+    if rule.fault == DUPLICATE:
+        return Accepted(_reference(reading, heard), _segments(reading, heard))
     return _refused(Fault(rule.fault), reading, heard, batch)
 
 

@@ -42,6 +42,8 @@ def _taken(label: str, secrets: dict[str, str] | None = None, **over: Any) -> Se
     return Settings(label, given, {name: value for name, value in given.items() if value is not None}, secrets or {})
 
 
+BY_ID: dict[str, Any] = {"payload": "to=%TO%&m=%MESSAGE%&id=%ID%"}
+DEDUPLICATION: dict[str, Any] = {"by": "ID", "window": 600, "most": 3}
 XML: dict[str, Any] = {"method": "POST", "content_type": "text/xml"}
 JSON: dict[str, Any] = {"method": "POST", "content_type": "application/json"}
 SETTINGS_OF_ALL_KINDS = {
@@ -115,6 +117,14 @@ TAKEN = [
     Settings("all of a login", ALL_OF_A_LOGIN, ALL_OF_A_LOGIN, CREDENTIALS),
     Settings("a password of two words", SETTINGS, SETTINGS, {"api_key": "open sesame"}),
     _taken("what is no placeholder", payload="to=%TO%&m=%MESSAGE%&x=%C3%A9&y=5%off%"),
+    _taken("an id that tells repetitions", **BY_ID, deduplication=DEDUPLICATION),
+    _taken(
+        "what it says of one",
+        **BY_ID,
+        deduplication=DEDUPLICATION,
+        faults=[{"status": 409, "text": "known", "fault": "duplicate"}],
+    ),
+    _taken("an id that a script sends", payload=None, script="return {}", deduplication=DEDUPLICATION),
     _taken("XML", **XML, payload='<?xml version="1.0" encoding="UTF-8"?><s t="%TO%"><![CDATA[%MESSAGE%]]></s>'),
     _taken("a list at the root", **JSON, payload='[{"t": "%TO%", "m": %MESSAGE%, "n": %TO:number%}]'),
 ]
@@ -230,6 +240,28 @@ REFUSED = [
         "faults/1/why",
         faults=[{"status": 400, "fault": "message"}, {"status": 400, "fault": "message", "why": "x"}],
     ),
+    _plain("a repetition told without an id", "faults/0/fault", faults=[{"status": 409, "fault": "duplicate"}]),
+    # What is taken once.
+    _plain("an id that is not sent", "deduplication/by", deduplication=DEDUPLICATION),
+    _plain(
+        "another id than the one sent", "deduplication/by", **BY_ID, deduplication={**DEDUPLICATION, "by": "ID_NUMBER"}
+    ),
+    _plain("an id by another name", "deduplication/by", **BY_ID, deduplication={**DEDUPLICATION, "by": "MESSAGE"}),
+    _plain(
+        "an id that changes with the attempt",
+        "deduplication/by",
+        payload="to=%TO%&m=%MESSAGE%&id=%ID%-%ATTEMPT%",
+        deduplication=DEDUPLICATION,
+    ),
+    _plain("without an end", "deduplication/window", "deduplication/most", **BY_ID, deduplication={"by": "ID"}),
+    _plain(
+        "for too short, and too often",
+        "deduplication/window",
+        "deduplication/most",
+        **BY_ID,
+        deduplication={"by": "ID", "window": 1, "most": 11},
+    ),
+    _plain("more to it", "deduplication/colour", **BY_ID, deduplication={**DEDUPLICATION, "colour": "red"}),
     # Callbacks.
     _receipt("receipts without a status", "status", status=None),
     _receipt("receipts without words", "statuses", statuses=None),

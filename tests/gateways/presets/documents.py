@@ -51,6 +51,7 @@ INFOBIP = Case(
     reads=[
         (_infobip(1, "PENDING_ACCEPTED"), Accepted("R1")),
         (_infobip(3, "DELIVERED_TO_HANDSET"), Accepted("R1")),
+        (_infobip(5, "REJECTED_DUPLICATE_MESSAGE_ID"), Accepted("R1")),
         (_infobip(5, "REJECTED_NOT_ENOUGH_CREDITS"), no(Fault.ACCOUNT, 5, "No.")),
         (_infobip(5, "REJECTED_NETWORK"), no(Fault.GATEWAY, 5, "No.")),
         (_infobip(2, "UNDELIVERABLE_REJECTED_OPERATOR"), no(Fault.GATEWAY, 2, "No.")),

@@ -27,6 +27,7 @@ PRESET = Preset(
         "segments_path": "[0].numberOfParts",
         "code_path": "[0].status.subtype",
         "detail_path": "detail",
+        "deduplication": {"by": "ID_NUMBER", "window": 21_600, "most": 4},
         "faults": [
             {"codes": ["BLOCKED"], "fault": "opted_out"},
             {"codes": ["NOT_SENT"], "fault": "gateway"},

@@ -30,7 +30,10 @@ PRESET = Preset(
         "reference_path": "messages[0].messageId",
         "code_path": "messages[0].status.groupId",
         "detail_path": "messages[0].status.description",
+        # For how long it knows an id stands nowhere: not for long is safe.
+        "deduplication": {"by": "ID", "window": 600, "most": 3},
         "faults": [
+            {"status": 200, "codes": [5], "text": "REJECTED_DUPLICATE_MESSAGE_ID", "fault": "duplicate"},
             {"codes": [5], "text": "NOT_ENOUGH_CREDITS", "fault": "account"},
             {"codes": [2, 4, 5], "fault": "gateway"},
         ],
