@@ -14,7 +14,8 @@ from shared.clock import utc_now
 from shared.domain import msisdn
 from shared.domain.consent import PLACES, Statement, read_moment, read_no, read_status, standing_of, statement_of
 from shared.domain.contact import Consent, Scalar, problem_of_field, problem_of_size, read_text, read_time_zone
-from shared.domain.contact_field import Definition
+from shared.domain.contact_field import Definition, FieldType
+from shared.domain.written import read_day, read_number
 from shared.errors import Invalid
 from shared.ids import uuid7
 
@@ -24,6 +25,9 @@ BATCH_CHARACTERS: Final = 1_000_000  # so that a few long rows make as large a s
 # What spreadsheets wrap a value in so that it stays a text: ="0831234567", and our own '+27831234567.
 _FORMULA: Final = re.compile(r'=\s*"(.*)"', re.DOTALL)
 _GUARDED: Final = re.compile(r"'[=+\-@\t\r']")
+
+# What spreadsheets put between cells where the comma stands in numbers.
+_OF_DECIMAL_COMMAS: Final = ";"
 
 Contact = dict[str, Any]
 
@@ -89,6 +93,7 @@ class ContactReader:
         self._name_header = " ".join(layout.columns[index].header for index in layout.name_from)
         self._columns = len(layout.columns)
         self._definitions = definitions or {}
+        self._decimal_comma = layout.delimiter == _OF_DECIMAL_COMMAS
 
     def read(self, row: Row) -> Contact:
         """The contact of a row: empty cells are left out, and so are cells that a short row lacks."""
@@ -146,8 +151,15 @@ class ContactReader:
 
     def _read_typed(self, key: str, value: str, header: str) -> Scalar | None:
         definition = self._definitions.get(key)
+        if definition is None:
+            return value
+        name = f"The field {key}"
         try:
-            return value if definition is None else definition.read(value)
+            if definition.type is FieldType.DATE:
+                value = read_day(value, name=name)
+            elif definition.type is FieldType.NUMBER:
+                value = read_number(value, name=name, decimal_comma=self._decimal_comma)
+            return definition.read(value)
         except Invalid as refusal:
             raise RejectedRow(refusal.detail, column=header) from None
 
@@ -159,7 +171,7 @@ def _text_reader(name: str) -> Callable[[str], str | None]:
 _CONSENT_READERS: Final[Mapping[str, Callable[[str], str | None]]] = {
     "consent_status": read_status,
     "consent_source": _text_reader("consent_source"),
-    "consent_at": lambda value: read_moment(value, now=utc_now()),
+    "consent_at": lambda value: read_moment(read_day(value, name="consent_at"), now=utc_now()),
 }
 
 

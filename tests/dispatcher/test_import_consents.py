@@ -200,3 +200,11 @@ async def test_names_of_a_contacts_own_are_known_in_any_spelling(worker: ImportW
     (ann,) = await contacts(worker)
     assert (ann.name, ann.external_id, ann.location_id, ann.time_zone) == ("Ann", "x1", "cafe", "Europe/London")
     assert ann.fields == {}
+
+
+async def test_the_day_may_be_written_with_the_day_first(worker: ImportWorker) -> None:
+    await run(worker, f"msisdn;consent_status;consent_at\n{ANN};yes;02.03.2025\n{BEN};yes;02/03/2025\n")
+    (ann,) = await contacts(worker)
+    assert ann.consent_at == datetime(2025, 3, 2, tzinfo=UTC)
+    (rejected,) = await rejections(worker)
+    assert (rejected.row, rejected.column, "the month" in rejected.reason) == (3, "consent_at", True)

@@ -77,6 +77,15 @@ async def group_named(worker: ImportWorker, name: str) -> UUID:
     return group_id
 
 
+async def define(worker: ImportWorker, types: dict[str, FieldType]) -> None:
+    now = utc_now()
+    async with worker.transaction() as tx:
+        for key, kind in types.items():
+            choices = ["basic", "gold"] if kind is FieldType.CHOICE else []
+            row = {"key": key, "type": kind, "choices": choices, "defined_at": now}
+            await tx.execute(insert(ContactField).values(row | {"created_at": now, "updated_at": now}))
+
+
 async def the_import(worker: ImportWorker, import_id: UUID) -> Row[Any]:
     async with worker.transaction() as tx:
         return (await tx.execute(select(Import).where(Import.id == import_id))).one()
@@ -289,19 +298,14 @@ async def test_bad_rows_never_stop_the_file(worker: ImportWorker) -> None:
 
 async def test_typed_fields_are_kept_in_their_form_and_rejected_by_name(worker: ImportWorker) -> None:
     types = {"visits": FieldType.NUMBER, "born": FieldType.DATE, "vip": FieldType.BOOLEAN, "plan": FieldType.CHOICE}
-    async with worker.transaction() as tx:
-        for key, kind in types.items():
-            now = utc_now()
-            choices = ["basic", "gold"] if kind is FieldType.CHOICE else []
-            row = {"key": key, "type": kind, "choices": choices, "defined_at": now}
-            await tx.execute(insert(ContactField).values(row | {"created_at": now, "updated_at": now}))
+    await define(worker, types)
     await upload(
         worker,
         "phone,visits,born,vip,plan,city\n"
         "0831234567, 12.50,2001-02-03,yes,GOLD,12\n"
         "0831234568,,,,,\n"
         "0831234569,many,,,,\n"
-        "0831234570,,3/2/2001,,,\n"
+        "0831234570,,soon,,,\n"
         "0831234571,,,perhaps,,\n"
         "0831234572,,,,silver,\n",
     )
@@ -315,6 +319,24 @@ async def test_typed_fields_are_kept_in_their_form_and_rejected_by_name(worker: 
     async with worker.transaction() as tx:
         keys = (await tx.execute(select(ContactField.key, ContactField.defined_at.is_(None)))).all()
     assert sorted(map(tuple, keys)) == sorted([*((key, False) for key in types), ("city", True)])
+
+
+@pytest.mark.parametrize(
+    "delimiter", [pytest.param(";", id="of a country with decimal commas"), pytest.param(",", id="of another")]
+)
+async def test_typed_fields_as_people_write_them(worker: ImportWorker, delimiter: str) -> None:
+    """One reading is enough; of two none is taken, and the row says so."""
+    await define(worker, {"visits": FieldType.NUMBER, "born": FieldType.DATE})
+    third, wrong = ("1,234", "1.234") if delimiter == ";" else ("1.234", "1,234")
+    rows = [("3,5", "31.12.2026"), ("1.234,56", "1.2.2026"), (third, ""), (wrong, ""), ("", "02/03/2026")]
+    lines = [("phone", "visits", "born"), *((f"083123456{place}", *row) for place, row in enumerate(rows))]
+    await upload(worker, "\n".join(delimiter.join(f'"{cell}"' for cell in line) for line in lines))
+    await run_imports(worker)
+    assert [one.fields.get("visits") for one in await contacts(worker)] == [3.5, 1234.56, 1.234]
+    assert [one.fields.get("born") for one in await contacts(worker)] == ["2026-12-31", "2026-02-01", None]
+    found = await rejections(worker)
+    assert [(row, column) for row, column, _ in found] == [(5, "visits"), (6, "born")]
+    assert ("two ways" in found[0][2], "31.12.2026" in found[1][2]) == (True, True)
 
 
 async def test_a_column_is_a_defined_field_in_any_case(worker: ImportWorker) -> None:
