@@ -132,7 +132,10 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """A message from a handset. `handled` says the gateway answers opt-out words by itself."""
+    """A message from a handset. `handled` says the gateway answers opt-out words by itself.
+
+    `sent_at` is the gateway's own clock, kept as data and never used for order.
+    """
 
     msisdn: str
     text: str = field(repr=False)
@@ -140,6 +143,7 @@ class Inbound:
     reference: str | None = None
     keyword: str | None = None
     handled: bool = False
+    sent_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

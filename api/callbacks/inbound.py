@@ -53,6 +53,7 @@ async def record_inbound(
             "contact_id": await queries.find_contact_id(tx, msisdn),
             "campaign_id": await queries.find_last_campaign_id(tx, msisdn, now=now),
             "received_at": now,
+            "sent_at": message.sent_at,
             "review": keyword is None and sounds_like_refusal(message.text, own),
         }
         if not await queries.insert_inbound(tx, row):

@@ -24,6 +24,7 @@ class InboundOut(Out):
             "contact_id": world.OTHER_CONTACT,
             "campaign_id": world.CAMPAIGN,
             "received_at": world.DAY_AFTER,
+            "sent_at": None,
             "review": False,
             "reviewed_at": None,
             "reviewed_by": None,
@@ -40,6 +41,7 @@ class InboundOut(Out):
     contact_id: UUID | None
     campaign_id: UUID | None = Field(description="The campaign that last wrote to this number, in the 30 days before.")
     received_at: datetime
+    sent_at: datetime | None = Field(description="When it was sent, as the gateway tells; null where it does not.")
     review: bool = Field(description="It is no keyword, but may mean stop: somebody should read it.")
     reviewed_at: datetime | None
     reviewed_by: str | None

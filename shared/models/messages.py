@@ -184,6 +184,7 @@ class InboundRow(Base):
     contact_id: Mapped[UUID | None]
     campaign_id: Mapped[UUID | None]
     received_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]  # by the gateway's clock, where it tells
     review: Mapped[bool] = mapped_column(Boolean, server_default=false())  # a sentence that may mean stop
     reviewed_at: Mapped[datetime | None]
     reviewed_by: Mapped[str | None]

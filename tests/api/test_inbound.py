@@ -382,3 +382,30 @@ async def test_a_person_s_verdict_is_on_the_number_it_was_written_to(
     answer = await client.post(f"/v1/inbound/{waiting['id']}/resolve", json={"opt_out": True})
     assert answer.status_code == 200
     assert await held_back(engine) == [[OURS]]
+
+
+@pytest.mark.parametrize(
+    ("told", "sent_at"),
+    [
+        pytest.param("2026-01-31T10:30:00+01:00", "2026-01-31T09:30:00Z", id="told"),
+        pytest.param("yesterday", None, id="nobody can read it"),
+        pytest.param(None, None, id="not told"),
+    ],
+)
+async def test_when_it_was_sent_is_shown_where_the_gateway_tells(
+    client: httpx.AsyncClient, anonymous: httpx.AsyncClient, told: str | None, sent_at: str | None
+) -> None:
+    settings = {
+        "url": "https://gateway.example/send",
+        "payload": "to=%TO%&m=%MESSAGE%",
+        "success_text": "OK",
+        "inbound": {"from": "from", "text": "text", "time": "at"},
+    }
+    made = await client.post("/v1/gateways", json={"name": "Own", "kind": "custom", "settings": settings})
+    assert made.status_code == 201, made.text
+    heard = await anonymous.post(
+        made.json()["callback_urls"]["inbound"], json={"from": ANNA, "text": "Hello", "at": told}
+    )
+    assert heard.status_code == 200
+    (shown,) = (await client.get("/v1/inbound")).json()["items"]
+    assert (shown["text"], shown["sent_at"]) == ("Hello", sent_at)

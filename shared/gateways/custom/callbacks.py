@@ -13,6 +13,7 @@ from uuid import UUID
 
 from shared.adapter import Account, Callback, ForgedCallback, Inbound, Receipt, UnreadableCallback
 from shared.domain.message import EVIDENCE, Status
+from shared.gateways.custom.moments import moment_of
 from shared.gateways.custom.paths import MISSING, as_text, find, parse, read_json
 
 STATUSES: Final = tuple(sorted(EVIDENCE))
@@ -97,6 +98,7 @@ def _inbound(item: _Item, mapping: Mapping[str, Any], number_format: str | None)
         text=text,
         to=_short(item.text(mapping.get("to"))) or "",
         reference=_short(item.text(mapping.get("id"))),
+        sent_at=moment_of(item.text(mapping.get("time")), time_zone=mapping.get("time_zone")),
     )
 
 

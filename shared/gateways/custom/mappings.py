@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any, Final
+from zoneinfo import available_timezones
 
 from shared.domain.fields import Fields
 from shared.gateways.custom.callbacks import STATUSES
@@ -67,16 +68,28 @@ def check_callbacks(fields: Fields) -> None:
         _check_reply(receipt)
         receipt.refuse_others()
     if inbound := fields.part("inbound"):
-        for name in ("items", "to", "id"):
+        for name in ("items", "to", "id", "time"):
             path(inbound, name)
         for name in ("from", "text"):
             path(inbound, name, required=True)
+        _check_time_zone(inbound)
         _check_reply(inbound)
         inbound.refuse_others()
     if secret := fields.part("callback_secret"):
         secret.text("header", remedy="must be the name of a header of the callbacks", required=True, longest=100)
         secret.text("secret", remedy="must be the name of one of the secrets", required=True, longest=64)
         secret.refuse_others()
+
+
+def _check_time_zone(inbound: Fields) -> None:
+    """The zone of times that tell none."""
+    zone = inbound.text("time_zone", remedy="must be a zone such as UTC or Europe/Amsterdam", longest=100)
+    if zone is None:
+        return
+    if zone not in available_timezones():
+        inbound.refuse("time_zone", "must be a zone such as UTC or Europe/Amsterdam.")
+    elif "time" not in inbound.kept and not inbound.wrong("time"):
+        inbound.refuse("time_zone", "is that of time, which is not set; set it.")
 
 
 def _check_statuses(receipt: Fields) -> None:

@@ -69,6 +69,8 @@ def read_inbound(account: Account, callback: Callback) -> Sequence[Inbound]:
             text=text,
             to=_first(fields, _TO) or "",
             reference=_first(fields, _INBOUND_ID) or None,
+            # V1 tells it without saying in which zone.
+            sent_at=moment_of(_first(fields, _RECEIVED) or ""),
         )
     ]
 

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -137,6 +139,7 @@ RECEIVES = [
 
 SAID = {"msisdn": "447700900123", "to": "447700900555", "text": "See you at 5 ☕", "messageId": "0B2"}
 REPLY = Inbound(msisdn="+447700900123", text="See you at 5 ☕", to="447700900555", reference="0B2")
+SENT_AT = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 INBOUNDS = [
     Inbounds("a query", by_get(SAID, INBOUND_URL), [REPLY]),
     Inbounds("a form", by_form(SAID, INBOUND_URL), [REPLY]),
@@ -163,6 +166,34 @@ INBOUNDS = [
         by_json({"messages": [SAID, {**SAID, "messageId": "0B3"}]}, INBOUND_URL),
         [REPLY, Inbound(msisdn=REPLY.msisdn, text=REPLY.text, to=REPLY.to, reference="0B3")],
         rich(inbound={**SETTINGS["inbound"], "items": "messages"}),
+    ),
+    *(
+        Inbounds(
+            f"sent: {told}",
+            by_json({**SAID, "at": told}, INBOUND_URL),
+            [replace(REPLY, sent_at=moment)],
+            rich(inbound={**SETTINGS["inbound"], "time": "at", **zone}),
+        )
+        for told, moment, zone in (
+            (1769851800, SENT_AT, {}),
+            ("1769851800", SENT_AT, {}),
+            (1769851800000, SENT_AT, {}),
+            (1769851800.5, SENT_AT + timedelta(seconds=0.5), {}),
+            ("2026-01-31T09:30:00Z", SENT_AT, {}),
+            ("2026-01-31T10:30:00.000+0100", SENT_AT, {}),
+            ("Sat, 31 Jan 2026 10:30:00 +0100", SENT_AT, {}),
+            ("2026-01-31 09:30:00", None, {}),
+            ("2026-01-31 09:30:00", SENT_AT, {"time_zone": "UTC"}),
+            ("2026-01-31 10:30:00", SENT_AT, {"time_zone": "Europe/Amsterdam"}),
+            ("2026-01-31T10:30:00+01:00", SENT_AT, {"time_zone": "Asia/Tokyo"}),
+            ("22/Nov/2025 12:00:00", None, {"time_zone": "UTC"}),
+            ("noon", None, {"time_zone": "UTC"}),
+            ("0001-01-01T00:00:00+14:00", None, {}),
+            ("9999-12-31T23:59:59-14:00", None, {}),
+            ("9" * 400, None, {}),
+            (None, None, {}),
+            (["2026-01-31T09:30:00Z"], None, {}),
+        )
     ),
     Inbounds("no sender", by_json({"text": "x"}, INBOUND_URL), UnreadableCallback),
     Inbounds("no text", by_json({"msisdn": "447700900123"}, INBOUND_URL), UnreadableCallback),

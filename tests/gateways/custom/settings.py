@@ -63,7 +63,13 @@ SETTINGS_OF_ALL_KINDS = {
     "code_pattern": "code=([0-9]+)",
     "callback_secret": {"header": "X-Key", "secret": "callback_key"},
     "receipt": {**SETTINGS["receipt"], "items": "results", "reply": {"content_type": "text/plain", "body": "OK"}},
-    "inbound": {**SETTINGS["inbound"], "items": "messages", "reply": {"body": "OK"}},
+    "inbound": {
+        **SETTINGS["inbound"],
+        "items": "messages",
+        "time": "at",
+        "time_zone": "Europe/Amsterdam",
+        "reply": {"body": "OK"},
+    },
     "balance": {
         "url": "https://other.example/balance?k=%SECRET:api_key%",
         "method": "POST",
@@ -272,6 +278,10 @@ REFUSED = [
     _receipt("more to it", "colour", colour="red"),
     _rich("a receipt that is a text", "receipt", receipt="id"),
     _rich("inbound without its fields", "inbound/from", "inbound/text", inbound={"to": "to"}),
+    _rich(
+        "a zone nobody knows", "inbound/time_zone", inbound={**SETTINGS["inbound"], "time": "t", "time_zone": "Mars"}
+    ),
+    _rich("a zone of nothing", "inbound/time_zone", inbound={**SETTINGS["inbound"], "time_zone": "UTC"}),
     _rich("a reply of another type", "inbound/reply/body", inbound={"from": "f", "text": "t", "reply": {"body": 5}}),
     _rich("a reply that is a refusal", "inbound/reply/status", inbound=_replying(status=400)),
     _rich("a reply with a body and none", "inbound/reply/body", inbound=_replying(status=204, body="OK")),

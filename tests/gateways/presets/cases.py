@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from uuid import UUID
 
 from shared.adapter import Answer, Balance, Call, Callback, Inbound, Receipt, Sms
@@ -9,6 +10,7 @@ from shared.domain.message import Status
 from shared.domain.outcome import Fault, Outcome, Refused
 
 HELLO = Sms(UUID("0199d4c2-0000-7000-8000-000000000001"), 2, msisdn="+447700900123", text="Hello & 5€?", expires_in=600)
+SENT_AT = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 NUMBER = "1"  # HELLO's id as a number
 STATUS_URL = "https://sms.example.com/callbacks/g/t0k/status"
 OURS_URL = f"{STATUS_URL}?m={HELLO.id}&a=2"

@@ -10,7 +10,7 @@ from shared.domain.message import Status
 from shared.domain.outcome import Accepted, Fault, Lost
 from tests.gateways.custom.account import said
 from tests.gateways.custom.callbacks import by_form, by_get, by_json
-from tests.gateways.presets.cases import HELLO, JSON, NUMBER, OURS_URL, Case, no, told
+from tests.gateways.presets.cases import HELLO, JSON, NUMBER, OURS_URL, SENT_AT, Case, no, told
 
 IN_DOUBT = Lost(may_have_arrived=True, cause="in_doubt_by_settings")
 NO_SUCCESS = Lost(may_have_arrived=True, cause="no_success_in_answer")
@@ -78,8 +78,20 @@ INFOBIP = Case(
         }.items()
     ],
     inbound=(
-        by_json({"results": [{"messageId": "I1", "from": "447700900123", "to": "447700900555", "text": "Hi"}]}),
-        Inbound(msisdn="+447700900123", text="Hi", to="447700900555", reference="I1"),
+        by_json(
+            {
+                "results": [
+                    {
+                        "messageId": "I1",
+                        "from": "447700900123",
+                        "to": "447700900555",
+                        "text": "Hi",
+                        "receivedAt": "2026-01-31T10:30:00.000+0100",
+                    }
+                ]
+            }
+        ),
+        Inbound(msisdn="+447700900123", text="Hi", to="447700900555", reference="I1", sent_at=SENT_AT),
     ),
     balance=(said(200, {"balance": 47.79, "currency": "EUR"}), Balance(Decimal("47.79"), "EUR")),
     balance_url="https://xxxxx.api.infobip.com/account/1/balance",
@@ -131,8 +143,16 @@ CLICKATELL = Case(
         }.items()
     ],
     inbound=(
-        by_json({"messageId": "I1", "fromNumber": "447700900123", "toNumber": "447700900555", "text": "Hi"}),
-        Inbound(msisdn="+447700900123", text="Hi", to="447700900555", reference="I1"),
+        by_json(
+            {
+                "messageId": "I1",
+                "fromNumber": "447700900123",
+                "toNumber": "447700900555",
+                "text": "Hi",
+                "timestamp": 1769851800000,
+            }
+        ),
+        Inbound(msisdn="+447700900123", text="Hi", to="447700900555", reference="I1", sent_at=SENT_AT),
     ),
     balance=(said(200, {"balance": 12.5, "currency": "USD"}), Balance(Decimal("12.5"), "USD")),
     balance_url="https://platform.clickatell.com/public-client/balance",
@@ -287,8 +307,16 @@ MESSAGEBIRD = Case(
         ),
     ],
     inbound=(
-        by_form({"originator": "447700900123", "recipient": "447700900555", "body": "Hi", "id": "I1"}),
-        Inbound(msisdn="+447700900123", text="Hi", to="447700900555", reference="I1"),
+        by_form(
+            {
+                "originator": "447700900123",
+                "recipient": "447700900555",
+                "body": "Hi",
+                "id": "I1",
+                "createdDatetime": "2026-01-31T09:30:00+00:00",
+            }
+        ),
+        Inbound(msisdn="+447700900123", text="Hi", to="447700900555", reference="I1", sent_at=SENT_AT),
     ),
     balance=(said(200, {"payment": "prepaid", "type": "credits", "amount": 9.2}), Balance(Decimal("9.2"), "credits")),
     balance_url="https://rest.messagebird.com/balance",
@@ -338,8 +366,8 @@ GATEWAYAPI = Case(
         }.items()
     ],
     inbound=(
-        by_json({"id": 5, "msisdn": 447700900123, "receiver": 451204, "message": "Hi"}),
-        Inbound(msisdn="+447700900123", text="Hi", to="451204", reference="5"),
+        by_json({"id": 5, "msisdn": 447700900123, "receiver": 451204, "message": "Hi", "senttime": 1769851800}),
+        Inbound(msisdn="+447700900123", text="Hi", to="451204", reference="5", sent_at=SENT_AT),
     ),
     balance=(said(200, {"credit": 1234.56, "currency": "DKK", "id": 1}), Balance(Decimal("1234.56"), "DKK")),
     balance_url="https://gatewayapi.com/rest/me",
@@ -386,10 +414,15 @@ ANDROID = Case(
             {
                 "event": "sms:received",
                 "id": "I1",
-                "payload": {"messageId": "x", "phoneNumber": "+447700900123", "message": "Hi"},
+                "payload": {
+                    "messageId": "x",
+                    "phoneNumber": "+447700900123",
+                    "message": "Hi",
+                    "receivedAt": "2026-01-31T10:30:00.000+01:00",
+                },
             }
         ),
-        Inbound(msisdn="+447700900123", text="Hi", reference="I1"),
+        Inbound(msisdn="+447700900123", text="Hi", reference="I1", sent_at=SENT_AT),
     ),
 )
 

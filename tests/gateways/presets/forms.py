@@ -8,7 +8,7 @@ from shared.domain.message import Status
 from shared.domain.outcome import Accepted, Fault, Lost
 from tests.gateways.custom.account import said
 from tests.gateways.custom.callbacks import by_form, by_get, by_json
-from tests.gateways.presets.cases import FORM, HELLO, OURS_URL, QUOTED_URL, STATUS_URL, TEXT, Case, no, told
+from tests.gateways.presets.cases import FORM, HELLO, OURS_URL, QUOTED_URL, SENT_AT, STATUS_URL, TEXT, Case, no, told
 
 
 def _vonage(status: str) -> Answer:
@@ -63,8 +63,16 @@ VONAGE = Case(
         ),
     ],
     inbound=(
-        by_get({"msisdn": "447700900123", "to": "447700900555", "text": "Hi", "messageId": "I1"}),
-        Inbound(msisdn="+447700900123", text="Hi", to="447700900555", reference="I1"),
+        by_get(
+            {
+                "msisdn": "447700900123",
+                "to": "447700900555",
+                "text": "Hi",
+                "messageId": "I1",
+                "message-timestamp": "2026-01-31 09:30:00",
+            }
+        ),
+        Inbound(msisdn="+447700900123", text="Hi", to="447700900555", reference="I1", sent_at=SENT_AT),
     ),
     balance=(said(200, {"value": 10.28, "autoReload": False}), Balance(Decimal("10.28"), "EUR")),
     balance_url="https://rest.nexmo.com/account/get-balance?api_key=api_key-1&api_secret=api_secret-1",

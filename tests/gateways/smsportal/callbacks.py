@@ -165,7 +165,11 @@ def _inbound(text: str = "See you at 5", **more: Any) -> Inbound:
 
 INBOUNDS = [
     Inbounds("V1", get(INBOUND_URL, MO_V1), [_inbound()]),
-    Inbounds("V2", post(INBOUND_URL, MO_V2, "text/plain"), [_inbound(to="27600000000")]),
+    Inbounds(
+        "V2",
+        post(INBOUND_URL, MO_V2, "text/plain"),
+        [_inbound(to="27600000000", sent_at=datetime.fromtimestamp(int(SECONDS), UTC))],
+    ),
     Inbounds("V3", post(INBOUND_URL, MO_V3), [_inbound()]),
     Inbounds("V3, by GET", get(INBOUND_URL, {k: str(v) for k, v in MO_V3.items()}), [_inbound()]),
     Inbounds(

@@ -31,6 +31,6 @@ PRESET = Preset(
             "statuses": {"sms:sent": "sent", "sms:delivered": "delivered", "sms:failed": "undelivered"},
         },
         # Its messageId is made of the message's words, so a second STOP would have the first one's.
-        "inbound": {"from": "payload.phoneNumber", "text": "payload.message", "id": "id"},
+        "inbound": {"from": "payload.phoneNumber", "text": "payload.message", "id": "id", "time": "payload.receivedAt"},
     },
 )

@@ -48,7 +48,7 @@ PRESET = Preset(
                 "14": "undelivered",
             },
         },
-        "inbound": {"from": "fromNumber", "to": "toNumber", "text": "text", "id": "messageId"},
+        "inbound": {"from": "fromNumber", "to": "toNumber", "text": "text", "id": "messageId", "time": "timestamp"},
         "balance": {"url": "/public-client/balance", "path": "balance", "unit_path": "currency"},
     },
 )

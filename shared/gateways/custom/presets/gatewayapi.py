@@ -42,7 +42,7 @@ PRESET = Preset(
                 "SKIPPED": "undelivered",
             },
         },
-        "inbound": {"from": "msisdn", "to": "receiver", "text": "message", "id": "id"},
+        "inbound": {"from": "msisdn", "to": "receiver", "text": "message", "id": "id", "time": "senttime"},
         "balance": {"url": "/rest/me", "path": "credit", "unit_path": "currency"},
     },
 )

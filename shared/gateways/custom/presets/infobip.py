@@ -51,7 +51,14 @@ PRESET = Preset(
                 "REJECTED": "undelivered",
             },
         },
-        "inbound": {"items": "results", "from": "from", "to": "to", "text": "text", "id": "messageId"},
+        "inbound": {
+            "items": "results",
+            "from": "from",
+            "to": "to",
+            "text": "text",
+            "id": "messageId",
+            "time": "receivedAt",
+        },
         "balance": {"url": "/account/1/balance", "path": "balance", "unit_path": "currency"},
     },
 )

@@ -49,6 +49,7 @@ PRESET = Preset(
             "to": "recipient",
             "text": "body",
             "id": "id",
+            "time": "createdDatetime",
             "reply": {"content_type": "text/plain", "body": "OK"},
         },
         "balance": {"url": "/balance", "path": "amount", "unit": "credits"},

@@ -45,7 +45,14 @@ PRESET = Preset(
                 "rejected": "undelivered",
             },
         },
-        "inbound": {"from": "msisdn", "to": "to", "text": "text", "id": "messageId"},
+        "inbound": {
+            "from": "msisdn",
+            "to": "to",
+            "text": "text",
+            "id": "messageId",
+            "time": "message-timestamp",
+            "time_zone": "UTC",
+        },
         "balance": {
             "url": "/account/get-balance?api_key=%SECRET:api_key%&api_secret=%SECRET:api_secret%",
             "path": "value",
