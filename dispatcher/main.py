@@ -34,6 +34,7 @@ from dispatcher.beside.rescue import rescue
 from dispatcher.beside.retention import retain
 from dispatcher.beside.revive import revive
 from dispatcher.beside.unserved import look_for_unserved
+from dispatcher.beside.vouchers import tell_nearly_used
 from dispatcher.beside.watch import look_first, watch
 from dispatcher.beside.webhooks import Courier, fan_out
 from dispatcher.book import FRESH_SECONDS, Book
@@ -94,6 +95,7 @@ STAGES: Final = (
     Stage("unserved", look_for_unserved, 2.0),
     Stage("reconcile", reconcile, 1.0),
     Stage("automate", automate, 1.0, belled=True),
+    Stage("vouchers", tell_nearly_used, 5.0),
     Stage("imports", run_imports, 1.0, belled=True),
     Stage("balances", balances, 5.0, belled=True),
     Stage("otp_watch", watch_passwords, 5.0),

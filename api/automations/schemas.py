@@ -92,7 +92,8 @@ class AutomationIn(Body):
 
     name: Name = Field(description="Your own name for it.")
     event: EventName = Field(
-        description="The name of the events it waits for. `contact_added` and `opt_in` come from inside, by themselves."
+        description="The name of the events it waits for. `contact_added` and `opt_in` come from inside, by "
+        "themselves; so does `voucher_nearly_used` of a voucher with `valid_until`."
     )
     conditions: Conditions = Field(default_factory=list)
     template_id: UUID = Field(description="Filled with the contact's values, and with `data` as `variables`.")

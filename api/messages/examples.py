@@ -11,7 +11,10 @@ GIVEN: Final[dict[str, Any]] = {
     "sender_id": world.SENDER,
     "client_reference": "order-7",
 }
-VOUCHER: Final[dict[str, Any]] = {"code": "SPRING-25", "plan": "5 GB", "validity": "30 days", "location": "Delft"}
+VOUCHER: Final[dict[str, Any]] = {"code": "SPRING-25", "plan": "5 GB", "validity": "30 days", "location": "Delft"} | {
+    "valid_until": "2026-04-01T09:00:00Z",
+    "nearly_used_at": "2026-03-29T09:00:00Z",
+}
 QUEUED: Final[dict[str, Any]] = {
     "id": world.MESSAGE,
     "kind": "voucher",

@@ -17,7 +17,7 @@ from shared.domain.contact import Consent
 from shared.domain.message import MAY_LEAVE, Kind, Status
 from shared.errors import NotFound
 from shared.ids import first_uuid7
-from shared.models import Attempt, CampaignMessage, ClientReference, Contact, Message, ReceiptRow
+from shared.models import Attempt, CampaignMessage, ClientReference, Contact, Message, ReceiptRow, Voucher
 
 AnyRow = Row[*tuple[Any, ...]]
 
@@ -27,6 +27,15 @@ MOST_LOOKED_AT: Final = 200_000
 
 async def insert_message(tx: AsyncConnection, values: dict[str, Any]) -> AnyRow:
     return (await tx.execute(insert(Message).values(**values).returning(Message))).one()
+
+
+async def insert_voucher(tx: AsyncConnection, message_id: UUID, values: dict[str, Any]) -> None:
+    await tx.execute(insert(Voucher).values(id=message_id, message_id=message_id, **values))
+
+
+async def hand_on_voucher(tx: AsyncConnection, was: UUID, now: UUID) -> None:
+    """The voucher that a message carried is carried by another one now, as long as its end is to be told of."""
+    await tx.execute(update(Voucher).where(Voucher.message_id == was).values(message_id=now))
 
 
 async def take_reference(

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.deps import Bell, CanRead, CanSend, Now, Page, Reader, Res, Tx
 from api.examples import answered
 from api.idempotency import REPLAYED
-from api.messages import examples, queries, references
+from api.messages import examples, queries, references, vouchers
 from api.messages.asked import with_number
 from api.messages.outlook import NO_CARRIER, with_outlook
 from api.messages.schemas import MadeOut, MessageDetailOut, MessageFilter, MessageIn, MessageOut
@@ -104,6 +104,7 @@ async def _make(tx: AsyncConnection, wanted: MessageIn, caller: Caller, now: dat
     if not await references.take(tx, wanted, message_id=begun["id"], pepper=res.pepper, now=now):
         return None
     await hold_message(tx, begun["id"], text, policy=policy, now=now)
+    await vouchers.keep(tx, begun["id"], wanted, not_before=not_before)
     return await queries.insert_message(
         tx,
         {
@@ -242,6 +243,7 @@ async def resend_message(message_id: UUID, tx: Tx, caller: CanSend, now: Now, re
             "expires_at": now + DEFAULT_LIFE,
         },
     )
+    await queries.hand_on_voucher(tx, message_id, row.id)
     await hold_message(tx, row.id, row.text, policy=policy, now=now)
     await _record(tx, caller.id, "message.resent", message_id, {"as": str(row.id)}, now)
     bell.ring("urgent")
@@ -290,7 +292,8 @@ def _times(wanted: MessageIn, policy: Policy, now: datetime) -> tuple[datetime, 
     not_before = max(wanted.send_at or now, now)
     # What has a time is not sent late without its owner's word; what is for now may wait for a gateway.
     life = DEFAULT_LIFE if wanted.send_at is None else timedelta(minutes=max(1, policy.late_after_minutes))
-    expires_at = wanted.expires_at or not_before + life
+    ends = vouchers.end_of(wanted, not_before=not_before, now=now)
+    expires_at = wanted.expires_at or min(not_before + life, ends or not_before + life)
     if expires_at <= not_before:
         raise Invalid("expires_at must be ahead of now and later than send_at.", pointer="/expires_at")
     return not_before, expires_at

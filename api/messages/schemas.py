@@ -30,6 +30,22 @@ class VoucherIn(Body):
     plan: VoucherWords | None = None
     validity: VoucherWords | None = None
     location: VoucherWords | None = None
+    valid_until: AwareDatetime | None = Field(
+        default=None,
+        description="When it ends. It is not handed over after that, and the event `voucher_nearly_used` comes from "
+        "inside before. `validity`, in words, is for the text alone.",
+    )
+    nearly_used_at: AwareDatetime | None = Field(
+        default=None,
+        description="With `valid_until`: when that event comes. Without it, when a tenth of its time is left, and a "
+        "day before the end at the earliest.",
+    )
+
+    @model_validator(mode="after")
+    def has_an_end(self) -> Self:
+        if self.nearly_used_at is not None and self.valid_until is None:
+            raise ValueError("nearly_used_at counts with valid_until only: tell when the voucher ends, too.")
+        return self
 
 
 class MessageIn(Body):

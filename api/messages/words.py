@@ -6,6 +6,7 @@ from typing import Any, Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.messages.schemas import MessageIn
+from api.messages.vouchers import told_of
 from shared.domain import strange_tags
 from shared.domain.tag_values import InvalidVariables, Values, values_of
 from shared.domain.template import TEMPLATE_TAGS, VOUCHER_TAGS, InvalidTemplate, Known, TextTooLong, compile_template
@@ -89,7 +90,7 @@ async def _source(tx: AsyncConnection, wanted: MessageIn) -> tuple[str, str]:
 
 
 def _values(wanted: MessageIn, *, contact: Any, msisdn: str) -> Values:
-    voucher = wanted.voucher.model_dump(exclude_none=True) if wanted.voucher else {}
+    voucher = told_of(wanted.voucher)
     variables = {**wanted.variables, **({"voucher": voucher} if voucher else {})}
     return values_of(msisdn=msisdn, contact=contact, variables=variables)
 

@@ -51,6 +51,7 @@ async def retain(worker: Worker) -> int:
         gone += 1
     async with worker.transaction() as tx:
         gone += await queries.delete_inbound(tx, before=before, limit=BATCH)
+        gone += await queries.delete_vouchers(tx, before=before, limit=BATCH)
     async with worker.transaction() as tx:
         long_ago = min(month_of(before), worker.now() - REFERENCES_KEPT)
         return gone + await queries.delete_references(tx, before=long_ago, limit=BATCH)

@@ -65,6 +65,8 @@ _EMPTY_MESSAGES = text(f"""
     ), attempted AS (
         UPDATE attempts a SET exchange = NULL, detail = NULL FROM chosen s
         WHERE a.message_id = s.id AND (a.exchange IS NOT NULL OR a.detail IS NOT NULL)
+    ), forgotten AS (
+        DELETE FROM vouchers v USING chosen s WHERE v.message_id = s.id OR v.id = s.id
     )
     UPDATE messages m
     SET msisdn = '', text = '', contact_id = NULL, client_reference = NULL,

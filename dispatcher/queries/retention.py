@@ -61,6 +61,16 @@ _REFERENCES = text("""
     WHERE r.reference = old.reference
 """)
 
+# The person is known by the message alone: without it there is nobody to remind.
+_VOUCHERS = text("""
+    DELETE FROM vouchers v USING (
+        SELECT id FROM vouchers c
+        WHERE message_id < :before_id AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.id = c.message_id)
+        ORDER BY message_id LIMIT :limit
+        FOR UPDATE SKIP LOCKED) old
+    WHERE v.id = old.id
+""")
+
 # Of a campaign that is over and of which no message is kept, who it was for goes as well; whom its owner left out stays
 # so for copies of it. One that is being sent once more is still asked for those who had no message.
 _OVER = text("""
@@ -136,3 +146,8 @@ async def delete_inbound(tx: AsyncConnection, *, before: datetime, limit: int) -
 async def delete_references(tx: AsyncConnection, *, before: datetime, limit: int) -> int:
     """Forget clients' references of long ago whose messages are gone."""
     return (await tx.execute(_REFERENCES, {"before": before, "limit": limit})).rowcount
+
+
+async def delete_vouchers(tx: AsyncConnection, *, before: datetime, limit: int) -> int:
+    """Forget vouchers whose messages are gone."""
+    return (await tx.execute(_VOUCHERS, {"before_id": first_uuid7(before), "limit": limit})).rowcount

@@ -25,6 +25,7 @@ from shared.models.policy import PolicyRow
 from shared.models.quota import Estimate, Price, QuotaAccount, QuotaEntry, QuotaHold
 from shared.models.references import ClientReference
 from shared.models.templates import TemplateRow, TemplateVersion
+from shared.models.vouchers import Voucher
 from shared.models.webhooks import Webhook, WebhookDelivery, WebhookEvent
 
 __all__ = [
@@ -83,6 +84,7 @@ __all__ = [
     "TargetGroupMember",
     "TemplateRow",
     "TemplateVersion",
+    "Voucher",
     "Webhook",
     "WebhookDelivery",
     "WebhookEvent",

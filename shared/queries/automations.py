@@ -69,18 +69,28 @@ async def insert_event(tx: AsyncConnection, values: Mapping[str, Any]) -> AnyRow
     return kept.one_or_none()
 
 
-async def tell_inside(
+async def tell_inside(  # noqa: PLR0913 - what an event is, by name
     tx: AsyncConnection,
     name: str,
     *,
     contact_id: UUID | None = None,
     msisdn: str | None = None,
     data: Mapping[str, Any] | None = None,
+    key: str | None = None,
     now: datetime,
 ) -> bool:
-    """Something happened here that an automation may wait for; nothing is kept when none does. Whether one does."""
+    """Something happened here that an automation may wait for; nothing is kept when none does. Whether one does.
+
+    `key` names it where it could be told twice.
+    """
     waits = await tx.scalar(select(exists().where(Automation.event == name, Automation.enabled)))
     if waits:
-        told = {"id": uuid7(now), "key": f"{name} {uuid4()}", "name": name, "data": data or {}, "received_at": now}
+        told = {
+            "id": uuid7(now),
+            "key": f"{name} {key or uuid4()}",
+            "name": name,
+            "data": data or {},
+            "received_at": now,
+        }
         await insert_event(tx, {**told, "contact_id": contact_id, "msisdn": msisdn})
     return bool(waits)
