@@ -58,7 +58,7 @@ def start_api(database: str, valkey: Valkey, tmp_path: Path) -> Iterator[Callabl
     started: list[Process] = []
 
     def start(**settings: str) -> Api:
-        port = _free_port()
+        port = free_port()
         environment = {
             "LAPWING_DATABASE_URL": database,
             "LAPWING_REDIS_URL": valkey.url,
@@ -77,7 +77,7 @@ def start_api(database: str, valkey: Valkey, tmp_path: Path) -> Iterator[Callabl
         process.end()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
