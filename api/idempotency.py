@@ -31,6 +31,7 @@ REPLAYED: Final = "Idempotent-Replayed"
 _FORMS: Final = ("multipart/form-data", "application/x-www-form-urlencoded")
 _PIECE: Final = 1 << 20
 _PERSON: Final = b"idempotency"  # keeps this use of the pepper apart from the others
+_KEYED: Final = b"\x01"  # how a fingerprint is made: with another way comes another byte
 
 IdempotencyKey = Annotated[
     str | None,
@@ -62,6 +63,14 @@ class KeyClaim:
         return queries.place_of_answer(self.scope)
 
 
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What a request is known by, and all that it was ever known by."""
+
+    kept: bytes
+    known: tuple[bytes, ...]
+
+
 class Replay(Exception):
     """The request was answered before; this is what it was told."""
 
@@ -70,26 +79,17 @@ class Replay(Exception):
         self.response = response
 
 
-async def claim_key(  # noqa: PLR0913 - a request, whose it is, and what it is asked with
-    request: Request,
-    caller: Caller,
-    resources: Resources,
-    *,
-    tx: AsyncConnection,
-    now: datetime,
-    key: str | None,
-    is_secret: bool = False,
+async def claim_key(
+    request: Request, caller: Caller, resources: Resources, *, tx: AsyncConnection, now: datetime, key: str | None
 ) -> KeyClaim | None:
     """Make the key this request's until `tx` ends; raises Replay where it was answered before. None without a key."""
     if key is None:
         return None
-    fingerprint = await _fingerprint(request)
-    if is_secret:
-        fingerprint = blake2b(fingerprint, digest_size=32, key=resources.pepper[:64], person=_PERSON).digest()
+    print_ = await _fingerprint(request, pepper=resources.pepper)
     claim = KeyClaim(
         tx=tx,
         scope=Scope(caller=caller.id, method=request.method, path=request.url.path, key=key, line=caller.line),
-        fingerprint=fingerprint,
+        fingerprint=print_.kept,
         sealer=resources.sealer,
         now=now,
     )
@@ -99,7 +99,7 @@ async def claim_key(  # noqa: PLR0913 - a request, whose it is, and what it is a
     if stored is None:
         return claim
     scope, answer = stored
-    if answer.fingerprint != claim.fingerprint:
+    if answer.fingerprint not in print_.known:
         raise _reused()
     body = claim.sealer.open(answer.body, place=queries.place_of_answer(scope))
     raise Replay(Response(body, status_code=answer.status, headers={**answer.headers, REPLAYED: "true"}))
@@ -110,15 +110,6 @@ async def _claim(
 ) -> None:
     if key is not None and caller is not None:
         request.state.idempotency_claim = await claim_key(request, caller, resources, tx=tx, now=now, key=key)
-
-
-async def _claim_secretly(
-    request: Request, caller: Identified, resources: Res, tx: Tx, now: Now, key: IdempotencyKey = None
-) -> None:
-    if key is not None and caller is not None:
-        request.state.idempotency_claim = await claim_key(
-            request, caller, resources, tx=tx, now=now, key=key, is_secret=True
-        )
 
 
 class IdempotentRoute(APIRoute):
@@ -149,12 +140,6 @@ class AskingRoute(IdempotentRoute):
     claims = ()
 
 
-class SecretRoute(IdempotentRoute):
-    """Takes a key with a short and secret body, such as a code: no digest is kept that it could be guessed from."""
-
-    claims = (_claim_secretly,)
-
-
 async def _answer_once(request: Request, handle: Callable[[Request], Awaitable[Response]]) -> Response:
     try:
         response = await handle(request)
@@ -181,7 +166,18 @@ async def store_answer(claim: KeyClaim, response: Response) -> None:
     await queries.insert_stored_answer(claim.tx, claim.scope, answer, now=claim.now)
 
 
-async def _fingerprint(request: Request) -> bytes:
+async def _fingerprint(request: Request, *, pepper: bytes) -> Fingerprint:
+    """Keyed: numbers, texts and codes could be guessed from a plain digest by whoever has a dump.
+
+    By the installation's pepper, which stays the same when the keys that seal it are rotated.
+    """
+    plain = await _digest(request)
+    keyed = blake2b(plain, digest_size=32, key=pepper[:64], person=_PERSON).digest()
+    # The bare ones are of versions before this one, which kept them for 72 hours: gone from the next one on.
+    return Fingerprint(kept=_KEYED + keyed, known=(_KEYED + keyed, keyed, plain))
+
+
+async def _digest(request: Request) -> bytes:
     """Of the query and the raw body; of a form's fields, for its boundary differs each time it is sent."""
     digest = sha256(request.url.query.encode())
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()

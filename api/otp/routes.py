@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path
 
 from api.deps import CanRead, Deeds, Now, Reader
 from api.examples import answered
-from api.idempotency import IdempotentRoute, SecretRoute
+from api.idempotency import IdempotentRoute
 from api.otp import examples, guard, queries
 from api.otp.check import check
 from api.otp.desk import AtDesk, Desk, tell_of
@@ -27,7 +27,6 @@ from shared.domain.quota import QuotaExceeded
 from shared.queries.policy import get_policy
 
 router = APIRouter(prefix="/otp", tags=["otp"], route_class=IdempotentRoute)
-checking = APIRouter(route_class=SecretRoute)
 
 OtpId = Annotated[UUID, Path(description="The password's id.")]
 _REFUSED: Final = (
@@ -61,7 +60,7 @@ async def start_otp(wanted: OtpIn, desk: AtDesk) -> OtpOut:
     return _shown(row, profile.max_sends, sent=sent, now=desk.now, advice=await _advice(desk, profile, sent=sent))
 
 
-@checking.post("/{otp_id}/verify", responses=problems(404))
+@router.post("/{otp_id}/verify", responses=problems(404))
 async def verify_otp(otp_id: OtpId, typed: TypedIn, desk: AtDesk) -> VerifiedOut:
     """Check a code. The right one counts once; what is wrong with another is not told, only how many may be tried.
 
@@ -69,9 +68,6 @@ async def verify_otp(otp_id: OtpId, typed: TypedIn, desk: AtDesk) -> VerifiedOut
     """
     verified, left = await check(desk, otp_id, typed)
     return VerifiedOut(verified=verified, attempts_left=left)
-
-
-router.include_router(checking)
 
 
 @router.post(

@@ -2,7 +2,9 @@
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime, timedelta
+from hashlib import blake2b, sha256
 from typing import Annotated
 from uuid import UUID
 
@@ -10,17 +12,23 @@ import pytest
 from fastapi import APIRouter, FastAPI, Form, Response, UploadFile
 from fastapi.responses import StreamingResponse
 from httpx import AsyncClient
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.deps import CanManage, Now, Tx
-from api.idempotency import IdempotentRoute
+from api.idempotency import REPLAYED, IdempotentRoute
+from api.main import equip
+from api.resources import Resources
 from api.schemas import Body
+from dispatcher.rotate import rotate
+from shared.clock import utc_now
 from shared.db import begin
 from shared.errors import Conflict
 from shared.ids import uuid7
 from shared.models import ApiKey, Contact, IdempotencyKey
 from shared.queries.idempotency import RETENTION, Scope, prune_idempotency_keys, try_lock_idempotency_key
+from shared.queries.installation import open_pepper
+from shared.sealing import Sealer, new_key
 from tests.conftest import Clock
 from tests.factories import make_api_key
 
@@ -271,6 +279,57 @@ async def test_what_is_kept_cannot_be_read_from_the_database(client: AsyncClient
     again = await client.post("/v1/api-keys", json={"name": "x", "scopes": ["send"]}, headers=key())
     assert again.json() == made.json()
     assert keys == 1
+
+
+async def fingerprint_of(engine: AsyncEngine) -> bytes:
+    async with begin(engine) as tx:
+        return bytes((await tx.execute(select(IdempotencyKey.fingerprint))).scalar_one())
+
+
+async def test_no_digest_is_kept_that_a_number_could_be_guessed_from(
+    client: AsyncClient, engine: AsyncEngine, resources: Resources
+) -> None:
+    response = await client.post("/test/people", json={"msisdn": MSISDN}, headers=key())
+    kept = await fingerprint_of(engine)
+    plain = sha256(b"\nbody\n" + response.request.content).digest()
+    assert plain not in kept
+    assert kept == b"\x01" + blake2b(plain, digest_size=32, key=resources.pepper, person=b"idempotency").digest()
+
+
+async def test_request_is_known_after_the_keys_were_rotated(
+    client: AsyncClient, app: FastAPI, engine: AsyncEngine, resources: Resources
+) -> None:
+    """The old key is gone for good: pepper and answer are sealed anew, and the fingerprint is as it was."""
+    body = {"msisdn": MSISDN}
+    first = await client.post("/test/people", json=body, headers=key())
+    rotated = Sealer.from_texts([new_key()])
+    assert await rotate(engine, Sealer((*rotated.keys, *resources.sealer.keys)), tell=lambda _: None) == 0
+    async with begin(engine) as tx:
+        pepper = await open_pepper(tx, rotated, utc_now())
+    equip(app, replace(resources, sealer=rotated, pepper=pepper))
+    again = await client.post("/test/people", json=body, headers=key())
+    assert (again.json(), again.headers[REPLAYED]) == (first.json(), "true")
+    assert await count(engine, Contact) == 1
+    other = await client.post("/test/people", json={"msisdn": OTHER}, headers=key())
+    assert other.status_code == 422
+
+
+@pytest.mark.parametrize("was", ["plain", "keyed"])
+async def test_request_is_known_that_the_version_before_kept(
+    client: AsyncClient, engine: AsyncEngine, resources: Resources, was: str
+) -> None:
+    """That one kept plain digests, and bare keyed ones of codes."""
+    body = {"msisdn": MSISDN}
+    first = await client.post("/test/people", json=body, headers=key())
+    old = sha256(b"\nbody\n" + first.request.content).digest()
+    if was == "keyed":
+        old = blake2b(old, digest_size=32, key=resources.pepper, person=b"idempotency").digest()
+    async with begin(engine) as tx:
+        await tx.execute(update(IdempotencyKey).values(fingerprint=old))
+    again = await client.post("/test/people", json=body, headers=key())
+    assert (again.json(), again.headers[REPLAYED]) == (first.json(), "true")
+    assert (await client.post("/test/people", json={"msisdn": OTHER}, headers=key())).status_code == 422
+    assert await count(engine, Contact) == 1
 
 
 async def test_a_stream_cannot_be_kept(client: AsyncClient, engine: AsyncEngine) -> None:

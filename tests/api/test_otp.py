@@ -240,7 +240,7 @@ async def test_an_answer_that_was_lost_is_told_again(client: httpx.AsyncClient, 
         kept = (await tx.execute(select(IdempotencyKey).where(IdempotencyKey.key == "try-1"))).one()
     # No digest stands there that a million tries would find the code of.
     typed = sha256(b"\nbody\n" + first.request.content).digest()
-    assert kept.fingerprint != typed
+    assert typed not in kept.fingerprint
 
 
 async def test_a_wrong_code_that_is_told_again_costs_one_try(client: httpx.AsyncClient) -> None:
