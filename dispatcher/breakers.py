@@ -11,6 +11,7 @@ from time import monotonic
 from typing import Any, Final
 from uuid import UUID
 
+from shared.domain.batch_size import BatchSize
 from shared.domain.breaker import (
     PATIENCE_SECONDS,
     PROBES,
@@ -22,7 +23,8 @@ from shared.domain.breaker import (
     mark_of,
 )
 from shared.domain.message import Kind
-from shared.domain.outcome import Outcome
+from shared.domain.outcome import Lost, Outcome
+from shared.domain.retries import Retries
 from shared.domain.routing import THROTTLE_MADE_UP_BY, THROTTLE_MEMORY_SECONDS, Route, rest_after
 
 # Best first: one request is one mark, however many messages it held.
@@ -82,6 +84,9 @@ class Healths:
     probes: dict[UUID, Probe] = field(default_factory=dict)
     rests: dict[UUID, Later] = field(default_factory=dict)
     begun: dict[UUID, float] = field(default_factory=dict)  # when the request began that was last heard of
+    retries: dict[UUID, Retries] = field(default_factory=dict)
+    batches: dict[UUID, BatchSize] = field(default_factory=dict)
+    held: set[UUID] = field(default_factory=set)  # gateways whose retries had to wait, which waits to be written
 
     def hear(
         self, gateway_id: UUID, outcomes: Sequence[Outcome], *, seconds: float, message_ids: Collection[UUID] = ()
@@ -90,7 +95,9 @@ class Healths:
 
         Only the answer to a trial counts as one: others may be to what left before, or to a password without a choice.
         """
-        mark = min(map(mark_of, outcomes), key=_WEIGHT.index)
+        marks = [mark_of(outcome) for outcome in outcomes]
+        mark = min(marks, key=_WEIGHT.index)
+        self._end_retries(gateway_id, zip(message_ids, marks, strict=False))
         if mark is not Mark.GOOD or len(outcomes) > 1:
             self.begun[gateway_id] = monotonic() - seconds
         probe = self.probes.get(gateway_id)
@@ -157,8 +164,38 @@ class Healths:
         probe = self.probes.setdefault(gateway_id, Probe())
         probe.message_id, probe.used_at = message_id, monotonic()
 
+    def batch_size(self, gateway_id: UUID, largest: int) -> int:
+        """How many messages may share a request to this gateway, which takes up to `largest`."""
+        batches = self.batches.get(gateway_id)
+        return largest if batches is None else batches.of(largest)
+
+    def hear_batch(self, gateway_id: UUID, outcomes: Sequence[Outcome], *, largest: int) -> None:
+        """A request was answered: whether that left some in doubt only because nobody was named."""
+        unnamed = any(isinstance(one, Lost) and one.blameless and one.may_have_arrived for one in outcomes)
+        if largest > 1 and (unnamed or gateway_id in self.batches):
+            batches = self.batches.setdefault(gateway_id, BatchSize())
+            batches.hear(len(outcomes), unnamed=unnamed, largest=largest)
+
+    def may_retry(self, gateway_id: UUID) -> bool:
+        """Whether a message that this gateway had before may be handed to it again now."""
+        window = self.windows.get(gateway_id)
+        heard = len(window.marks) if window is not None else 0
+        retries = self.retries.setdefault(gateway_id, Retries())
+        if retries.allow(heard=heard, now=monotonic()):
+            return True
+        self.held.add(gateway_id)
+        return False
+
+    def begin_retry(self, gateway_id: UUID, message_id: UUID) -> None:
+        self.retries.setdefault(gateway_id, Retries()).begin(message_id)
+
+    def _end_retries(self, gateway_id: UUID, marks: Iterable[tuple[UUID, Mark]]) -> None:
+        if gateway_id in self.retries:
+            self.retries[gateway_id].end(marks, now=monotonic())
+
     def end_probe(self, gateway_id: UUID, message_ids: Collection[UUID]) -> None:
         """Its message was not handed over after all."""
+        self._end_retries(gateway_id, ((message_id, Mark.SILENT) for message_id in message_ids))
         probe = self.probes.get(gateway_id)
         if probe is not None and probe.message_id in message_ids:
             probe.message_id = None

@@ -66,7 +66,7 @@ GATEWAY: Final[dict[str, Any]] = {
         "alphanumeric_senders": True,
     },
     "warnings": [],
-    "health": {"state": "ok", "reason": None, "at": world.DAY_BEFORE, "until": None},
+    "health": {"state": "ok", "reason": None, "at": world.DAY_BEFORE, "until": None, "retries_held_at": None},
     "balance": BALANCE,
     "created_at": world.DAY_BEFORE,
     "updated_at": world.DAY_BEFORE,

@@ -155,6 +155,9 @@ class HealthOut(Out):
     reason: str | None
     at: datetime | None
     until: datetime | None = None
+    retries_held_at: datetime | None = Field(
+        default=None, description="When failed retries were last too many, and others of them had to wait."
+    )
 
 
 class HealthChangeOut(Out):

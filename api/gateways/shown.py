@@ -74,13 +74,20 @@ def balance_of(row: GatewayRow) -> BalanceOut:
 
 def _health(row: GatewayRow, *, now: datetime) -> HealthOut:
     """Why nothing is handed to it, if nothing is; a withdrawal weighs more, for it does not end by itself."""
+    held = row.retries_held_at
     reason = law.why_empty(row.balance, row.balance_unit, law.check_of(row.balance_check))
     if row.health == Health.OK and reason is not None:
-        return HealthOut(state="empty", reason=reason, at=row.balance_at)
+        return HealthOut(state="empty", reason=reason, at=row.balance_at, retries_held_at=held)
     if row.health == Health.OK and row.resting_until is not None and row.resting_until > now:
-        return HealthOut(state="resting", reason="it asked to be given time", at=row.health_at, until=row.resting_until)
+        return HealthOut(
+            state="resting",
+            reason="it asked to be given time",
+            at=row.health_at,
+            until=row.resting_until,
+            retries_held_at=held,
+        )
     until = row.health_until if row.health in {Health.OPEN, Health.SLOW} else None
-    return HealthOut(state=row.health, reason=row.health_reason, at=row.health_at, until=until)
+    return HealthOut(state=row.health, reason=row.health_reason, at=row.health_at, until=until, retries_held_at=held)
 
 
 def _hints(row: GatewayRow, resources: Resources) -> dict[str, str]:

@@ -19,6 +19,7 @@ async def health(worker: Worker) -> int:
     """Write what was found of gateways, and let those be tried out whose rest is over."""
     healths = worker.healths
     verdicts, healths.verdicts = healths.verdicts, {}
+    held, healths.held = healths.held, set()
     done = {id_: probe for id_, probe in healths.probes.items() if probe.is_over}
     mine = {route.gateway_id for route in worker.book.routes if route.half_open and route.tried_by == worker.name}
     async with worker.transaction() as tx:
@@ -29,6 +30,8 @@ async def health(worker: Worker) -> int:
         unused = healths.unused_probes(mine - done.keys())
         if unused:
             changed += await queries.give_back_trials(tx, unused, by=worker.name)
+        if held:
+            await queries.note_held(tx, sorted(held))
         if changed:
             await worker.book.read(tx)
     for gateway_id in verdicts:

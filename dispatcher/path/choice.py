@@ -19,10 +19,11 @@ from dispatcher.worker import Worker
 from shared.adapter import Account
 from shared.domain import routing
 from shared.domain.message import Kind
+from shared.domain.retries import AGAIN_SECONDS
 from shared.domain.routing import Route
 
 # A gateway that is not well is not given what it may have: it is looked at again.
-AGAIN_SECONDS: Final = 15.0
+UNWELL_SECONDS: Final = 15.0
 
 
 @dataclass(slots=True)
@@ -40,8 +41,7 @@ class Choice:
         for one, account in self.intents:
             if account.gateway_id in self.meters:
                 self.meters[account.gateway_id].forget(lane, one.segments)
-        for gateway_id, message_id in self.trials.items():
-            worker.healths.end_probe(gateway_id, [message_id])
+            worker.healths.end_probe(account.gateway_id, [one.id])
 
 
 def room(worker: Worker, lane: str) -> int | None:
@@ -110,16 +110,16 @@ class _Chooser:
             self._leave(one)
             return
         account = self.worker.book.accounts[gateway_id]
-        if self.plain or self._has_room(one, gateway_id):
-            self.choice.intents.append((one, account))
+        if self._may_have_it_again(one, gateway_id) and (self.plain or self._has_room(one, gateway_id)):
+            self._intend(one, account)
 
     def decide_again(self, one: Repeated) -> None:
         """To its own gateway, when that is well and has room; until then it stays in doubt, and waits."""
         route = next((route for route in self.near if route.gateway_id == one.gateway_id), None)
         if route is None or route.open or self._choose(one, (), set(), routes=[route]) is None:
-            self.choice.waiting.append((one, AGAIN_SECONDS))
-        elif self._has_room(one, route.gateway_id):
-            self.choice.intents.append((one, self.worker.book.accounts[route.gateway_id]))
+            self.choice.waiting.append((one, UNWELL_SECONDS))
+        elif self._may_have_it_again(one, route.gateway_id) and self._has_room(one, route.gateway_id):
+            self._intend(one, self.worker.book.accounts[route.gateway_id])
 
     def may_try(self, one: Claimed, route: Route) -> bool:
         """Whether a message may be the trial of a gateway, wherever that is in the order: there are few of them.
@@ -174,6 +174,18 @@ class _Chooser:
             tried=tried,
             trials=trials,
         )
+
+    def _may_have_it_again(self, one: Claimed, gateway_id: UUID) -> bool:
+        """Whether that is no retry, or retries there are not too many; somebody waits for a password now."""
+        if gateway_id not in (one.had or ()) or one.kind == Kind.OTP or self.worker.healths.may_retry(gateway_id):
+            return True
+        self.choice.waiting.append((one, AGAIN_SECONDS * uniform(1, 2)))  # noqa: S311 - jitter
+        return False
+
+    def _intend(self, one: Claimed, account: Account) -> None:
+        if account.gateway_id in (one.had or ()):
+            self.worker.healths.begin_retry(account.gateway_id, one.id)
+        self.choice.intents.append((one, account))
 
     def _has_room(self, one: Claimed, gateway_id: UUID) -> bool:
         """Whether its gateway can take it now; if not, it waits for that one."""

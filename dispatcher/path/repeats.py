@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.path.choice import AGAIN_SECONDS, Choice, choose_again
+from dispatcher.path.choice import UNWELL_SECONDS, Choice, choose_again
 from dispatcher.path.handover import Parcel, parcels
 from dispatcher.path.quiet import find_resting
 from dispatcher.queries import repeats as queries
@@ -34,7 +34,7 @@ async def claim_repeats(worker: Worker, tx: AsyncConnection, *, lane: str, slots
     try:
         batches = parcels(worker, choice.intents)
         waits = [(one.id, seconds) for one, seconds in (*choice.waiting, *resting)]
-        waits += [(id_, AGAIN_SECONDS) for id_ in due.later]
+        waits += [(id_, UNWELL_SECONDS) for id_ in due.later]
         await queries.put_off(tx, [*waits, *((id_, None) for id_ in due.over)])
         taken = [one for one, _ in choice.intents if isinstance(one, Repeated)]
         if taken:

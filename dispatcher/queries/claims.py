@@ -37,6 +37,7 @@ class Claimed(NamedTuple):
     campaign_message_id: UUID | None
     tried: list[UUID] | None  # in this round
     refused: list[UUID] | None  # by whom this message was refused: they are not asked again
+    had: list[UUID] | None  # who was handed it before, whatever came of that
     not_before: datetime
     expires_at: datetime | None
 
@@ -84,6 +85,8 @@ _MOVE = """
               m.location_id, m.segments, m.campaign_message_id, m.tried_gateway_ids,
               CASE WHEN m.tried_gateway_ids IS NOT NULL THEN ARRAY(
                   SELECT a.gateway_id FROM attempts a WHERE a.message_id = m.id AND a.fault = 'gateway') END,
+              CASE WHEN m.tried_gateway_ids IS NOT NULL THEN ARRAY(
+                  SELECT DISTINCT a.gateway_id FROM attempts a WHERE a.message_id = m.id) END,
               m.not_before, m.expires_at
 """
 

@@ -132,6 +132,12 @@ async def let_rest(tx: AsyncConnection, gateway_id: UUID, *, seconds: float) -> 
     )
 
 
+async def note_held(tx: AsyncConnection, gateway_ids: Collection[UUID]) -> None:
+    """Write down that retries at these gateways had to wait."""
+    held = update(Gateway).where(Gateway.id.in_(gateway_ids)).values(retries_held_at=func.now())
+    await tx.execute(held)
+
+
 _SEEN = text("""
     INSERT INTO dispatchers (name, started_at, seen_at) VALUES (:name, now(), now())
     ON CONFLICT (name) DO UPDATE SET seen_at = now()

@@ -46,6 +46,7 @@ class Gateway(Base):
     health_by: Mapped[str | None]  # the dispatcher that tries it out
     trips: Mapped[int] = small(server_default="0")  # openings in a row
     resting_until: Mapped[datetime | None]  # it asked to be given time
+    retries_held_at: Mapped[datetime | None]  # retries were too many of what it is handed
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 

@@ -90,7 +90,7 @@ async def test_created_gateway_is_stored_and_shown(
         "email": ["ops@example.com", "o'neil+sms@mail.example.co.za"],
     }
     assert shown["capabilities"]["client_reference"] is True
-    assert shown["health"] == {"state": "ok", "reason": None, "at": None, "until": None}
+    assert shown["health"] == {"state": "ok", "reason": None, "at": None, "until": None, "retries_held_at": None}
     assert shown["balance"] is None
 
     again = await client.get(f"/v1/gateways/{row.id}")
@@ -296,6 +296,14 @@ async def test_health_is_shown_with_its_reason_and_ended_by_its_owner(
     assert [(one["was"], one["health"], one["reason"]) for one in changes] == (
         [(was, "ok", "its owner enabled it")] if was else []
     )
+
+
+async def test_when_retries_had_to_wait_is_shown(client: httpx.AsyncClient, engine: AsyncEngine, now: datetime) -> None:
+    made = await client.post("/v1/gateways", json=TWILIO)
+    async with begin(engine) as tx:
+        await tx.execute(update(Gateway).values(retries_held_at=now))
+    shown = (await client.get(f"/v1/gateways/{made.json()['id']}")).json()
+    assert datetime.fromisoformat(shown["health"]["retries_held_at"]) == now
 
 
 async def test_health_of_nobody(client: httpx.AsyncClient) -> None:

@@ -61,6 +61,7 @@ async def hand(worker: HandWorker, gateway_id: UUID, *, location_id: str | None 
         campaign_message_id=None,
         tried=None,
         refused=None,
+        had=None,
         not_before=worker.now(),
         expires_at=None,
     )

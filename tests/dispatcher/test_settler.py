@@ -267,7 +267,7 @@ async def test_one_bad_answer_does_not_hold_up_the_rest(
 
 def _claimed(message_id: UUID) -> claims.Claimed:
     return claims.Claimed(
-        message_id, 1, "campaign", NUMBERS[0], b"", "", None, None, 1, None, None, None, utc_now(), None
+        message_id, 1, "campaign", NUMBERS[0], b"", "", None, None, 1, None, None, None, None, utc_now(), None
     )
 
 
