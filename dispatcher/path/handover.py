@@ -42,7 +42,7 @@ def parcels(worker: Worker, intents: Sequence[tuple[Claimed, Account]]) -> list[
     alone: list[Parcel] = []
     together: defaultdict[Hashable, Parcel] = defaultdict(_unfilled)
     for claimed, account in intents:
-        largest = worker.book.adapter_of(account).CAPABILITIES.largest_batch
+        largest = worker.healths.batch_size(account.gateway_id, _largest(worker, account))
         if largest == 1:
             alone.append((account, [claimed]))
             continue
@@ -51,6 +51,10 @@ def parcels(worker: Worker, intents: Sequence[tuple[Claimed, Account]]) -> list[
             alone.append(together.pop(key))
         together[key] = account, [*together[key][1], claimed]
     return [*alone, *together.values()]
+
+
+def _largest(worker: Worker, account: Account) -> int:
+    return worker.book.adapter_of(account).CAPABILITIES.largest_batch
 
 
 def _unfilled() -> Any:
@@ -104,6 +108,8 @@ def _listen(worker: Worker, said: Said, *, seconds: float) -> None:
         worker.healths.end_probe(gateway_id, ids)
         return
     worker.healths.hear(gateway_id, said.outcomes, seconds=seconds, message_ids=ids)
+    if said.answer is not None and worker.book.knows(said.account):
+        worker.healths.hear_batch(gateway_id, said.outcomes, largest=_largest(worker, said.account))
 
 
 def _with_news(settled: Sequence[Settled], messages: Sequence[Sms]) -> list[Settled]:

@@ -72,6 +72,36 @@ async def test_what_differs_in_sender_or_was_tried_before_goes_apart(worker: Han
     assert sorted(len(batch) for _, batch in batches) == [1, 1, 2, 3]
 
 
+async def test_after_somebody_was_counted_and_not_named_fewer_share_a_request(
+    worker: HandWorker, router: respx.MockRouter
+) -> None:
+    """Alone, the count names its message: it is settled, and joins our opt-outs."""
+    gateway_id = await make(worker)
+    account = worker.book.accounts[gateway_id]
+
+    def one_opted_out(request: httpx.Request) -> httpx.Response:
+        count = len(json.loads(request.content)["messages"])
+        report = {"eventId": 7, "messages": count - 1, "errorReport": {"optedOuts": 1}}
+        return httpx.Response(200, json={"statusCode": 200, "sendResponse": report})
+
+    router.post(SEND).mock(side_effect=one_opted_out)
+    sizes = []
+    for _ in range(4):
+        batches = parcels(worker, [(one, account) for one in people(worker, 100)])
+        sizes.append(max(len(batch) for _, batch in batches))
+        settled = await hand(worker, gateway_id, batches[0][1])
+        assert {one.status for one in settled} == {Status.FAILED if len(settled) == 1 else Status.UNCONFIRMED}
+    assert sizes == [100, 25, 6, 1]
+    assert settled[0].fault == "opted_out"
+
+
+async def test_a_batch_that_is_explained_changes_nothing(worker: HandWorker, router: respx.MockRouter) -> None:
+    gateway_id = await make(worker)
+    router.post(SEND).mock(side_effect=taken)
+    await hand(worker, gateway_id, people(worker, 100))
+    assert not worker.healths.batches
+
+
 async def test_each_of_a_batch_has_its_own_outcome(worker: HandWorker, router: respx.MockRouter) -> None:
     gateway_id = await make(worker)
     batch = people(worker, 3)

@@ -49,6 +49,7 @@ def claimed(worker: HandWorker, **over: Any) -> Claimed:
         "campaign_message_id": None,
         "tried": None,
         "refused": None,
+        "had": None,
         "not_before": worker.now(),
         "expires_at": None,
     }
