@@ -12,6 +12,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import uvloop
@@ -142,13 +143,7 @@ async def repeat(worker: Worker, stage: Stage) -> None:
 async def open_worker(settings: Settings) -> AsyncIterator[Worker]:
     """A worker with everything open that it owns."""
     letters_to = _mail_server(settings)
-    engine = build_engine(
-        settings.database_url,
-        application_name="lapwing-dispatcher",
-        pool_size=settings.database_pool,
-        ping=False,  # a stage that meets a dead connection tries again by itself
-        command_timeout=120,
-    )
+    engine, key_engine = _engines(settings)
     sealer = Sealer.from_texts([key.get_secret_value() for key in settings.secret_keys])
     transport = Transport(
         settings.gateway_http_engine,
@@ -161,9 +156,11 @@ async def open_worker(settings: Settings) -> AsyncIterator[Worker]:
     )
     async with contextlib.AsyncExitStack() as closing:
         closing.push_async_callback(engine.dispose)
+        closing.push_async_callback(key_engine.dispose)
         closing.push_async_callback(transport.aclose)
         worker = Worker(
             engine=engine,
+            key_engine=key_engine,
             book=Book(sealer=sealer, public_url=settings.url_for_callbacks),
             transport=transport,
             sealer=sealer,
@@ -196,6 +193,19 @@ def _mail_server(settings: Settings) -> MailServer | None:
         return mail_server(url, sender=settings.mail_from, ca_file=settings.smtp_ca_file)
     except ValueError as error:
         refuse_to_start(f"{error}.")
+
+
+def _engines(settings: Settings) -> tuple[AsyncEngine, AsyncEngine]:
+    """For what is done beside the path, and for the path, which has two thirds of the connections."""
+    open_engine = partial(
+        build_engine,
+        settings.database_url,
+        application_name="lapwing-dispatcher",
+        ping=False,  # a stage that meets a dead connection tries again by itself
+        command_timeout=120,
+    )
+    beside = max(1, settings.database_pool // 3)
+    return open_engine(pool_size=beside), open_engine(pool_size=settings.database_pool - beside, by_key=True)
 
 
 async def _first_contact(engine: AsyncEngine, sealer: Sealer) -> bytes:

@@ -30,6 +30,7 @@ from dispatcher.streaks import Streaks
 from dispatcher.subscriptions import Subscriptions
 from dispatcher.witness import Witness
 from shared.clock import utc_now
+from shared.db import renew_plans
 from shared.domain.message import Status
 from shared.metrics import DispatcherMetrics
 from shared.scripts.scripts import Scripts
@@ -81,6 +82,7 @@ class Gauges:
 @dataclass(frozen=True, slots=True)
 class Worker:
     engine: AsyncEngine
+    key_engine: AsyncEngine  # whose statements find their rows by keys (decision 53)
     book: Book
     transport: Transport
     sealer: Sealer
@@ -128,6 +130,13 @@ class Worker:
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """One step's transaction: committed at the end of the block. Nothing in it may wait for anything but `tx`."""
         async with self.engine.begin() as tx:
+            yield tx
+
+    @asynccontextmanager
+    async def by_key(self) -> AsyncIterator[AsyncConnection]:
+        """The same for the path of a message: it knows the rows it wants, and tables may be of any size."""
+        async with self.key_engine.begin() as tx:
+            await renew_plans(tx)
             yield tx
 
     def now(self) -> datetime:

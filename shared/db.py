@@ -24,14 +24,39 @@ _IDLE_SINCE: Final = "idle_since"
 
 Transaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 
+_BY_ESTIMATE: Final = {"plan_cache_mode": "auto"}
+# A lasting plan is as good as the table it was made for, and a table that was empty then may be large now. So often a
+# connection that is in use makes its plans anew; one that rests has nothing to catch up with but the minute.
+_PLAN_USES: Final = 20
+_PLAN_SECONDS: Final = 1.0
+_PLAN_SECONDS_AT_MOST: Final = 60.0
+_PLANNED_AT: Final = "planned_at"
+_USES: Final = "uses"
+_DISCARD = text("DISCARD PLANS")
+# Five hundred keys in a table that was filled a minute ago: by what the planner has heard of it, or has not yet, it
+# would read all of the table for them. One plan for all times, by the indexes, costs the same however large it is.
+_BY_KEY: Final = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
+
 
 def build_engine(
-    url: str, *, application_name: str, pool_size: int = 10, ping: bool = True, command_timeout: float = 30.0
+    url: str,
+    *,
+    application_name: str,
+    pool_size: int = 10,
+    ping: bool = True,
+    command_timeout: float = 30.0,
+    by_key: bool = False,
 ) -> AsyncEngine:
     """An engine whose statements cannot hang for ever.
 
     `ping` looks at every connection before it is used: for a request that is not repeated by itself.
-    `command_timeout` is in seconds, and above what any statement may take on the server.
+    `command_timeout` is in seconds, and above what any statement may take on the server. `by_key` is for statements
+    that find all of their rows by keys, and never read a whole table for it (decision 53).
     """
     engine = create_async_engine(
         url,
@@ -49,9 +74,8 @@ def build_engine(
                 "timezone": "UTC",
                 "idle_in_transaction_session_timeout": "60s",
                 "statement_timeout": "30s",
-                # Claims plan for one month's slice of a table; a plan for all of them would be several times slower.
-                "plan_cache_mode": "auto",
                 "jit": "off",
+                **(_BY_KEY if by_key else _BY_ESTIMATE),
             },
         },
     )
@@ -59,6 +83,16 @@ def build_engine(
         event.listen(engine.sync_engine, "checkin", _note_idle)
         event.listen(engine.sync_engine, "checkout", _check_alive)
     return engine
+
+
+async def renew_plans(tx: AsyncConnection) -> None:
+    """First in a transaction by key: let go of plans that were made long ago for tables that have grown since."""
+    info, now = tx.info, monotonic()
+    age = now - info.setdefault(_PLANNED_AT, now)
+    info[_USES] = info.get(_USES, 0) + 1
+    if age >= _PLAN_SECONDS_AT_MOST or (age >= _PLAN_SECONDS and info[_USES] >= _PLAN_USES):
+        await tx.execute(_DISCARD)
+        info[_PLANNED_AT], info[_USES] = now, 0
 
 
 def _note_idle(_connection: Any, record: ConnectionPoolEntry) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared import db
@@ -54,3 +54,45 @@ async def test_a_living_one_is_not_asked(pool: AsyncEngine, engine: AsyncEngine)
     seen = text("SELECT query FROM pg_stat_activity WHERE application_name = 'tests-pool'")
     async with pool.connect(), engine.begin() as tx:
         assert (await tx.execute(seen)).scalars().all() == ["COMMIT;"]
+
+
+@pytest.fixture
+async def by_key(migrated_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = db.build_engine(migrated_url, application_name="tests-plans", pool_size=1, ping=False, by_key=True)
+    yield engine
+    await engine.dispose()
+
+
+async def test_lasting_plans_are_let_go_where_tables_may_have_grown(
+    by_key: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [1_000.0]
+    monkeypatch.setattr(db, "monotonic", lambda: clock[0])
+    said: list[str] = []
+    event.listen(by_key.sync_engine, "before_cursor_execute", lambda *told: said.append(told[2]))
+
+    async def use(times: int) -> int:
+        """How often plans were let go of."""
+        said.clear()
+        for _ in range(times):
+            async with by_key.begin() as tx:
+                await db.renew_plans(tx)
+        return said.count("DISCARD PLANS")
+
+    assert await use(50) == 0, "none has had the time to grow old"
+    clock[0] += 1.0
+    assert await use(1) == 1
+    assert await use(50) == 0
+    clock[0] += 1.0
+    assert await use(1) == 1
+    clock[0] += 59.0
+    assert await use(19) == 0, "hardly anybody was there"
+    clock[0] += 1.0
+    assert await use(1) == 1
+
+
+async def test_rows_are_reached_by_keys_alone(by_key: AsyncEngine) -> None:
+    async with by_key.begin() as tx:
+        names = "plan_cache_mode", "enable_seqscan", "enable_hashjoin", "enable_mergejoin"
+        told = [(await tx.execute(text(f"SHOW {name}"))).scalar_one() for name in names]
+    assert told == ["force_generic_plan", "off", "off", "off"]

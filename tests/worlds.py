@@ -106,6 +106,7 @@ async def worker(
     transport = Transport(httpx.MockTransport(router.async_handler))
     worker = HandWorker(
         engine=engine,
+        key_engine=engine,
         book=Book(sealer=sealer, public_url="https://sms.example.com"),
         transport=transport,
         sealer=sealer,
@@ -126,6 +127,7 @@ def another(worker: HandWorker) -> Callable[..., HandWorker]:
     def make(**over: Any) -> HandWorker:
         return HandWorker(
             engine=worker.engine,
+            key_engine=worker.key_engine,
             book=Book(sealer=worker.sealer, public_url="https://sms.example.com"),
             transport=worker.transport,
             sealer=worker.sealer,

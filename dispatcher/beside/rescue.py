@@ -14,7 +14,7 @@ BATCH: Final = 1_000
 
 async def rescue(worker: Worker) -> int:
     """Rescue one batch of stale leases; how many there were."""
-    async with worker.transaction() as tx:
+    async with worker.by_key() as tx:
         count, moves = await rescue_leases(
             tx, limit=BATCH, lookup_in=worker.limits.lookup_waits[0], wanted=worker.wanted
         )

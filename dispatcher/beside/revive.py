@@ -15,7 +15,7 @@ BATCH: Final = 5_000
 
 async def revive(worker: Worker) -> int:
     """Look at one batch of a restarted step's messages; how many there were."""
-    async with worker.transaction() as tx:
+    async with worker.by_key() as tx:
         step = await revivals.lock_reviving(tx)
         if step is None:
             return 0

@@ -54,7 +54,7 @@ UNOPENED: Final = "secret_unopened"
 
 async def fan_out(worker: Worker) -> int:
     """Make deliveries of one batch of events; how many events there were."""
-    async with worker.transaction() as tx:
+    async with worker.by_key() as tx:
         count = await queries.fan_out(tx, limit=EVENTS_AT_ONCE)
         failpoints.hit("before_fan_out_commit") if count else None
     if count:
@@ -88,7 +88,7 @@ class Courier:
 
     async def look(self) -> int:
         """Begin to serve whoever has something due and is not being served; how many those are."""
-        async with self.worker.transaction() as tx:
+        async with self.worker.by_key() as tx:
             due = await queries.list_due(tx)
         begun = [webhook_id for webhook_id in due if webhook_id not in self._rounds]
         for webhook_id in begun:
@@ -139,7 +139,7 @@ class Courier:
         """One handful: claimed, posted, written down; how many it was."""
         worker = self.worker
         begin_by = monotonic() + BEGUN_WITHIN_SECONDS
-        async with worker.transaction() as tx:
+        async with worker.by_key() as tx:
             found = await queries.claim_deliveries(tx, webhook_id, limit=limit, lease=LEASE)
             if found is None or not found[1]:
                 return 0
@@ -147,7 +147,7 @@ class Courier:
             subjects = await queries.list_subjects(tx, deliveries)
         failpoints.hit("after_webhook_claim")
         if monotonic() > begin_by:
-            async with worker.transaction() as tx:
+            async with worker.by_key() as tx:
                 await queries.release_deliveries(tx, deliveries)
             return 0
         secrets = _opened(worker, target)
@@ -223,7 +223,7 @@ async def _settle(worker: Worker, target: Target, heard: Sequence[tuple[Delivery
     """Write down a round: its deliveries, and how the receiver is doing."""
     now = worker.now()
     told = False
-    async with worker.transaction() as tx:
+    async with worker.by_key() as tx:
         endpoint = await queries.lock_endpoint(tx, target.id)
         if endpoint is None:
             return

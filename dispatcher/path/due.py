@@ -32,12 +32,12 @@ class _Grown(Exception):
 async def due(worker: Worker) -> int:
     """Start what is due; how many steps began to be expanded."""
     await keep_watch(worker)
-    async with worker.transaction() as tx:
+    async with worker.by_key() as tx:
         for campaign_id in await campaigns.start_due(tx):
             await tell(tx, Event(EventType.CAMPAIGN_STARTED, campaign_id, {"by": None}), now=worker.now())
     while not worker.stopping.is_set() and await _freeze_one(worker):
         failpoints.hit("after_freeze_commit")
-    async with worker.transaction() as tx:
+    async with worker.by_key() as tx:
         begun = await campaigns.begin_due_steps(tx)
     if begun:
         worker.ring("expand")
@@ -53,7 +53,7 @@ async def _freeze_one(worker: Worker) -> bool:
                 await _settle(worker, tx, found)
             failpoints.hit("before_freeze_commit")
     except _Grown as grown:
-        async with worker.transaction() as tx:
+        async with worker.by_key() as tx:
             await hold_campaigns(tx, [grown.campaign_id], grown.reason, now=worker.now())
         return True
     return found is not None

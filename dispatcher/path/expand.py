@@ -103,7 +103,7 @@ async def _expand(worker: Worker) -> int:
     """
     ahead = worker.ahead.pop("slice", None)
     async with AsyncExitStack() as beside:
-        async with worker.transaction() as tx:
+        async with worker.by_key() as tx:
             step = await campaigns.lock_step(tx, backlog=worker.limits.backlog)
             if step is None:
                 return 0
@@ -152,7 +152,7 @@ async def _make_next(worker: Worker, step: Step, after: int) -> Slice | None:
     if after >= step.recipients or not is_alone or worker.rules.policy.frequency_cap is not None:
         return None
     try:
-        async with worker.transaction() as tx:
+        async with worker.by_key() as tx:
             return await make_slice(worker, tx, step, after)
     except Exception as error:  # noqa: BLE001 - whatever it was, the slice's own turn will meet it
         log.warning("a slice was not made ahead", extra={"cause": type(error).__name__})

@@ -17,7 +17,7 @@ CANCEL_BATCH: Final = 5_000
 
 async def finish(worker: Worker) -> int:
     """Complete what is done; how many campaigns were."""
-    async with worker.transaction() as tx:
+    async with worker.by_key() as tx:
         await campaigns.finish_steps(tx)
         done = await campaigns.finish_campaigns(tx)
         for campaign_id in done:
@@ -28,7 +28,7 @@ async def finish(worker: Worker) -> int:
 
 async def empty_stopped(worker: Worker) -> int:
     """Cancel what a stopped campaign has not sent, a batch at a time; how many messages were cancelled."""
-    async with worker.transaction() as tx:
+    async with worker.by_key() as tx:
         campaign_id = await campaigns.lock_stopped(tx)
         if campaign_id is None:
             return 0
@@ -43,7 +43,7 @@ async def empty_stopped(worker: Worker) -> int:
 
 async def cancel_requested(worker: Worker) -> int:
     """Cancel single messages that their owners called back before they were claimed."""
-    async with worker.transaction() as tx:
+    async with worker.by_key() as tx:
         moves = await campaigns.cancel_requested(tx, limit=CANCEL_BATCH, wanted=worker.wanted)
         await write_tallies(tx, moves, writer=worker.writer * 8 + 6)
     return 0

@@ -115,7 +115,7 @@ class Pump:
         """Claim and start handing over; how many rows were taken, whatever became of them."""
         worker = self.worker
         if not (worker.book.is_fresh and worker.rules.is_fresh):
-            async with worker.transaction() as tx:
+            async with worker.by_key() as tx:
                 await worker.book.read(tx)
                 await worker.rules.read(tx)
                 await worker.subscriptions.read(tx)
@@ -127,7 +127,7 @@ class Pump:
         begun = monotonic()
         choice = Choice()
         try:
-            async with worker.transaction() as tx:
+            async with worker.by_key() as tx:
                 taken = await claims.claim(
                     tx, lane=self.lane, slots=slots, lease=worker.limits.lease, dispatcher=worker.name
                 )
@@ -171,7 +171,7 @@ class Pump:
         begun = monotonic()
         choice = Choice()
         try:
-            async with self.worker.transaction() as tx:
+            async with self.worker.by_key() as tx:
                 choice, batches = await claim(self.worker, tx, slots=self.slots - self.in_flight)
                 if choice.intents:
                     failpoints.hit("before_claim_commit")
@@ -237,7 +237,7 @@ class Pump:
             return
         self._expire_at = monotonic() + EXPIRE_SECONDS
         worker = self.worker
-        async with worker.transaction() as tx:
+        async with worker.by_key() as tx:
             moves = await claims.expire(tx, lane=self.lane, limit=EXPIRE_BATCH, wanted=worker.wanted)
             await write_tallies(tx, moves, writer=worker.writer * 8 + (self.lane == "urgent"))
 

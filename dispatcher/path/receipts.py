@@ -27,7 +27,7 @@ GIVE_UP_AFTER: Final = timedelta(hours=72)
 
 async def receipts(worker: Worker) -> int:
     """Apply one batch; how many receipts were looked at."""
-    async with worker.transaction() as tx:
+    async with worker.by_key() as tx:
         pending = await inbox.take_receipts(tx, limit=worker.limits.receipts_batch)
         if not pending:
             return 0

@@ -126,7 +126,7 @@ class Settler:
             # A test asks how a gateway would answer; what it was given may be no fault of the account's.
             if one.fault == Fault.ACCOUNT and claimed.kind != Kind.TEST
         }
-        async with worker.transaction() as tx:
+        async with worker.by_key() as tx:
             moves = await settlements.settle(tx, settled, wanted=worker.wanted)
             await insert_opt_outs(
                 tx,

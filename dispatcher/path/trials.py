@@ -76,7 +76,7 @@ class Trials:
             return 0
         worker = self._worker
         begun = monotonic()
-        async with worker.transaction() as tx:
+        async with worker.by_key() as tx:
             taken = await claims.claim(tx, lane=NAME, slots=slots, lease=worker.limits.lease, dispatcher=worker.name)
             pinned = await claims.list_pinned(tx, taken.claimed) if taken.claimed else {}
             if pinned:  # as they are configured now: what is tested is what was saved a moment ago

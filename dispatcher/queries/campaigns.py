@@ -227,8 +227,9 @@ _CANCEL_STEPS = text("""
 """)
 
 _OPEN_OF = text("""
-    SELECT EXISTS (SELECT 1 FROM messages m WHERE m.status IN ('queued', 'sending') AND m.campaign_message_id IN (
-        SELECT cm.id FROM campaign_messages cm WHERE cm.campaign_id = :campaign_id))
+    SELECT EXISTS (SELECT 1 FROM campaign_messages cm WHERE cm.campaign_id = :campaign_id AND (
+        EXISTS (SELECT 1 FROM messages m WHERE m.campaign_message_id = cm.id AND m.status = 'queued')
+        OR EXISTS (SELECT 1 FROM messages m WHERE m.campaign_message_id = cm.id AND m.status = 'sending')))
 """)
 
 _EMPTIED = text("UPDATE campaigns SET emptied_at = now(), finished_at = now() WHERE id = :campaign_id")

@@ -52,25 +52,26 @@ _SETTLE = Moving(f"""
                       AS t (id, attempt, status, delay, gateway_id, code)
     ), held AS (
         -- every one of them, so that the attempts below are never locked in another order than receipts do
-        SELECT m.id, m.status AS was, m.attempt FROM messages m JOIN told t ON t.id = m.id
+        SELECT m.id, m.status AS was, m.attempt AS latest, t.attempt, t.status, t.delay, t.gateway_id, t.code
+        FROM told t JOIN messages m ON m.id = t.id
         ORDER BY m.id
         FOR UPDATE OF m
     ), moved AS (
         UPDATE messages m
-        SET status = t.status, status_at = now(), lease_until = NULL, leased_by = NULL, gateway_id = t.gateway_id,
-            failure = CASE WHEN t.status = 'failed' THEN t.code END,
+        SET status = h.status, status_at = now(), lease_until = NULL, leased_by = NULL, gateway_id = h.gateway_id,
+            failure = CASE WHEN h.status = 'failed' THEN h.code END,
             -- for the next gateway at once, it keeps its place in the queue: behind all others that are due, "at once"
             -- would be the end of the campaign
-            not_before = CASE WHEN t.status = 'queued' AND t.delay > 0 THEN now() + make_interval(secs => t.delay)
+            not_before = CASE WHEN h.status = 'queued' AND h.delay > 0 THEN now() + make_interval(secs => h.delay)
                               ELSE m.not_before END
-        FROM held h JOIN told t ON t.id = h.id
+        FROM held h
         WHERE m.id = h.id AND h.was IN ({_ANSWERABLE})
-          AND (h.attempt = t.attempt
+          AND (h.attempt = h.latest
                -- taken after all, says the late answer of an attempt after which it was handed over once more
-               OR (t.status = 'submitted' AND h.was = 'unconfirmed' AND h.attempt > t.attempt))
+               OR (h.status = 'submitted' AND h.was = 'unconfirmed' AND h.latest > h.attempt))
           -- in doubt as it was is no news
-          AND (h.was <> t.status OR m.gateway_id IS DISTINCT FROM t.gateway_id)
-        RETURNING m.campaign_message_id, h.was, t.status, m.segments /* returned */
+          AND (h.was <> h.status OR m.gateway_id IS DISTINCT FROM h.gateway_id)
+        RETURNING m.campaign_message_id, h.was, h.status, m.segments /* returned */
     ) /* told */
     SELECT campaign_message_id, was, status, count(*), sum(segments) FROM moved GROUP BY 1, 2, 3
 """)

@@ -33,6 +33,7 @@ async def sending(worker: HandWorker, simulator: Simulator) -> AsyncIterator[Han
     transport = Transport(allowed_networks=[ip_network("127.0.0.0/8")])
     sending = HandWorker(
         engine=worker.engine,
+        key_engine=worker.key_engine,
         book=Book(sealer=worker.sealer, public_url="https://sms.example.com"),
         transport=transport,
         sealer=worker.sealer,

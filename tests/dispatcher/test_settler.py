@@ -304,6 +304,7 @@ async def test_answers_are_kept_while_the_database_is_away(
     transport = Transport(httpx.MockTransport(router.async_handler))
     worker = Worker(
         engine=engine,
+        key_engine=engine,
         book=Book(sealer=sealer, public_url="https://sms.example.com"),
         transport=transport,
         sealer=sealer,
