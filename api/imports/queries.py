@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import Row, case, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.errors import NotFound
@@ -13,7 +13,15 @@ from shared.models import Import, ImportChunk, ImportRejection, TargetGroup
 AnyRow = Row[Any]
 Rejected = Row[int, str | None, str]
 
-_COLUMNS: Final = (*Import.__table__.columns, (Import.rows_imported + Import.rows_rejected).label("rows_done"))
+_COLUMNS: Final = (
+    *Import.__table__.columns,
+    (Import.rows_imported + Import.rows_rejected).label("rows_done"),
+    # Somebody who is deleted while the file is read, and comes again, is made twice.
+    case(
+        (Import.contacts_created.is_(None), None),
+        else_=func.greatest(Import.rows_imported - Import.contacts_created - Import.rows_duplicate, 0),
+    ).label("contacts_updated"),
+)
 
 
 async def insert_import(tx: AsyncConnection, values: Mapping[str, Any]) -> None:

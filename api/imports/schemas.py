@@ -47,8 +47,13 @@ class ImportOut(Out):
         description="Known once the file has been read through, before the first row is stored."
     )
     rows_done: int = Field(description="Imported or rejected so far.")
-    rows_imported: int
+    rows_imported: int = Field(description="Of contacts: those that made one, changed one, or named one once more.")
     rows_rejected: int
+    contacts_created: int | None = Field(description="How many contacts are new by it; null of opt-outs.")
+    contacts_updated: int | None = Field(description="How many there were already, each once.")
+    rows_duplicate: int | None = Field(
+        description="Of the rows imported, those whose number stood in a row before: what the later row says counts."
+    )
     error: str | None = Field(description="Why the file as a whole could not be read.")
     layout: LayoutOut | None = Field(description="How the file was understood.")
     created_by: str | None

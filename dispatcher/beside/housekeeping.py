@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.queries.housekeeping import (
     delete_applied_receipts,
+    delete_met_numbers,
     delete_old_deliveries,
     delete_old_events,
     delete_old_passwords,
@@ -31,6 +32,7 @@ LINKED_FOR: Final = timedelta(days=3)  # links to an attachment are good for two
 EVENTS_KEPT: Final = timedelta(days=91)  # a day more than the cap of an automation looks back
 BATCH: Final = 10_000
 FILES: Final = 100
+NUMBERS: Final = 200_000  # small, and of no use to anybody: half a second
 
 
 async def keep_house(worker: Worker) -> int:
@@ -47,6 +49,7 @@ async def keep_house(worker: Worker) -> int:
         )
         gone += await delete_old_events(tx, before=now - EVENTS_KEPT, limit=BATCH)
         gone += await prune_idempotency_keys(tx, now)
+        gone += await delete_met_numbers(tx, limit=NUMBERS)
     async with worker.transaction() as tx:
         gone += await _drop_unused(tx, now)
     return gone

@@ -74,6 +74,22 @@ _EVENTS = text("""
 """)
 
 
+# Of imports that have ended; with their rows come those that nobody looks for any more.
+_NUMBERS = text("""
+    DELETE FROM import_numbers n USING (
+        SELECT m.import_id, m.number FROM imports i JOIN import_numbers m ON m.import_id = i.id
+        WHERE i.status NOT IN ('queued', 'running')
+        LIMIT :limit
+        FOR UPDATE OF m SKIP LOCKED) old
+    WHERE n.import_id = old.import_id AND n.number = old.number
+""")
+
+
+async def delete_met_numbers(tx: AsyncConnection, *, limit: int) -> int:
+    """Forget which numbers an import has met, once it has ended; how many went."""
+    return (await tx.execute(_NUMBERS, {"limit": limit})).rowcount
+
+
 async def delete_old_events(tx: AsyncConnection, *, before: datetime, limit: int) -> int:
     """Forget events that were handled long ago; how many went."""
     bounds = {"before": before, "before_id": first_uuid7(before), "limit": limit}

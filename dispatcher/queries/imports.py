@@ -99,7 +99,8 @@ async def record_survey(
     tx: AsyncConnection, held: HeldImport, *, layout: Mapping[str, Any], rows: int, now: datetime
 ) -> None:
     """How the file is to be read, and how many rows it has."""
-    await _keep(tx, held, now=now, layout=layout, rows_total=rows)
+    counts = {} if held.kind == "opt_outs" else {"contacts_created": 0, "rows_duplicate": 0}
+    await _keep(tx, held, now=now, layout=layout, rows_total=rows, **counts)
     await note_keys(tx, field_keys(layout), now=now)
     held.layout = layout
 
@@ -124,12 +125,19 @@ async def write_contacts(
 
     async def write() -> None:
         if batch.imported:
-            await tx.execute(_STORE_CONTACTS, {"rows": contacts, "now": now, "group_id": group_id})
+            given = {"rows": contacts, "now": now, "group_id": group_id, "import_id": held.id}
+            created, met = (await tx.execute(_STORE_CONTACTS, given)).one()
+            await _count(tx, held, created=created, again=batch.imported - met)
             if held.layout and has_consents(held.layout):
                 caller = held.created_by or "import"
                 await write_consents(tx, contacts, pepper=pepper, caller=caller, now=now)
 
     await _write(tx, held, batch, write, now=now)
+
+
+async def _count(tx: AsyncConnection, held: HeldImport, *, created: int, again: int) -> None:
+    counts = {"contacts_created": Import.contacts_created + created, "rows_duplicate": Import.rows_duplicate + again}
+    await tx.execute(update(Import).where(Import.id == held.id).values(counts))
 
 
 async def write_opt_outs(
@@ -215,15 +223,22 @@ async def _hold_target_group(tx: AsyncConnection, group_id: UUID | None) -> UUID
 
 # In the order of the numbers, so that two imports of the same people never wait for each other in a ring.
 _STORE_CONTACTS: Final = text("""
-WITH stored AS (
+WITH incoming AS (
+  SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS incoming(
+    id uuid, msisdn text, name text, external_id text, location_id text, time_zone text,
+    fields jsonb
+  )
+), met AS (
+  INSERT INTO import_numbers (import_id, number)
+  SELECT :import_id, hashtextextended(msisdn, 0) FROM incoming ORDER BY 2
+  ON CONFLICT DO NOTHING
+  RETURNING 1
+), stored AS (
   INSERT INTO contacts (
     id, msisdn, name, external_id, location_id, time_zone, fields, created_at, updated_at
   )
   SELECT id, msisdn, name, external_id, location_id, time_zone, fields, :now, :now
-  FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS incoming(
-    id uuid, msisdn text, name text, external_id text, location_id text, time_zone text,
-    fields jsonb
-  )
+  FROM incoming
   ORDER BY msisdn
   ON CONFLICT (msisdn) DO UPDATE SET
     name = coalesce(excluded.name, contacts.name),
@@ -232,13 +247,15 @@ WITH stored AS (
     time_zone = coalesce(excluded.time_zone, contacts.time_zone),
     fields = contacts.fields || excluded.fields,
     updated_at = excluded.updated_at
-  RETURNING id
+  RETURNING id, xmax = 0 AS is_new
+), joined AS (
+  INSERT INTO target_group_members (target_group_id, contact_id, added_at)
+  SELECT CAST(:group_id AS uuid), id, :now
+  FROM stored
+  WHERE CAST(:group_id AS uuid) IS NOT NULL
+  ON CONFLICT DO NOTHING
 )
-INSERT INTO target_group_members (target_group_id, contact_id, added_at)
-SELECT CAST(:group_id AS uuid), id, :now
-FROM stored
-WHERE CAST(:group_id AS uuid) IS NOT NULL
-ON CONFLICT DO NOTHING
+SELECT (SELECT count(*) FROM stored WHERE is_new), (SELECT count(*) FROM met)
 """)
 
 _STORE_REJECTIONS: Final = text("""

@@ -93,6 +93,8 @@ class Import(Base):
     rows_total: Mapped[int | None]
     rows_imported: Mapped[int] = mapped_column(server_default="0")
     rows_rejected: Mapped[int] = mapped_column(server_default="0")
+    contacts_created: Mapped[int | None]  # of contacts, as the next one
+    rows_duplicate: Mapped[int | None]  # of those imported: their number was in a row before
     cursor_row: Mapped[int] = mapped_column(server_default="0")
     error: Mapped[str | None]
     layout: Mapped[dict[str, Any] | None]  # encoding, delimiter, columns: how the file was read
@@ -111,6 +113,15 @@ class ImportChunk(Base):
     import_id: Mapped[UUID] = mapped_column(ForeignKey("imports.id", ondelete="CASCADE"), primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True)
     data: Mapped[bytes]
+
+
+class ImportNumber(Base):
+    """A number that the import has met, as a hash of 64 bits, until housekeeping finds that it has ended."""
+
+    __tablename__ = "import_numbers"
+
+    import_id: Mapped[UUID] = mapped_column(ForeignKey("imports.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True)
 
 
 class ImportRejection(Base):

@@ -23,7 +23,7 @@ from shared.doorbell import bell_of
 from shared.ids import uuid7
 from shared.models import Import, ImportChunk, ImportRejection
 from tests.dispatcher.csv_worker import ImportWorker
-from tests.factories import make_api_key, make_target_group
+from tests.factories import make_api_key, make_contact, make_target_group
 
 UPLOAD = "/v1/contacts/import"
 
@@ -74,12 +74,16 @@ async def test_takes_a_file_in_pieces(
 
 
 async def test_the_whole_way(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
-    data = "Phone;Name;Town\n083 123 4567;Joe;Delft\nbanana;Ann;=1+1\n"
+    async with begin(engine) as tx:
+        await make_contact(tx, msisdn="+27831234568")
+    rows = ("083 123 4567;Joe;Delft", "banana;Ann;=1+1", "083 123 4568;Ben;", "083 123 4567;Joe;Delft")
+    data = "\n".join(["Phone;Name;Town", *rows])
     told = (await client.post(UPLOAD, files=form(data), data={"default_region": "ZA"})).json()
     await run_imports(ImportWorker(engine))
     done = (await client.get(f"/v1/imports/{told['id']}")).json()
     assert (done["status"], done["error"]) == ("completed", None)
-    assert (done["rows_total"], done["rows_done"], done["rows_imported"], done["rows_rejected"]) == (2, 2, 1, 1)
+    assert (done["rows_total"], done["rows_done"], done["rows_imported"], done["rows_rejected"]) == (4, 4, 3, 1)
+    assert (done["contacts_created"], done["contacts_updated"], done["rows_duplicate"]) == (1, 1, 1)
     assert done["layout"] == {
         "encoding": "utf-8",
         "delimiter": ";",
@@ -91,7 +95,7 @@ async def test_the_whole_way(client: httpx.AsyncClient, engine: AsyncEngine) -> 
         ],
         "name_from": [],
     }
-    (contact,) = (await client.get("/v1/contacts")).json()["items"]
+    contact = next(one for one in (await client.get("/v1/contacts")).json()["items"] if one["name"] == "Joe")
     assert (contact["msisdn"], contact["fields"]) == ("+27831234567", {"Town": "Delft"})
     answer = await client.get(f"/v1/imports/{told['id']}/errors.csv")
     head, line = csv.reader(io.StringIO(answer.text.removeprefix("\ufeff"), newline=""))

@@ -90,6 +90,7 @@ async def test_rows_that_cannot_be_read_are_named(
     )
     ended = await upload(client, worker, data)
     assert (ended["rows_total"], ended["rows_imported"], ended["rows_rejected"]) == (7, 2, 5)
+    assert (ended["contacts_created"], ended["contacts_updated"], ended["rows_duplicate"]) == (None, None, None)
     told = await rejected(client, ended)
     assert [line[:2] for line in told] == [
         ["3", "Phone"],

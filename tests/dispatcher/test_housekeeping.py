@@ -8,7 +8,7 @@ from sqlalchemy import func, insert, select, text
 from dispatcher.beside.housekeeping import keep_house
 from shared.db import begin
 from shared.ids import uuid7
-from shared.models import BalanceReading, IdempotencyKey, ReceiptRow, Webhook, WebhookDelivery
+from shared.models import BalanceReading, IdempotencyKey, Import, ImportNumber, ReceiptRow, Webhook, WebhookDelivery
 from shared.queries.partitions import PARTITIONED, month_after, month_of, statements
 from tests.factories import make_gateway, make_otp, make_receipt
 from tests.worlds import HandWorker
@@ -135,3 +135,14 @@ async def test_passwords_of_long_ago_are_forgotten(worker: HandWorker) -> None:
 
 
 PASSWORD_TABLES = ("otps", "otp_messages", "otp_subjects", "otp_hours")
+
+
+async def test_numbers_that_an_import_met_go_when_it_has_ended(worker: HandWorker) -> None:
+    async with worker.transaction() as tx:
+        for number, status in enumerate(("queued", "running", "completed", "failed")):
+            import_id = uuid7()
+            await tx.execute(insert(Import).values(id=import_id, status=status, created_at=worker.now()))
+            await tx.execute(insert(ImportNumber).values(import_id=import_id, number=number))
+    assert await keep_house(worker) == 2
+    async with begin(worker.engine) as tx:
+        assert set((await tx.execute(select(ImportNumber.number))).scalars()) == {0, 1}

@@ -359,9 +359,35 @@ async def test_a_number_that_comes_twice_is_one_contact_and_the_later_row_wins(w
     await run_imports(worker)
     done = await the_import(worker, import_id)
     assert done.rows_imported == done.rows_total == BATCH_ROWS + 3
+    assert (done.contacts_created, done.rows_duplicate) == (BATCH_ROWS + 1, 2)
     joe = (await contacts(worker))[0]
     assert await count(worker, Contact) == BATCH_ROWS + 1
     assert (joe.name, joe.fields) == ("Joseph", {"city": "Paarl", "code": "1"})
+
+
+async def test_rows_are_counted_for_what_they_came_to(worker: ImportWorker) -> None:
+    """Made, changed, or named once more: in one batch, in the next, and in another file."""
+    filler = [f"083{2000000 + n},x" for n in range(BATCH_ROWS)]
+    first = await upload(worker, "msisdn,name\n0831234567,Joe\n0831234568,Ann")
+    again = [
+        "0831234567,Joseph",
+        "0831234567,J.",
+        "0831234599,New",
+        "none,x",
+        *filler,
+        "0831234599,Newer",
+        "0831234567,Jo",
+    ]
+    second = await upload(worker, "\n".join(["msisdn,name", *again]))
+    empty = await upload(worker, "msisdn,name\n")
+    await run_imports(worker)
+    done = await the_import(worker, first)
+    assert (done.rows_imported, done.contacts_created, done.rows_duplicate) == (2, 2, 0)
+    done = await the_import(worker, second)
+    assert (done.rows_imported, done.rows_rejected) == (BATCH_ROWS + 5, 1)
+    assert (done.contacts_created, done.rows_duplicate) == (BATCH_ROWS + 1, 3)
+    done = await the_import(worker, empty)
+    assert (done.rows_imported, done.contacts_created, done.rows_duplicate) == (0, 0, 0)
 
 
 async def test_empty_cells_leave_what_is_known_and_opt_outs_stand(worker: ImportWorker) -> None:
@@ -455,6 +481,7 @@ async def check_exact(worker: ImportWorker, import_id: UUID, *, rows: int) -> No
     assert done.rows_total == rows
     assert done.rows_rejected == rows // 10 == await count(worker, ImportRejection)
     assert done.rows_imported == rows - rows // 10 == await count(worker, Contact)
+    assert (done.contacts_created, done.rows_duplicate) == (done.rows_imported, 0)
     assert await count(worker, TargetGroupMember) == done.rows_imported
     assert await count(worker, ImportChunk) == 0
 
