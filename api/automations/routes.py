@@ -25,6 +25,7 @@ from api.paging import PageOut, page_of
 from api.places import id_of
 from api.problems import problems
 from api.sentences import describe
+from shared.domain import policy as rules
 from shared.domain import strange_tags
 from shared.domain.automation import Condition, InvalidAutomation, UnknownTemplate, find_unfit
 from shared.domain.automation_plan import Given, plan
@@ -172,12 +173,17 @@ async def _check(
         for place, condition in enumerate(conditions)
         if (told := find_unfit(Condition.read(condition.model_dump(mode="json"))))
     ]
-    if sender_id is not None and await find_sender(tx, sender_id) is None:
-        told = f"There is no sender {sender_id!r}; register it under /v1/sender-ids, or leave it out."
+    if told := await _find_sender_unfit(tx, sender_id):
         errors.append(FieldError("/sender_id", told))
     if errors:
         detail = errors[0].detail if len(errors) == 1 else describe(errors)
         raise InvalidAutomation(detail, errors=errors)
+
+
+async def _find_sender_unfit(tx: AsyncConnection, sender_id: str | None) -> str | None:
+    if sender_id is not None and await find_sender(tx, sender_id) is None:
+        return f"There is no sender {sender_id!r}; register it under /v1/sender-ids, or leave it out."
+    return rules.find_sender_refused(await get_policy(tx), sender_id)
 
 
 def _stored(conditions: Sequence[ConditionIn]) -> dict[str, Any]:

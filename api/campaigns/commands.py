@@ -151,5 +151,4 @@ def _check_policy(policy: Policy, campaign: AnyRow, steps: Sequence[AnyRow], *, 
     rules.check_activated(policy, rules.Feature.CAMPAIGNS)
     if campaign.status is law.Status.DRAFT:
         rules.check_schedule(policy, [step.send_at for step in steps], now=now)
-        if told := rules.find_sender_refused(policy, campaign.sender_id):
-            raise rules.SenderNotAllowed(told, pointer="/sender_id")
+        rules.check_sender(policy, campaign.sender_id)

@@ -85,8 +85,7 @@ async def resend_campaign(  # noqa: PLR0913, PLR0917 - a route asks for what it 
     rules.check_activated(policy, rules.Feature.CAMPAIGNS)
     original = await queries.lock_campaign(tx, campaign_id)
     law.check_resendable(original.status, whole=original.messages_dropped_at is None)
-    if told := rules.find_sender_refused(policy, original.sender_id):
-        raise rules.SenderNotAllowed(told, pointer="/sender_id")
+    rules.check_sender(policy, original.sender_id)
     steps = [
         step
         for step, messages in await queries.count_resendable(

@@ -65,7 +65,10 @@ async def move_message(  # noqa: PLR0913, PLR0917 - a route asks for what it nee
 @router.post(
     "/{campaign_id}/restart",
     responses={
-        **problems(404, law.CampaignNotRestartable, InvalidCampaign, rules.NotActivated, QuotaExceeded, *NOT_CARRIED),
+        **problems(
+            *(404, law.CampaignNotRestartable, InvalidCampaign, rules.NotActivated, rules.SenderNotAllowed),
+            *(QuotaExceeded, *NOT_CARRIED),
+        ),
         **answered(examples.SCHEDULED),
     },
 )
@@ -92,6 +95,7 @@ async def restart_campaign(  # noqa: PLR0913, PLR0917 - a route asks for what it
         send_ats=[one.send_at for one in rebuilt],
         now=now,
     )
+    rules.check_sender(policy, campaign.sender_id)
     content.refuse([*errors, *check_times(planned, policy=policy, now=now)])
     await check_media(tx, campaign, unsent, res, now=now)
     for step in unsent:
@@ -116,6 +120,7 @@ async def restart_campaign(  # noqa: PLR0913, PLR0917 - a route asks for what it
             404,
             law.CampaignNotHeld,
             rules.NotActivated,
+            rules.SenderNotAllowed,
             QuotaExceeded,
             estimate.AudienceGrown,
             estimate.TextsGrown,
@@ -140,6 +145,7 @@ async def resume_campaign(  # noqa: PLR0913, PLR0917 - a route asks for what it 
     status = law.resume(
         campaign.status, frozen=campaign.frozen_at is not None, send_ats=[step.send_at for step in steps], now=now
     )
+    rules.check_sender(policy, campaign.sender_id)
     confirmation = None if wanted is None else wanted.confirmation
     bound = await book_resume(tx, campaign, steps, Scale(policy, res.pepper, now), confirmation)
     changes = {"status": status, "released_at": now, "held_reason": None, **confirmed_columns(bound)}

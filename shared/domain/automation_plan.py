@@ -27,6 +27,7 @@ class Asked(Protocol):
     conditions: Sequence[Mapping[str, Any]]
     delay_seconds: int
     respect_quiet_hours: bool
+    sender_id: str | None
     cap_messages: int | None
     cap_hours: int | None
 
@@ -80,6 +81,8 @@ def _reasons(automation: Asked, given: Given) -> Iterator[Plan]:
     person, policy = given.person, given.policy
     if not policy.activated.get(Feature.AUTOMATIONS, True):
         yield Plan(Outcome.SWITCHED_OFF, "The policy has automations switched off.")
+    if told := rules.find_sender_refused(policy, automation.sender_id):
+        yield Plan(Outcome.SWITCHED_OFF, told)
     if person is None:
         yield Plan(Outcome.NO_CONTACT, "The event names no number, and its contact is not there.")
         return

@@ -236,6 +236,12 @@ def find_sender_refused(policy: Policy, sender_id: str | None) -> str | None:
     )
 
 
+def check_sender(policy: Policy, sender_id: str | None) -> None:
+    """Refuse to let a campaign go, or go on, as a name while names are switched off."""
+    if told := find_sender_refused(policy, sender_id):
+        raise SenderNotAllowed(told, pointer="/sender_id")
+
+
 def find_country_refused(policy: Policy, msisdn: str) -> str | None:
     """What is wrong with a number's country."""
     if policy.allowed_countries is None:

@@ -531,3 +531,24 @@ async def test_who_may(client: AsyncClient, anonymous: AsyncClient, engine: Asyn
     assert [each["outcome"] for each in (await tell(client, "e-2")).json()["led_to"]] == ["message"]
     assert (await anonymous.get("/v1/automations", headers=headers["read"])).status_code == 200
     assert (await anonymous.post("/v1/automations", json={}, headers=headers["send"])).status_code == 403
+
+
+async def test_names_switched_off_are_refused_and_send_nothing(
+    client: AsyncClient, worker: HandWorker, engine: AsyncEngine, sealer: Sealer
+) -> None:
+    async with begin(engine) as tx:
+        await make_sender_id(tx, await make_gateway(tx, sealer), "LAPWING")
+    template = await made(client, "templates", name="t", text="Hi!")
+    body = {"name": "x", "event": "order_paid", "template_id": template["id"], "sender_id": "LAPWING"}
+    refused = await client.post("/v1/automations", json=body)
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/sender_id")
+    assert "alphanumeric_senders" in refused.json()["detail"]
+    await client.patch("/v1/policy", json={"alphanumeric_senders": True})
+    one = await made(client, "automations", **body)
+    for asked, outcome in ((True, "message"), (False, "switched_off")):
+        await client.patch("/v1/policy", json={"alphanumeric_senders": asked})
+        tried = await client.post(f"/v1/automations/{one['id']}/dry-run", json={"msisdn": MSISDN})
+        assert tried.json()["outcome"] == outcome
+    told = await tell(client)
+    await automate(worker)
+    assert [each["outcome"] for each in await led_to(client, told)] == ["switched_off"]

@@ -8,7 +8,7 @@ from uuid import UUID
 import httpx
 import pytest
 from httpx import AsyncClient
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.db import begin
@@ -227,6 +227,33 @@ async def test_a_crm_shows_the_operators_number_unless_names_are_activated(
         await tx.execute(update(Campaign).where(Campaign.name == "Named").values(status="completed"))
     answer = await client.post(f"/v1/campaigns/{campaign['id']}/resend", json={"which": "failed"})
     assert "LAPWING" in sentence(answer, "/sender_id")
+
+
+@pytest.mark.parametrize(
+    ("command", "state"),
+    [
+        pytest.param("restart", {"status": "stopped", "emptied_at": func.now()}, id="stopped"),
+        pytest.param("resume", {"status": "held", "held_reason": "late"}, id="held"),
+    ],
+)
+async def test_names_switched_off_since_the_start_do_not_go_on(
+    client: AsyncClient, engine: AsyncEngine, sealer: Sealer, command: str, state: dict[str, Any]
+) -> None:
+    async with begin(engine) as tx:
+        await make_sender_id(tx, await make_gateway(tx, sealer), "LAPWING")
+    await set_rules(client, alphanumeric_senders=True)
+    path = f"/v1/campaigns/{(await create(client, name='Named', sender_id='LAPWING'))['id']}"
+    assert (await client.post(f"{path}/start")).status_code == 200
+    assert (await client.post(f"{path}/stop")).status_code == 200
+    async with begin(engine) as tx:
+        await tx.execute(update(Campaign).values(state))
+    await set_rules(client, alphanumeric_senders=False)
+    answer = await client.post(f"{path}/{command}", json={})
+    assert answer.json()["type"] == "/problems/sender-not-allowed"
+    assert "LAPWING" in sentence(answer, "/sender_id")
+    assert (await client.get(path)).json()["status"] == state["status"]
+    await set_rules(client, alphanumeric_senders=True)
+    assert (await client.post(f"{path}/{command}", json={})).status_code == 200
 
 
 async def test_a_crm_activates_campaigns_and_personal_messages_one_by_one(client: AsyncClient) -> None:
