@@ -71,13 +71,15 @@ _VOUCHERS = text("""
     WHERE v.id = old.id
 """)
 
-# Of a campaign that is over and of which no message is kept, who it was for goes as well; whom its owner left out stays
-# so for copies of it. One that is being sent once more is still asked for those who had no message.
+# Of a campaign that is over and of which no message is kept, who it was for goes as well: its recipients, and the
+# numbers that were named as its targets. Whom its owner left out stays so for copies of it. One that is being sent once
+# more is still asked for those who had no message. A draft in the archive has no end but its last change.
 _OVER = text("""
     SELECT c.id FROM campaigns c
-    WHERE c.status IN ('completed', 'stopped', 'archived') AND c.frozen_at IS NOT NULL
-      AND coalesce(c.finished_at, c.stopped_at) < :before
-      AND EXISTS (SELECT 1 FROM campaign_recipients r WHERE r.campaign_id = c.id AND r.excluded_by IS NULL)
+    WHERE c.status IN ('completed', 'stopped', 'archived')
+      AND coalesce(c.finished_at, c.stopped_at, c.updated_at) < :before
+      AND (EXISTS (SELECT 1 FROM campaign_recipients r WHERE r.campaign_id = c.id AND r.excluded_by IS NULL)
+           OR EXISTS (SELECT 1 FROM campaign_targets t WHERE t.campaign_id = c.id AND t.msisdn IS NOT NULL))
       AND NOT EXISTS (SELECT 1 FROM campaign_messages cm JOIN messages m ON m.campaign_message_id = cm.id
                       WHERE cm.campaign_id = c.id)
       AND NOT EXISTS (SELECT 1 FROM campaigns x
@@ -86,9 +88,10 @@ _OVER = text("""
     FOR UPDATE OF c SKIP LOCKED
 """)
 _FORGET = text("DELETE FROM campaign_recipients WHERE campaign_id = :campaign_id AND excluded_by IS NULL")
+_FORGET_NUMBERS = text("DELETE FROM campaign_targets WHERE campaign_id = :campaign_id AND msisdn IS NOT NULL")
 _NOT_WHOLE = text("""
     UPDATE campaigns SET messages_dropped_at = coalesce(messages_dropped_at, CAST(:now AS timestamptz))
-    WHERE id = :campaign_id
+    WHERE id = :campaign_id AND coalesce(frozen_at, stopped_at) IS NOT NULL
 """)
 _TIME_FOR_MANY = text("SET LOCAL statement_timeout = '110s'")
 
@@ -126,15 +129,16 @@ async def drop_month(tx: AsyncConnection, month: str) -> None:
 
 
 async def lock_over(tx: AsyncConnection, *, before: datetime) -> UUID | None:
-    """A campaign that ended before then, with recipients and without messages, held by this transaction."""
+    """A campaign that ended before then, with people and without messages, held by this transaction."""
     found: UUID | None = (await tx.execute(_OVER, {"before": before})).scalar_one_or_none()
     return found
 
 
 async def forget_recipients(tx: AsyncConnection, campaign_id: UUID, *, now: datetime) -> int:
-    """Forget whom a campaign was for, which is not restarted or sent again then; how many there were."""
+    """Forget whom a campaign was for, which is not restarted or sent again then; how many recipients there were."""
     await tx.execute(_TIME_FOR_MANY)
     await tx.execute(_NOT_WHOLE, {"campaign_id": campaign_id, "now": now})
+    await tx.execute(_FORGET_NUMBERS, {"campaign_id": campaign_id})
     return (await tx.execute(_FORGET, {"campaign_id": campaign_id})).rowcount
 
 

@@ -19,6 +19,7 @@ from shared.models import (
     Campaign,
     CampaignMessage,
     CampaignRecipient,
+    CampaignTarget,
     ClientReference,
     InboundRow,
     Message,
@@ -26,7 +27,7 @@ from shared.models import (
     Tally,
 )
 from shared.queries.partitions import PARTITIONED, month_of, statements
-from tests.factories import make_campaign, make_message, make_msisdn
+from tests.factories import make_campaign, make_message, make_msisdn, make_target_group
 from tests.worlds import HandWorker
 
 NUMBERS = [make_msisdn(1), make_msisdn(2)]
@@ -195,6 +196,35 @@ async def test_whom_a_campaign_was_for_is_forgotten_with_its_messages(
     assert (entry.subject_id, entry.detail) == (str(campaign_id), {"retention_days": 90, "recipients": 3})
     report = (await client.get(f"/v1/campaigns/{campaign_id}/report")).json()
     assert (report["recipients"], report["counts"]["delivered"], report["counts"]["cancelled"]) == (2, 1, 1)
+    assert await retain(worker) == 0
+
+
+@pytest.mark.parametrize(
+    ("state", "forgotten"),
+    [
+        pytest.param({"status": "stopped"}, True, id="stopped"),
+        pytest.param({"status": "stopped", "frozen_at": None}, True, id="stopped before its audience was settled"),
+        pytest.param({"status": "archived", "frozen_at": None, "stopped_at": None}, True, id="a draft, archived"),
+        pytest.param({"status": "draft", "frozen_at": None, "stopped_at": None}, False, id="a draft"),
+        pytest.param({"status": "running", "stopped_at": None}, False, id="running"),
+    ],
+)
+async def test_numbers_named_as_targets_go_with_the_rest(
+    worker: HandWorker, old: datetime, client: AsyncClient, state: dict[str, Any], forgotten: bool
+) -> None:
+    """Groups and contacts stay as they are named: they tell nobody's number."""
+    await keep_days(worker, 90)
+    campaign_id, _ = await old_campaign(worker, old)
+    async with worker.transaction() as tx:
+        group_id = await make_target_group(tx)
+        row = {"id": uuid7(), "campaign_id": campaign_id, "target_group_id": group_id}
+        await tx.execute(insert(CampaignTarget).values(row))
+        await tx.execute(delete(Message))
+        await tx.execute(update(Campaign).values(state | {"updated_at": old}))
+    await retain(worker)
+    shown = (await client.get(f"/v1/campaigns/{campaign_id}")).json()
+    assert (shown["msisdns"] == [], shown["target_group_ids"]) == (forgotten, [str(group_id)])
+    assert (shown["messages_dropped_at"] is not None) is (state["status"] == "stopped")
     assert await retain(worker) == 0
 
 
