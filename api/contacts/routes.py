@@ -13,7 +13,7 @@ from api.contacts.views import shown_contact, shown_contacts
 from api.deps import Bell, CanManage, CanRead, Deeds, Now, Page, Reader, Res, Tx
 from api.examples import answered
 from api.idempotency import IdempotentRoute
-from api.paging import PageOut, page_of
+from api.paging import PageOut, encode_cursor
 from api.places import id_of
 from api.problems import problems
 from api.regions import asked_number, usual_region
@@ -58,16 +58,20 @@ async def list_contacts(  # noqa: PLR0913, PLR0917 - what a route asks for, by n
     external_id: Annotated[Text, Query(description="Your own id of the person, whole.")] = None,
     target_group_id: Annotated[UUID | None, Query(description="Members of this group.")] = None,
 ) -> PageOut[ContactOut]:
-    """Contacts, the newest first."""
+    """Contacts, the newest first.
+
+    `q` is looked for among the next 200,000 contacts: a page may hold fewer than `limit`, or none. Read on while there
+    is a `next_cursor`.
+    """
     wanted = queries.Filter(
         msisdn=None if msisdn is None else await asked_number(tx, msisdn, res.default_region),
         q=q,
         external_id=external_id,
         target_group_id=target_group_id,
     )
-    rows = await queries.list_contacts(tx, wanted, before=id_of(page), limit=page.limit + 1, now=now)
-    shown, cursor = page_of(rows, page, place=lambda row: {"id": row.id})
-    return PageOut(items=await shown_contacts(tx, shown, pepper=res.pepper), next_cursor=cursor)
+    found = await queries.list_contacts(tx, wanted, before=id_of(page), limit=page.limit, now=now)
+    cursor = None if found.further is None else encode_cursor({"id": found.further})
+    return PageOut(items=await shown_contacts(tx, found.rows, pepper=res.pepper), next_cursor=cursor)
 
 
 @router.get("/{contact_id}", responses=problems(404))

@@ -5,7 +5,7 @@ the same however many there are.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -19,6 +19,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    true,
     union,
     union_all,
     values,
@@ -27,10 +28,13 @@ from sqlalchemy import column as named
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.contacts.queries import digits_of, matches
+from api.contacts.queries import digits_of, find_last, matches
 from shared.domain.message import SkipReason
 from shared.models import CampaignRecipient, Contact
 from shared.queries.audience import Audience, everybody_of, parts_of, skipped_of
+
+# Of recipients, each of whom has a name somewhere else: as long as it takes to look through so many more contacts.
+MOST_LOOKED_UP: Final = 50_000
 
 
 class Listed(NamedTuple):
@@ -44,6 +48,13 @@ class Listed(NamedTuple):
     excluded_by: str | None = None
 
 
+class Found(NamedTuple):
+    """Some of a list, and the place to look on from; None at its end, and where there is more than was asked for."""
+
+    rows: list[Listed]
+    further: Any = None
+
+
 def _matches(q: str | None, number: ColumnElement[Any]) -> list[ColumnElement[bool]]:
     """What a search asks for: a part of the name in any case, or of the number in any notation."""
     if q is None:
@@ -53,32 +64,45 @@ def _matches(q: str | None, number: ColumnElement[Any]) -> list[ColumnElement[bo
 
 async def list_frozen(
     tx: AsyncConnection, campaign_id: UUID, *, skipped: bool, q: str | None, after: int, limit: int
-) -> list[Listed]:
+) -> Found:
     """Rows of the audience: recipients in the order of their positions, or those left out, the latest last."""
     row = CampaignRecipient
     position = row.position
+    mine = row.campaign_id == campaign_id
     order = (position < min(after, 0), position.desc()) if skipped else (position > max(after, 0), position)
+    # Looked up one by one, of as many as are looked at: a join would read all contacts for however few.
+    person = select(Contact.name).where(Contact.id == row.contact_id).offset(0).lateral("person")
     question = (
-        select(position, row.msisdn, row.contact_id, Contact.name, row.skip_reason, row.excluded_by)
-        .outerjoin(Contact, Contact.id == row.contact_id)
-        .where(row.campaign_id == campaign_id, order[0], *_matches(q, row.msisdn.expression))
+        select(position, row.msisdn, row.contact_id, person.c.name, row.skip_reason, row.excluded_by)
+        .outerjoin(person, true())
+        .where(mine, order[0])
         .order_by(order[1])
         .limit(limit)
     )
-    return [Listed(*each) for each in await tx.execute(question)]
+    last = None
+    if q is not None:
+        question = question.where(matches(q, row.msisdn, name=person.c.name))
+        last = await find_last(tx, position, mine, order[0], most=MOST_LOOKED_UP, descending=skipped)
+    if last is not None:
+        question = question.where(position >= last if skipped else position <= last)
+    return Found([Listed(*each) for each in await tx.execute(question)], last)
 
 
 async def list_expected_contacts(
     tx: AsyncConnection, audience: Audience, *, q: str | None, after: UUID | None, limit: int
-) -> list[Listed]:
+) -> Found:
     """Contacts that would be reached, in the order of their ids."""
+    last = None
+    if q is not None:
+        last = await find_last(tx, Contact.id, *([] if after is None else [Contact.id > after]))
+    sought = [*_matches(q, audience.number), *([] if last is None else [Contact.id <= last])]
     parts = [
-        _first(part.where(*_matches(q, audience.number)), after=after, limit=limit)
-        for part in parts_of(audience, Contact.name.label("name"))
+        _first(part.where(*sought), after=after, limit=limit) for part in parts_of(audience, Contact.name.label("name"))
     ]
     each = union(*parts).subquery()
     question = select(each.c.msisdn, each.c.contact_id, each.c.name).order_by(each.c.contact_id).limit(limit)
-    return [Listed(None, *row, None) for row in await tx.execute(question)]
+    rows = [Listed(None, *row, None) for row in await tx.execute(question)]
+    return Found(rows, None if last is None else str(last))
 
 
 def _first(part: Select[Any], *, after: UUID | None, limit: int) -> Select[Any]:
@@ -90,20 +114,20 @@ def _first(part: Select[Any], *, after: UUID | None, limit: int) -> Select[Any]:
 
 async def list_expected_numbers(
     tx: AsyncConnection, audience: Audience, *, q: str | None, after: str | None, limit: int
-) -> list[Listed]:
-    """Loose numbers that would be reached, in their order."""
+) -> Found:
+    """Loose numbers that would be reached, in their order: there are no more of them than a request may name."""
     loose = parts_of(audience)[-1].where(Contact.id.is_(None)).subquery()
     question = select(loose.c.msisdn).distinct().order_by(loose.c.msisdn).limit(limit)
     if after is not None:
         question = question.where(loose.c.msisdn > after)
     if q is not None:
         question = question.where(loose.c.msisdn.contains(digits_of(q) or q, autoescape=True))
-    return [Listed(None, msisdn, None, None, None) for (msisdn,) in await tx.execute(question)]
+    return Found([Listed(None, msisdn, None, None, None) for (msisdn,) in await tx.execute(question)])
 
 
 async def list_unreachable(
     tx: AsyncConnection, audience: Audience, *, q: str | None, after: str | None, limit: int
-) -> list[Listed]:
+) -> Found:
     """Who would be left out though nobody excluded them, in the order of their own numbers."""
     everybody = union_all(*skipped_of(audience)).subquery()
     contact_id, own, why = everybody.c
@@ -118,7 +142,7 @@ async def list_unreachable(
     )
     if after is not None:
         question = question.where(own > after)
-    return [Listed(None, *row) for row in await tx.execute(question)]
+    return Found([Listed(None, *row) for row in await tx.execute(question)])
 
 
 async def exclude(

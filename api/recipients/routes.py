@@ -17,7 +17,7 @@ from api.idempotency import IdempotentRoute
 from api.paging import PageAsked, PageOut, bad_cursor, encode_cursor
 from api.problems import problems
 from api.recipients import examples, queries
-from api.recipients.queries import Listed
+from api.recipients.queries import Found, Listed
 from api.recipients.schemas import ExclusionsIn, ExclusionsOut, RecipientOut
 from shared.domain import campaign as law
 from shared.domain import policy as rules
@@ -41,31 +41,35 @@ _NOT_CHANGED: Final = (
 )
 
 # A list of several parts, one after the other: each asks for rows after a place of its own, and says where a row is.
-Stage = tuple[Callable[[Any, int], Awaitable[Sequence[Listed]]], Callable[[Listed], Any]]
+Stage = tuple[Callable[[Any, int], Awaitable[Found]], Callable[[Listed], Any]]
 
 
 @router.get("/{campaign_id}/recipients", responses=problems(404, 422))
 async def list_recipients(
     campaign_id: UUID, tx: Reader, _caller: CanRead, page: Page, now: Now, q: Search = None, skipped: Skipped = False
 ) -> PageOut[RecipientOut]:
-    """Whom the campaign reaches. Once the audience is frozen, in the order messages are made; before, as of now."""
+    """Whom the campaign reaches. Once the audience is frozen, in the order messages are made; before, as of now.
+
+    `q` is looked for among the next 200,000 contacts, or 50,000 recipients of a settled audience: a page may hold fewer
+    than `limit`, or none. Read on while there is a `next_cursor`.
+    """
     campaign = await campaigns.get_campaign(tx, campaign_id)
 
-    async def frozen(after: Any, limit: int) -> Sequence[Listed]:
+    async def frozen(after: Any, limit: int) -> Found:
         return await queries.list_frozen(tx, campaign_id, skipped=skipped, q=q, after=after or 0, limit=limit)
 
     stages: list[Stage] = [(frozen, lambda row: row.position)] if campaign.frozen_at or skipped else []
     if campaign.frozen_at is None:
         audience = await load_audience(tx, campaign_id, now=now)
 
-        async def unreachable(after: Any, limit: int) -> Sequence[Listed]:
+        async def unreachable(after: Any, limit: int) -> Found:
             return await queries.list_unreachable(tx, audience, q=q, after=after, limit=limit)
 
-        async def contacts(after: Any, limit: int) -> Sequence[Listed]:
+        async def contacts(after: Any, limit: int) -> Found:
             place = None if after is None else UUID(after)
             return await queries.list_expected_contacts(tx, audience, q=q, after=place, limit=limit)
 
-        async def numbers(after: Any, limit: int) -> Sequence[Listed]:
+        async def numbers(after: Any, limit: int) -> Found:
             return await queries.list_expected_numbers(tx, audience, q=q, after=after, limit=limit)
 
         if skipped:
@@ -87,10 +91,12 @@ async def _page_through(stages: Sequence[Stage], page: PageAsked) -> tuple[list[
             found = await ask(after, wanted + 1)
         except (TypeError, ValueError):
             raise bad_cursor() from None
-        rows += found[:wanted]
-        if len(found) > wanted:
+        rows += found.rows[:wanted]
+        if len(found.rows) > wanted:
             after = place(rows[-1]) if wanted else after
             return rows, encode_cursor({"stage": at, "after": after})
+        if found.further is not None:
+            return rows, encode_cursor({"stage": at, "after": found.further})
         at, after = at + 1, None
     return rows, None
 

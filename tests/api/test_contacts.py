@@ -3,7 +3,7 @@
 import asyncio
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -256,6 +256,36 @@ async def test_filters(
         await make_contact(tx, name="Ann", external_id="x2", msisdn=ANN)
     page = (await client.get("/v1/contacts", params=query)).json()
     assert [contact["name"] for contact in page["items"]] == names
+
+
+@pytest.mark.parametrize("limit", [1, 2, 50])
+@pytest.mark.parametrize(("q", "names"), [("jo", ["Joe", "Joan"]), ("Ann", ["Ann"]), ("nobody", [])])
+async def test_searches_piece_by_piece(
+    client: httpx.AsyncClient,
+    engine: AsyncEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    q: str,
+    names: list[str],
+    limit: int,
+) -> None:
+    """No search goes through all people at once: a page ends after so many of them that were looked at."""
+    monkeypatch.setattr("api.contacts.queries.MOST_LOOKED_AT", 2)
+    async with begin(engine) as tx:
+        for place, name in enumerate(("Joan", "Ann", "Ben", "Cas", "Joe", "Dan")):
+            id_ = UUID(f"0197c0de-0000-7000-8000-{place:012}")
+            await make_contact(tx, id=id_, msisdn=f"+1202555010{place}", name=name)
+    seen: list[str] = []
+    asked, pages = {"q": q, "limit": str(limit)}, 0
+    while True:
+        page = (await client.get("/v1/contacts", params=asked)).json()
+        assert len(page["items"]) <= min(limit, 2)
+        seen += [contact["name"] for contact in page["items"]]
+        pages += 1
+        if page["next_cursor"] is None:
+            break
+        asked["cursor"] = page["next_cursor"]
+    assert seen == names
+    assert 2 < pages < 7
 
 
 async def test_filters_by_target_group(client: httpx.AsyncClient, engine: AsyncEngine, now: datetime) -> None:

@@ -114,6 +114,40 @@ async def test_searches_before_and_after(
     assert await listed(client, url, q=q) == reached(*found)
 
 
+@pytest.mark.parametrize(("q", "found"), [("an", ["Ann", "Dan"]), ("zzz", []), ("900090", [LOOSE])])
+async def test_searches_piece_by_piece(
+    client: AsyncClient,
+    people: dict[str, str],
+    worker: HandWorker,
+    monkeypatch: pytest.MonkeyPatch,
+    q: str,
+    found: list[str],
+) -> None:
+    """No search goes through everybody at once: a page ends after so many people who were looked at."""
+    monkeypatch.setattr("api.contacts.queries.MOST_LOOKED_AT", 2)
+    monkeypatch.setattr("api.recipients.queries.MOST_LOOKED_UP", 2)
+    url = await made(client, people)
+    for frozen in (False, True):
+        page = (await client.get(f"{url}/recipients", params={"q": q})).json()
+        assert page["next_cursor"] is not None
+        assert len(page["items"]) <= 2
+        assert await listed(client, url, q=q) == reached(*found)
+        if not frozen:
+            await freeze(client, worker, url)
+
+
+async def test_searches_those_left_out_piece_by_piece(
+    client: AsyncClient, people: dict[str, str], worker: HandWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.recipients.queries.MOST_LOOKED_UP", 1)
+    url = await made(client, people)
+    body = {"contact_ids": [people["Ben"], people["Cas"], people["Dan"]]}
+    assert (await client.post(f"{url}/exclusions", json=body)).status_code == 200
+    assert await listed(client, url, skipped="true", q="an") == [("Dan", "excluded")]
+    await freeze(client, worker, url)
+    assert await listed(client, url, skipped="true", q="an") == [("Dan", "excluded")]
+
+
 @pytest.mark.parametrize("cursor", ["x", "eyJzdGFnZSI6IDV9", "eyJzdGFnZSI6IDAsICJhZnRlciI6ICJ4In0"])
 async def test_refuses_a_cursor_of_another_list(client: AsyncClient, people: dict[str, str], cursor: str) -> None:
     url = await made(client, people)
