@@ -28,14 +28,19 @@ COLUMNS: Final = (
 )
 
 
-class ExportAsked(MessageFilter):
-    """What the file holds, and how."""
+class StyledFilter(MessageFilter):
+    """What a table holds, and how."""
 
-    format: Literal["csv", "ndjson"] = Field(default="csv", description="A table, or one JSON object a line.")
     style: Style = Field(
         default="spreadsheet",
         description="Of a CSV: `spreadsheet` is safe to open in one, `machine` writes values as they are.",
     )
+
+
+class ExportAsked(StyledFilter):
+    """What the file holds, and how."""
+
+    format: Literal["csv", "ndjson"] = Field(default="csv", description="A table, or one JSON object a line.")
 
 
 class NdjsonResponse(StreamingResponse):
@@ -57,13 +62,42 @@ class NdjsonResponse(StreamingResponse):
     },
 )
 async def export_messages(res: Res, _caller: CanRead, wanted: Annotated[ExportAsked, Query()]) -> StreamingResponse:
-    """Every message that the log shows for the same filters, as a file to save."""
-    async with reading(res.engine) as tx:
-        pages = _pages(res, await with_number(tx, wanted, res.default_region))
+    """Every message that the log shows for the same filters, as a file to save.
+
+    `/export.csv` and `/export.ndjson` are the same by a name that says what comes, as that of other exports.
+    """
     if wanted.format == "csv":
-        return csv_answer(COLUMNS, pages, style=wanted.style, file_name="messages")
+        return await export_messages_as_csv(res, _caller, wanted)
+    return await export_messages_as_ndjson(res, _caller, wanted)
+
+
+@router.get(
+    "/export.csv",
+    response_class=CsvResponse,
+    responses={**problems(422), **answered(examples.EXPORTED_CSV, media_type="text/csv")},
+)
+async def export_messages_as_csv(res: Res, _caller: CanRead, wanted: Annotated[StyledFilter, Query()]) -> CsvResponse:
+    """Every message that the log shows for the same filters, as a table."""
+    pages = await _asked(res, wanted)
+    return csv_answer(COLUMNS, pages, style=wanted.style, file_name="messages")
+
+
+@router.get(
+    "/export.ndjson",
+    response_class=NdjsonResponse,
+    responses={**problems(422), **answered(examples.EXPORTED_NDJSON, media_type="application/x-ndjson")},
+)
+async def export_messages_as_ndjson(
+    res: Res, _caller: CanRead, wanted: Annotated[MessageFilter, Query()]
+) -> NdjsonResponse:
+    """Every message that the log shows for the same filters, one JSON object a line."""
     headers = {"Content-Disposition": 'attachment; filename="messages.ndjson"'}
-    return NdjsonResponse(_as_json(pages), headers=headers)
+    return NdjsonResponse(_as_json(await _asked(res, wanted)), headers=headers)
+
+
+async def _asked(res: Resources, wanted: MessageFilter) -> AsyncIterator[Sequence[Line]]:
+    async with reading(res.engine) as tx:
+        return _pages(res, await with_number(tx, wanted, res.default_region))
 
 
 async def _pages(resources: Resources, wanted: MessageFilter) -> AsyncIterator[Sequence[Line]]:
