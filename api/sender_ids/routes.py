@@ -11,11 +11,14 @@ from api.paging import PageOut, bad_cursor, page_of
 from api.problems import problems
 from api.sender_ids import queries
 from api.sender_ids.schemas import SenderIdIn, SenderIdOut, SenderIdPatch
+from shared.domain import policy as rules
+from shared.domain.policy import Policy
 from shared.domain.sender_id import InvalidSenderId, SenderId, SenderKind, parse
 from shared.errors import Invalid
 from shared.gateways import ADAPTERS
 from shared.ids import uuid7
 from shared.queries import audit
+from shared.queries.policy import get_policy
 
 router = APIRouter(prefix="/sender-ids", tags=["sender ids"], route_class=IdempotentRoute)
 
@@ -51,7 +54,7 @@ async def create_sender_id(
         request_id=request_id,
     )
     response.headers["Location"] = f"/v1/sender-ids/{row.id}"
-    return SenderIdOut.model_validate(row)
+    return _shown(row, await get_policy(tx))
 
 
 @router.get("", responses=problems(422))
@@ -64,13 +67,14 @@ async def list_sender_ids(
     """All sender IDs, the oldest first."""
     rows = await queries.list_sender_ids(tx, gateway_id=gateway_id, after=_place(page.after), limit=page.limit + 1)
     shown, cursor = page_of(rows, page, place=lambda row: {"id": row.id})
-    return PageOut(items=[SenderIdOut.model_validate(row) for row in shown], next_cursor=cursor)
+    policy = await get_policy(tx)
+    return PageOut(items=[_shown(row, policy) for row in shown], next_cursor=cursor)
 
 
 @router.get("/{sender_id}", responses=problems(404))
 async def get_sender_id(sender_id: SenderIdId, tx: Reader, _: CanRead) -> SenderIdOut:
     """One sender ID."""
-    return SenderIdOut.model_validate(await queries.get_sender_id(tx, sender_id))
+    return _shown(await queries.get_sender_id(tx, sender_id), await get_policy(tx))
 
 
 @router.patch("/{sender_id}", responses=problems(404, queries.SenderIdTaken, queries.SenderIdInUse, InvalidSenderId))
@@ -92,7 +96,7 @@ async def change_sender_id(
         now=now,
         request_id=request_id,
     )
-    return SenderIdOut.model_validate(changed)
+    return _shown(changed, await get_policy(tx))
 
 
 @router.delete("/{sender_id}", status_code=204, responses=problems(404, queries.SenderIdInUse))
@@ -113,6 +117,11 @@ async def delete_sender_id(
         request_id=request_id,
     )
     return Response(status_code=204)
+
+
+def _shown(row: queries.SenderRow, policy: Policy) -> SenderIdOut:
+    told = rules.find_sender_refused(policy, row.value)
+    return SenderIdOut(**{**row._mapping, "warnings": [told] if told else []})  # noqa: SLF001 - SQLAlchemy's public name
 
 
 def _shown_by(gateway_kind: str, value: str) -> SenderId:

@@ -39,6 +39,7 @@ class SenderIdOut(Out):
             "value": world.SENDER,
             "kind": "alphanumeric",
             "created_at": world.DAY_BEFORE,
+            "warnings": [],
         }
     )
 
@@ -47,3 +48,4 @@ class SenderIdOut(Out):
     value: str
     kind: SenderKind
     created_at: datetime
+    warnings: list[str] = Field(description="Why nothing can be sent as it now: names may be switched off (policy).")

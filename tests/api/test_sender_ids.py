@@ -69,6 +69,19 @@ async def test_kept_in_one_form(
     assert "sender_id.created" in actions
 
 
+async def test_a_name_that_cannot_be_sent_with_yet_says_so(client: httpx.AsyncClient) -> None:
+    """It may be registered before names are switched on, and not without a word."""
+    gateway_id = await gateway(client)
+    named, numbered = await create(client, gateway_id, "LAPWING"), await create(client, gateway_id, "+12025550142")
+    (told,) = named["warnings"]
+    assert ("'LAPWING'" in told, "alphanumeric_senders" in told, numbered["warnings"]) == (True, True, [])
+    renamed = await client.patch(f"/v1/sender-ids/{numbered['id']}", json={"value": "PEEWIT"})
+    assert "'PEEWIT'" in renamed.json()["warnings"][0]
+    assert (await client.get(f"/v1/sender-ids/{named['id']}")).json()["warnings"] == [told]
+    await client.patch("/v1/policy", json={"alphanumeric_senders": True})
+    assert [one["warnings"] for one in (await client.get("/v1/sender-ids")).json()["items"]] == [[], []]
+
+
 @pytest.mark.parametrize("value", ["TwelveLetters", "Grüße", "+1", "12", "123456789"])
 async def test_what_no_handset_shows_is_refused(client: httpx.AsyncClient, value: str) -> None:
     body = {"gateway_id": await gateway(client), "value": value}
