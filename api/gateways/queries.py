@@ -1,12 +1,12 @@
 """The gateways' rows: in the operator's order, changed one writer at a time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, delete, exists, func, insert, select, text, tuple_, update
+from sqlalchemy import Row, Select, delete, exists, func, insert, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
@@ -97,7 +97,31 @@ async def order_gateways(tx: AsyncConnection, ids: Sequence[UUID]) -> None:
 
 # Receipts come within hours, most of them within minutes; after this a message waits for none in earnest.
 NEWS_WITHIN = timedelta(days=3)
+# Asked hour by hour, the latest first: where there is one it is soon found, and no statement takes long.
+_SPAN = timedelta(hours=1)
+# Clocks differ, and ids may be made a little ahead.
+_AHEAD = timedelta(days=1)
 _NEEDS_IT = (Status.SENDING, Status.UNCONFIRMED, Status.SUBMITTED, Status.SENT)
+
+
+def spans(now: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """The hours in which messages were made that may still have news, the latest first."""
+    until, oldest = now + _AHEAD, now - NEWS_WITHIN
+    while until > oldest:
+        since = max(oldest, until - _SPAN)
+        yield since, until
+        until = since
+
+
+def _on_their_way(gateway_id: UUID, since: datetime, until: datetime) -> Select[tuple[bool]]:
+    """Both tables are bounded by their keys: neither is read beyond these hours, however long they are."""
+    first, last = first_uuid7(since), first_uuid7(until)
+    return select(
+        exists()
+        .where(Attempt.gateway_id == gateway_id, Attempt.message_id >= first, Attempt.message_id < last)
+        .where(Message.id == Attempt.message_id, Message.id >= first, Message.id < last)
+        .where(Message.status.in_(_NEEDS_IT))
+    )
 
 
 async def check_idle(tx: AsyncConnection, gateway_id: UUID, *, now: datetime) -> None:
@@ -105,16 +129,12 @@ async def check_idle(tx: AsyncConnection, gateway_id: UUID, *, now: datetime) ->
 
     Only with its account can their receipts be checked and can it be asked for those of unknown fate.
     """
-    on_their_way = (
-        exists()
-        .where(Attempt.gateway_id == gateway_id, Attempt.message_id >= first_uuid7(now - NEWS_WITHIN))
-        .where(Message.id == Attempt.message_id, Message.status.in_(_NEEDS_IT))
-    )
-    if await tx.scalar(select(on_their_way)):
-        raise GatewayInUse(
-            "Messages that this gateway was given in the last three days may still have news from it. Leave it "
-            "disabled, which sends nothing, and delete it later."
-        )
+    for since, until in spans(now):
+        if await tx.scalar(_on_their_way(gateway_id, since, until)):
+            raise GatewayInUse(
+                "Messages that this gateway was given in the last three days may still have news from it. Leave it "
+                "disabled, which sends nothing, and delete it later."
+            )
     twin = aliased(SenderIdRow)
     elsewhere = exists().where(twin.value == SenderIdRow.value, twin.gateway_id != gateway_id)
     name = await tx.scalar(

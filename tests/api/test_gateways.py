@@ -4,15 +4,17 @@ import logging
 from dataclasses import replace
 from datetime import datetime, timedelta
 from ipaddress import ip_network
+from itertools import pairwise
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.gateways import queries
 from api.main import equip
 from api.resources import Resources
 from shared.clock import utc_now
@@ -23,7 +25,7 @@ from shared.log import JsonLines
 from shared.models import AuditEntry, Campaign, Gateway, Message, SenderIdRow
 from shared.queries.gateways import list_configured, open_secrets
 from shared.sealing import Sealer, new_key
-from tests.factories import make_api_key, make_sender_id
+from tests.factories import make_api_key, make_attempt, make_message, make_sender_id
 
 ACCOUNT_SID = "AC" + "0" * 32
 CANARY = "canary-5ab1e-secret-value-9f2c"
@@ -388,6 +390,55 @@ async def test_a_gateway_is_deleted_when_nothing_needs_it(
         assert await tx.scalar(select(Campaign.sender_id)) == "LAPWING"
     (entry,) = await audited(engine, "gateway.deleted")
     assert entry.detail == {"name": "Main", "kind": "twilio"}
+
+
+@pytest.mark.parametrize(
+    ("status", "hours", "mine", "answer"),
+    [
+        pytest.param(Status.SENT, 0, True, 409, id="just made"),
+        pytest.param(Status.UNCONFIRMED, -0.1, True, 409, id="by a clock that is ahead"),
+        pytest.param(Status.SUBMITTED, 71.9, True, 409, id="almost three days ago"),
+        pytest.param(Status.SUBMITTED, 72.1, True, 204, id="before that"),
+        pytest.param(Status.DELIVERED, 1, True, 204, id="nothing more is to come"),
+        pytest.param(Status.SENDING, 1, False, 204, id="another gateway's"),
+    ],
+)
+async def test_a_gateway_stays_while_its_messages_may_have_news(
+    client: httpx.AsyncClient,
+    engine: AsyncEngine,
+    pepper: bytes,
+    now: datetime,
+    status: Status,
+    hours: float,
+    mine: bool,
+    answer: int,
+) -> None:
+    gateway = await create(client)
+    await client.post(f"/v1/gateways/{gateway['id']}/disable")
+    made = now - timedelta(hours=hours)
+    async with begin(engine) as tx:
+        message_id = await make_message(tx, pepper, now=made, status=status, attempt=1)
+        await make_attempt(tx, message_id, UUID(gateway["id"]) if mine else uuid4(), now=made)
+    refused = await client.delete(f"/v1/gateways/{gateway['id']}")
+    assert refused.status_code == answer
+
+
+def test_three_days_are_asked_hour_by_hour_and_the_latest_first(now: datetime) -> None:
+    asked = list(queries.spans(now))
+    assert asked[0][1] > now
+    assert asked[-1][0] == now - queries.NEWS_WITHIN
+    assert all(since == until for (since, _), (_, until) in pairwise(asked))
+    assert {until - since for since, until in asked} == {timedelta(hours=1)}
+
+
+async def test_both_tables_are_read_no_further_than_the_hour(engine: AsyncEngine, now: datetime) -> None:
+    statement = queries._on_their_way(uuid4(), now - timedelta(hours=1), now)
+    words = statement.compile(dialect=engine.dialect, compile_kwargs={"literal_binds": True})
+    async with begin(engine) as tx:
+        await tx.execute(text("SET LOCAL enable_seqscan = off"))
+        plan = [row[0] for row in await tx.execute(text(f"EXPLAIN {words}"))]
+    bounded = [line for line in plan if "Index Cond" in line and "id >= " in line and "id < " in line]
+    assert len(bounded) >= 2, plan
 
 
 async def test_lost_keys_hide_no_gateway(client: httpx.AsyncClient, engine: AsyncEngine, resources: Resources) -> None:
