@@ -27,7 +27,8 @@ class Capabilities:
     """What a kind of gateway can do; policy asks this instead of naming kinds.
 
     `client_reference` means that our message id comes back in receipts; `lookup` that a message of unknown fate
-    can be asked for; `repeats` that it takes nothing twice under the id that we send.
+    can be asked for; `repeats` that it takes nothing twice under the id that we send; `receipts_per_part` that each
+    part of a long message has a receipt and a reference of its own.
     """
 
     largest_batch: int = 1
@@ -38,6 +39,7 @@ class Capabilities:
     balance: bool = False
     alphanumeric_senders: bool = False
     repeats: Repeats | None = None
+    receipts_per_part: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ the answer of its own hand-over; what a message becomes is the highest rank that
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -18,11 +19,13 @@ from dispatcher.queries import receipts as inbox
 from dispatcher.queries.receipts import Evidence, Pending
 from dispatcher.queries.tallies import write_tallies
 from dispatcher.worker import Worker
-from shared.domain.message import RANK
+from shared.domain.message import RANK, Status
+from shared.domain.parts import after_parts
 from shared.queries.opt_outs import insert_opt_outs
 
 # What fits no attempt by then was never ours.
 GIVE_UP_AFTER: Final = timedelta(hours=72)
+_ENDS: Final = frozenset({Status.DELIVERED, Status.UNDELIVERED})
 
 
 async def receipts(worker: Worker) -> int:
@@ -32,7 +35,8 @@ async def receipts(worker: Worker) -> int:
         if not pending:
             return 0
         matches = await inbox.match_receipts(tx, pending)
-        moves = await inbox.apply_evidence(tx, merge(pending, matches), wanted=worker.wanted)
+        evidence = await _of_all_parts(worker, tx, merge(pending, matches), pending, matches)
+        moves = await inbox.apply_evidence(tx, evidence, wanted=worker.wanted)
         await _keep_opt_outs(
             worker, tx, {matches[one.id][0]: one.gateway_id for one in pending if one.opted_out and one.id in matches}
         )
@@ -67,6 +71,36 @@ def _evidence_of(message_id: UUID, attempt: int, told: Sequence[Pending]) -> Evi
         reference=next((one.reference for one in best_first if one.reference), None),
         segments=next((one.segments for one in best_first if one.segments is not None), None),
     )
+
+
+async def _of_all_parts(
+    worker: Worker,
+    tx: AsyncConnection,
+    evidence: list[Evidence],
+    pending: Sequence[Pending],
+    matches: Mapping[UUID, tuple[UUID, int]],
+) -> list[Evidence]:
+    """What is said of one part, where a gateway tells of each, is not yet said of the message."""
+    told = {
+        matches[one.id]: (matches[one.id][0], one.gateway_id)
+        for one in pending
+        if one.id in matches and one.status in _ENDS and _tells_of_parts(worker, one.gateway_id)
+    }
+    if not told:
+        return evidence
+    counted = await inbox.count_parts(tx, sorted(set(told.values())))
+    places = {(one.message_id, one.attempt): place for place, one in enumerate(evidence)}
+    for key, whose in told.items():
+        if whose in counted:
+            parts = counted[whose]
+            status = after_parts(parts=parts.parts, delivered=parts.delivered, failed=parts.failed)
+            evidence[places[key]] = replace(evidence[places[key]], status=status)
+    return evidence
+
+
+def _tells_of_parts(worker: Worker, gateway_id: UUID) -> bool:
+    account = worker.book.accounts.get(gateway_id)
+    return account is not None and worker.book.adapter_of(account).CAPABILITIES.receipts_per_part
 
 
 async def _keep_opt_outs(worker: Worker, tx: AsyncConnection, refused: Mapping[UUID, UUID]) -> None:

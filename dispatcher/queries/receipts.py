@@ -35,6 +35,14 @@ class Pending(NamedTuple):
     received_at: datetime
 
 
+class Parts(NamedTuple):
+    """Of so many parts of a message, how many different ones were told to be delivered, and undelivered."""
+
+    parts: int
+    delivered: int
+    failed: int
+
+
 class RefusedMessage(NamedTuple):
     """A message whose recipient told its gateway that they want none."""
 
@@ -98,6 +106,21 @@ _PROVE = text("""
          AS e (message_id, attempt, reference, code, segments)
     WHERE a.message_id = e.message_id AND a.attempt = e.attempt
       AND (a.outcome IS DISTINCT FROM 'accepted' OR a.reference IS NULL OR e.code IS NOT NULL)
+""")
+
+# By all that was told of it, whether applied or not: each part once, whatever it was called in between. How many there
+# are the gateway said when it took the message; where that answer was lost, we know how many we counted.
+_PARTS = text("""
+    SELECT t.message_id, t.gateway_id, max(coalesce(a.segments, m.segments)),
+           count(DISTINCT r.reference) FILTER (WHERE r.status = 'delivered'),
+           count(DISTINCT r.reference) FILTER (WHERE r.status = 'undelivered')
+    FROM unnest(CAST(:message_ids AS uuid[]), CAST(:gateway_ids AS uuid[])) AS t (message_id, gateway_id)
+    JOIN messages m ON m.id = t.message_id
+    CROSS JOIN LATERAL (
+        SELECT max(x.segments) AS segments FROM attempts x
+        WHERE x.message_id = t.message_id AND x.gateway_id = t.gateway_id) a
+    JOIN receipts r ON r.message_id = t.message_id AND r.gateway_id = t.gateway_id
+    GROUP BY t.message_id, t.gateway_id
 """)
 
 _RANK = "CASE {} " + " ".join(f"WHEN '{s}' THEN {rank}" for s, rank in RANK.items()) + " END"
@@ -200,6 +223,13 @@ async def match_receipts(tx: AsyncConnection, pending: Sequence[Pending]) -> dic
         )
         matches |= {pending[place].id: (message_id, attempt) for place, message_id, attempt in rows}
     return matches
+
+
+async def count_parts(tx: AsyncConnection, whose: Sequence[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], Parts]:
+    """What receipts said of the parts of these messages, each of one gateway: (message, gateway)."""
+    values = {"message_ids": [message_id for message_id, _ in whose], "gateway_ids": [id_ for _, id_ in whose]}
+    rows = await tx.execute(_PARTS, values)
+    return {(message_id, gateway_id): Parts(*counts) for message_id, gateway_id, *counts in rows}
 
 
 async def apply_evidence(

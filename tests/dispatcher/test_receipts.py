@@ -249,3 +249,70 @@ async def test_tallies_move_along(worker: HandWorker, gateway: UUID) -> None:
     assert await receipts(worker) == 8
     assert await statuses(worker.engine) == {str(told): 1 for told in TOLD}
     await check_tallies(worker.engine)
+
+
+# --- a receipt for each part of a long message
+
+
+@pytest.fixture
+async def in_parts(worker: HandWorker) -> UUID:
+    """A gateway that tells of each part by itself."""
+    receipt = {"id": "id", "own_id": "ours", "status": "status", "statuses": {"ok": "delivered"}, "per_part": True}
+    settings = {"url": "https://own.example/?t=%TO%&m=%MESSAGE%&i=%ID%", "success_text": "OK", "receipt": receipt}
+    async with worker.transaction() as tx:
+        gateway_id = await make_gateway(tx, worker.sealer, "own", kind="custom", settings=settings, secrets={})
+        await worker.book.read(tx)
+    return gateway_id
+
+
+DELIVERED, UNDELIVERED = Status.DELIVERED, Status.UNDELIVERED
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize(
+    ("told", "left_at"),
+    [
+        pytest.param([("a", DELIVERED)], Status.SENT, id="one of three arrived"),
+        pytest.param([("a", DELIVERED)] * 3, Status.SENT, id="the same one, told three times"),
+        pytest.param([("a", DELIVERED), ("b", DELIVERED), ("c", DELIVERED)], DELIVERED, id="all arrived"),
+        pytest.param([("a", DELIVERED), ("b", UNDELIVERED)], UNDELIVERED, id="one did not"),
+        pytest.param([("a", DELIVERED), ("b", Status.SENT)], Status.SENT, id="one is on its way"),
+        pytest.param(
+            [("a", UNDELIVERED), ("a", DELIVERED), ("b", DELIVERED), ("c", DELIVERED)], DELIVERED, id="one came late"
+        ),
+    ],
+)
+async def test_a_message_is_delivered_when_all_its_parts_are(
+    worker: HandWorker, in_parts: UUID, told: list[tuple[str, Status]], left_at: Status, together: bool
+) -> None:
+    """In whatever order, at once or one after the other."""
+    for order in itertools.permutations(told):
+        message_id = await handed_over(worker, in_parts, outcome="accepted", status=Status.SUBMITTED, segments=3)
+        for reference, status in order:
+            await tell(worker, in_parts, message_id=message_id, reference=reference, status=status)
+            if not together:
+                await receipts(worker)
+        await receipts(worker)
+        assert (await message_of(worker.engine, message_id)).status is left_at
+
+
+async def test_without_an_answer_that_counted_them_our_own_count_holds(worker: HandWorker, in_parts: UUID) -> None:
+    message_id = await handed_over(worker, in_parts, outcome="lost", status=Status.UNCONFIRMED)
+    await execute(worker.engine, "UPDATE messages SET segments = 2")
+    await tell(worker, in_parts, message_id=message_id, reference="a")
+    await receipts(worker)
+    assert (await message_of(worker.engine, message_id)).status is Status.SENT
+    await tell(worker, in_parts, message_id=message_id, reference="b")
+    await receipts(worker)
+    assert (await message_of(worker.engine, message_id)).status is DELIVERED
+
+
+async def test_who_tells_of_messages_needs_no_parts(worker: HandWorker, gateway: UUID, in_parts: UUID) -> None:
+    """Also of one that the other gateway may have in parts."""
+    message_id = await handed_over(worker, gateway, outcome="accepted", status=Status.SUBMITTED, segments=3)
+    async with worker.transaction() as tx:
+        await make_attempt(tx, message_id, in_parts, now=worker.now(), attempt=2, segments=3, outcome="accepted")
+    await tell(worker, in_parts, message_id=message_id, attempt=2, reference="a")
+    await tell(worker, gateway, message_id=message_id, attempt=1)
+    await receipts(worker)
+    assert (await message_of(worker.engine, message_id)).status is DELIVERED

@@ -35,6 +35,7 @@ class Dialect:
             attachments=self._carries_media,
             balance="balance" in settings,
             repeats=_repeats(settings.get("deduplication")),
+            receipts_per_part=bool(receipt.get("per_part")),
         )
 
     @cached_property

@@ -63,6 +63,7 @@ def check_callbacks(fields: Fields) -> None:
             path(receipt, name)
         path(receipt, "status", required=True)
         _check_statuses(receipt)
+        _check_parts(receipt)
         if receipt.scalars("opted_out_codes", most=_MOST_WORDS) is not None and "code" not in receipt.kept:
             receipt.refuse("opted_out_codes", "are looked for at code, which is not set; set it.")
         _check_reply(receipt)
@@ -90,6 +91,17 @@ def _check_time_zone(inbound: Fields) -> None:
         inbound.refuse("time_zone", "must be a zone such as UTC or Europe/Amsterdam.")
     elif "time" not in inbound.kept and not inbound.wrong("time"):
         inbound.refuse("time_zone", "is that of time, which is not set; set it.")
+
+
+def _check_parts(receipt: Fields) -> None:
+    """Receipts of parts are told apart by the gateway's ids, and belong together by ours."""
+    if not receipt.flag("per_part"):
+        return
+    missing = [name for name in ("id", "own_id") if name not in receipt.kept and not receipt.wrong(name)]
+    if missing:
+        receipt.refuse(
+            "per_part", f"needs {' and '.join(missing)}: a part's own id, and ours for all of them; add that."
+        )
 
 
 def _check_statuses(receipt: Fields) -> None:

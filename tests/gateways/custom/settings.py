@@ -275,6 +275,8 @@ REFUSED = [
     _receipt("a word that leads back", "statuses", statuses={"x": "queued"}),
     _receipt("codes without a place", "opted_out_codes", code=None),
     _receipt("a path that is none", "items", items="a[["),
+    _receipt("parts that nothing tells apart", "per_part", per_part=True, id=None, own_id="ours"),
+    _receipt("parts that nothing holds together", "per_part", per_part=True, id="id", own_id=None),
     _receipt("more to it", "colour", colour="red"),
     _rich("a receipt that is a text", "receipt", receipt="id"),
     _rich("inbound without its fields", "inbound/from", "inbound/text", inbound={"to": "to"}),

@@ -34,6 +34,7 @@ PRESET = Preset(
         "receipt": {
             "id": "messageId",
             "own_id": "client-ref",
+            "per_part": True,
             "status": "status",
             "code": "err-code",
             "statuses": {
