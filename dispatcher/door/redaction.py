@@ -153,6 +153,10 @@ def _pane_header(name: str, value: str, hidden: re.Pattern[str] | None) -> str:
     return HIDDEN if _TELLING.search(name) else _clean(value.replace("\x00", ""), hidden)
 
 
+_ESCAPE: Final = re.compile("%[0-9A-F]{2}")
+_UNICODE_ESCAPE: Final = re.compile(r"\\u([0-9a-f]{4})")
+
+
 @lru_cache(maxsize=256)
 def _known(secrets: tuple[str, ...]) -> tuple[Sequence[str], re.Pattern[str] | None]:
     """The forms of an account's secrets: they are the same for every refusal."""
@@ -194,9 +198,14 @@ def _forms(words: str) -> Iterator[str]:
     yield escape(words, quote=True)
     yield escape(words, quote=False)
     as_bytes = words.encode("utf-8", "replace")
-    yield quote(as_bytes, safe="")
-    yield quote(as_bytes)
-    yield quote_plus(as_bytes)
+    for quoted in (quote(as_bytes, safe=""), quote(as_bytes), quote_plus(as_bytes)):
+        yield quoted
+        yield _ESCAPE.sub(lambda found: found[0].lower(), quoted)
+    if not words.isascii():
+        yield _UNICODE_ESCAPE.sub(lambda found: f"\\u{found[1].upper()}", json.dumps(words)[1:-1])
+        # Read in another alphabet than it was written in, by them or by us.
+        yield as_bytes.decode("latin-1")
+        yield words.encode("latin-1", "replace").decode("utf-8", "replace")
 
 
 def _header(name: str, value: str) -> str:

@@ -14,6 +14,7 @@ from shared.errors import FieldError, Invalid
 
 _LONGEST: Final = 4096
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
+_ANY_WORDS = re.compile(r"\S(?:.*\S)?")  # and printable, which leaves out line ends and what nobody sees
 _WORDS = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 
 
@@ -133,23 +134,28 @@ class Fields:
         inner.errors = self.errors
         return inner
 
-    def secret(self, name: str, *, remedy: str, required: bool = False, words: bool = False) -> str | None:
+    def secret(
+        self, name: str, *, remedy: str, required: bool = False, words: bool = False, beyond_ascii: bool = False
+    ) -> str | None:
         """A secret: printable ASCII without spaces, since a stray line end makes it a wrong one.
 
-        With `words` there may be spaces within it, as there are in passwords that people choose.
+        With `words` there may be spaces within it, as there are in passwords that people choose; with `beyond_ascii`
+        letters of any language, where what it is sent in can hold them.
         """
         value = self._take(name)
         if value is None:
             if required:
                 self.refuse(name, f"is missing; it {remedy}.")
             return None
-        form = _WORDS if words else _PRINTABLE
-        if not isinstance(value, str) or len(value) > _LONGEST or not form.fullmatch(value):
+        form = _ANY_WORDS if beyond_ascii else _WORDS if words else _PRINTABLE
+        text = value if isinstance(value, str) and (value.isprintable() or not beyond_ascii) else ""
+        if len(text) > _LONGEST or not form.fullmatch(text):
             where = "around it" if words else "in it"
-            self.refuse(name, f"{remedy}, in ASCII and without line ends, or spaces {where}.")
+            alphabet = "" if beyond_ascii else " in ASCII and"
+            self.refuse(name, f"{remedy},{alphabet} without line ends, or spaces {where}.")
             return None
-        self.kept[name] = value
-        return value
+        self.kept[name] = text
+        return text
 
     def flag(self, name: str) -> bool | None:
         value = self._take(name)

@@ -254,3 +254,41 @@ def test_codes_of_a_text_are_private_by_themselves() -> None:
     assert "SPRING" not in kept
     assert "4711" not in kept
     assert "30" in kept
+
+
+BEYOND = "größter Schlüssel"
+
+
+@pytest.mark.parametrize(
+    "quoted",
+    [
+        pytest.param(BEYOND, id="as it is"),
+        pytest.param(json.dumps(BEYOND), id="JSON"),
+        pytest.param(
+            json.dumps(BEYOND)
+            .replace("\\u00fc", "\\u00FC")
+            .replace("\\u00df", "\\u00DF")
+            .replace("\\u00f6", "\\u00F6"),
+            id="JSON, in capitals",
+        ),
+        pytest.param(quote(BEYOND), id="in an address"),
+        pytest.param(
+            "".join(quote(one).lower() if not one.isascii() else quote(one) for one in BEYOND),
+            id="in an address, small",
+        ),
+        pytest.param(b64encode(f"jürgen:{BEYOND}".encode()).decode(), id="Basic"),
+        pytest.param(BEYOND.encode().decode("latin-1"), id="read in another alphabet"),
+    ],
+)
+def test_a_secret_beyond_ascii_is_hidden_however_it_is_quoted(quoted: str) -> None:
+    kept = hide(f"No: {quoted} is wrong", [BEYOND])
+    assert "Schl" not in kept
+    assert "hl%C3" not in kept
+    assert b64encode(BEYOND.encode()).decode()[:8] not in kept
+
+
+def test_a_secret_in_another_alphabet_is_hidden_in_an_answer() -> None:
+    secret = "größter Schlüssel"
+    answer = Answer(400, {}, f"wrong: {secret}".encode("latin-1"))
+    kept = redact_exchange(CALL, answer, private=[], secrets=[secret])
+    assert "Schl" not in json.dumps(kept)

@@ -2,17 +2,19 @@
 
 import json
 import re
+from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+from uuid import UUID
 from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.adapter import ACCESS_TOKEN, Answer, Reply, Replying
+from shared.adapter import ACCESS_TOKEN, Account, Answer, Reply, Replying
 from shared.domain.outcome import Accepted, Lost
 from shared.errors import Invalid
 from shared.gateways import METERED, WARNED, adapter_for, custom, metered_for, twilio
@@ -385,3 +387,18 @@ def test_refusals_name_the_placeholder_and_the_ones_there_are() -> None:
     assert "%PHONE%" in refusal.value.detail
     assert "%MESSAGE%" not in refusal.value.detail
     assert "LOCATION" in refusal.value.detail
+
+
+def test_what_is_beyond_ascii_goes_out_in_utf_8() -> None:
+    secrets = {"user": "Jürgen", "password": "größte Höhe"}
+    given = {
+        **PLAIN,
+        "method": "POST",
+        "payload": "to=%TO%&m=%MESSAGE%&p=%SECRET:password%",
+        "headers": [{"name": "Authorization", "value": "Basic %BASIC:user:password%"}],
+    }
+    account = Account(UUID(int=9), custom.check_settings(given, secrets), secrets)
+    call = custom.of(account).build_send(account, [HELLO])
+    basic = dict(call.headers)["Authorization"].removeprefix("Basic ")
+    assert b64decode(basic).decode() == "Jürgen:größte Höhe"
+    assert call.body.endswith(b"&p=gr%C3%B6%C3%9Fte%20H%C3%B6he")

@@ -284,14 +284,24 @@ def _check_secrets(hidden: Fields, fields: Fields, templates: list[Template]) ->
     """Every secret that is named must be given, and every one given be named; a script may name them by itself."""
     used = {word: slot for template in templates for slot in template.slots for word in slot.secrets}
     named: dict[str, str] = {word: f"as {slot}" for word, slot in used.items()}
+    # Basic authentication is Base64 of UTF-8, and bodies and addresses have ways to write anything; a header has none.
+    bare = {
+        word: f"as {slot} in a header"
+        for template in templates
+        if template.context is Context.HEADER
+        for slot in template.slots
+        if slot.name != "BASIC"
+        for word in slot.secrets
+    }
     rule = fields.kept.get("callback_secret") or {}
     if "secret" in rule:
-        named[rule["secret"]] = "in callback_secret"
-    for name, where in sorted(named.items()):
-        hidden.secret(name, remedy=f"must be the secret that the settings name {where}", required=True, words=True)
+        bare[rule["secret"]] = "in callback_secret"
+    for name, where in sorted((named | bare).items()):
+        remedy = f"must be the secret that the settings name {where}"
+        hidden.secret(name, remedy=remedy, required=True, words=True, beyond_ascii=name not in bare)
     if "script" in fields.kept:
         for name in sorted(hidden.others()):
             if _SECRET_NAME.fullmatch(name):
-                hidden.secret(name, remedy="must be a secret for the script", words=True)
+                hidden.secret(name, remedy="must be a secret for the script", words=True, beyond_ascii=True)
     for name in sorted(hidden.others()):
         hidden.refuse(name, f"is used nowhere; write %SECRET:{name}% where it belongs, or leave it out.")

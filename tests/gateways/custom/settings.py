@@ -42,6 +42,8 @@ def _taken(label: str, secrets: dict[str, str] | None = None, **over: Any) -> Se
     return Settings(label, given, {name: value for name, value in given.items() if value is not None}, secrets or {})
 
 
+BASIC = {"name": "Authorization", "value": "Basic %BASIC:user:password%"}
+BEYOND = {"user": "Jürgen", "password": "größte Höhe 日本"}
 BY_ID: dict[str, Any] = {"payload": "to=%TO%&m=%MESSAGE%&id=%ID%"}
 DEDUPLICATION: dict[str, Any] = {"by": "ID", "window": 600, "most": 3}
 XML: dict[str, Any] = {"method": "POST", "content_type": "text/xml"}
@@ -122,6 +124,15 @@ TAKEN = [
     Settings("a login", LOGGING_IN.settings, LOGGING_IN.settings, CREDENTIALS),
     Settings("all of a login", ALL_OF_A_LOGIN, ALL_OF_A_LOGIN, CREDENTIALS),
     Settings("a password of two words", SETTINGS, SETTINGS, {"api_key": "open sesame"}),
+    Settings("a login beyond ASCII", {**PLAIN, "headers": [BASIC]}, {**PLAIN, "headers": [BASIC]}, BEYOND),
+    _taken("a password beyond ASCII in an address", BEYOND, url=f"{PLAIN['url']}?u=%SECRET:user%&p=%SECRET:password%"),
+    _taken(
+        "and in JSON",
+        BEYOND,
+        **JSON,
+        payload='{"t": "%TO%", "m": "%MESSAGE%", "u": "%SECRET:user%", "p": %SECRET:password%}',
+    ),
+    _taken("and for a script", BEYOND, payload=None, script="return {}"),
     _taken("what is no placeholder", payload="to=%TO%&m=%MESSAGE%&x=%C3%A9&y=5%off%"),
     _taken("an id that tells repetitions", **BY_ID, deduplication=DEDUPLICATION),
     _taken(
@@ -318,7 +329,39 @@ REFUSED = [
     Settings(
         "a secret with a space behind it", SETTINGS, secrets={"api_key": f"{KEY} "}, pointers=["/secrets/api_key"]
     ),
-    Settings("a secret beyond ASCII", SETTINGS, secrets={"api_key": "schlüssel"}, pointers=["/secrets/api_key"]),
+    Settings("in a header, beyond ASCII", SETTINGS, secrets={"api_key": "schlüssel"}, pointers=["/secrets/api_key"]),
+    Settings(
+        "in a header and in the body, beyond ASCII",
+        {
+            **SETTINGS,
+            "payload": "k=%SECRET:api_key%&t=%TO%&m=%MESSAGE%",
+            "content_type": "application/x-www-form-urlencoded",
+        },
+        secrets={"api_key": "schlüssel"},
+        pointers=["/secrets/api_key"],
+    ),
+    Settings(
+        "for callbacks, beyond ASCII",
+        {**PLAIN, "callback_secret": {"header": "X-Key", "secret": "callback_key"}},
+        secrets={"callback_key": "schlüssel"},
+        pointers=["/secrets/callback_key"],
+    ),
+    *(
+        Settings(
+            f"a password {label}",
+            {**PLAIN, "headers": [BASIC]},
+            secrets={"user": "Jürgen", "password": f"größte{stray}"},
+            pointers=["/secrets/password"],
+        )
+        for label, stray in {
+            "with a line end": "\n",
+            "with a space behind it": " ",
+            "with a space that does not break": "\u00a0",
+            "with something nobody sees": "\u200b",
+            "with half a character": "\ud83d",
+            "too long": "ü" * 4096,
+        }.items()
+    ),
     Settings("a secret with a line end", SETTINGS, secrets={"api_key": f"{KEY}\n"}, pointers=["/secrets/api_key"]),
     Settings(
         "a secret for callbacks that is not given",
