@@ -8,12 +8,15 @@ from proof.bench.sending import SHAPE, throughput
 from proof.world import World
 
 LINES: Final = 20  # requests in flight, as many a gateway's limit on connections is
+# Messages in flight in batches: the five hundred that keep one by one busy would be five requests.
+SLOTS_IN_BATCHES: Final = 2_000
 
 
 def measure(messages: int) -> dict[str, Any]:
     """batch_ratio: messages a second in batches over messages a second one by one, with two dispatchers each.
 
-    As fast as this machine goes, and with no more than LINES requests in flight either way (batch_ratio_on_few_lines).
+    As fast as this machine goes, each with the slots that suit it, and with no more than LINES requests in flight
+    either way (batch_ratio_on_few_lines).
     """
     with World(replace(SHAPE, dispatchers=2)) as world:
         group = seeding.add_people(world, messages, group="everyone")
@@ -24,6 +27,9 @@ def measure(messages: int) -> dict[str, Any]:
         _limit(world, quiet)
         single_on_few = throughput(world, some, name="one by one on few lines")
         world.api.post(f"/v1/gateways/{quiet['id']}/disable")
+        world.stop_dispatchers()
+        for _ in range(2):
+            world.start_dispatcher(BULK_SLOTS=str(SLOTS_IN_BATCHES))
         portal = _add_portal(world)
         seeding.await_book()
         batches = throughput(world, group, name="in batches")
