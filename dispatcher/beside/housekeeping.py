@@ -40,7 +40,7 @@ async def keep_house(worker: Worker) -> int:
     now = worker.now()
     async with worker.transaction() as tx:
         await ensure_partitions(tx, now)
-    async with worker.transaction() as tx:
+    async with worker.by_key() as tx:
         gone = await delete_applied_receipts(tx, before=now - RECEIPTS_KEPT, limit=BATCH)
         gone += await delete_old_readings(tx, before=now - READINGS_KEPT, limit=BATCH)
         gone += await delete_old_deliveries(tx, before=now - DELIVERED_KEPT, dead_before=now - DEAD_KEPT, limit=BATCH)

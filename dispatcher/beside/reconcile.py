@@ -30,7 +30,7 @@ WINDOW: Final = timedelta(minutes=10)
 
 async def reconcile(worker: Worker) -> int:
     """Ask about one handful of doubts; how many there were."""
-    async with worker.transaction() as tx:
+    async with worker.by_key() as tx:
         if not worker.book.is_fresh:
             await worker.book.read(tx)
         repeated = [route.gateway_id for route in worker.book.routes if route.repeats]
@@ -66,7 +66,7 @@ async def _ask(worker: Worker, doubt: Doubt, code: str | None) -> None:
     except UnreadableAnswer as error:
         log.warning("a look-up was not answered", extra={"cause": error.detail})
         return
-    async with worker.transaction() as tx:
+    async with worker.by_key() as tx:
         await lookups.lock_references(tx, doubt.gateway_id)
         held = await lookups.list_held(tx, doubt, [candidate.reference for candidate in found.candidates])
         free = [one for one in found.candidates if one.reference not in held]

@@ -17,6 +17,8 @@ import respx
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from dispatcher.beside.housekeeping import keep_house
+from dispatcher.beside.reconcile import reconcile
 from dispatcher.beside.rescue import rescue
 from dispatcher.beside.revive import revive
 from dispatcher.book import Book
@@ -179,6 +181,8 @@ async def _send_a_crowd(worker: Worker, router: respx.MockRouter) -> None:
     await _run(worker, _BY_REFERENCE)
     while await receipts(worker):
         pass
+    await reconcile(worker)
+    await keep_house(worker)
 
 
 async def test_a_campaign_costs_no_more_for_its_size(
