@@ -1,4 +1,4 @@
-"""Whether a large campaign or import costs more a row, or more memory, than a small one."""
+"""Whether a large campaign or import costs more a row, in all of its processes, or more memory, than a small one."""
 
 import csv
 import io
@@ -8,6 +8,7 @@ from typing import Any, Final, Self
 
 import psutil
 
+from deploy.local.servers import Postgres
 from proof.bench import seeding
 from proof.bench.sending import SHAPE
 from proof.evidence import Stuck
@@ -30,13 +31,17 @@ def measure(small: int, large: int) -> dict[str, Any]:
         many = _import(world, large, name="large")
     return {
         "ratios": {
-            "scale_cost_ratio": (much["cpu"] / large) / (little["cpu"] / small),
+            "scale_cost_ratio": (_cost(much) / large) / (_cost(little) / small),
             "scale_rss_ratio": much["rss"] / little["rss"],
             "import_rss_ratio": many["rss"] / few["rss"],
             "import_api_rss_ratio": many["api_rss"] / few["api_rss"],
         },
         "raw": {
             "campaign_cpu_microseconds": [round(little["cpu"] / small * 1e6), round(much["cpu"] / large * 1e6)],
+            "campaign_postgres_microseconds": [
+                round(little["postgres"] / small * 1e6),
+                round(much["postgres"] / large * 1e6),
+            ],
             "campaign_rss_mb": [round(little["rss"] / 1e6, 1), round(much["rss"] / 1e6, 1)],
             "import_rss_mb": [round(few["rss"] / 1e6, 1), round(many["rss"] / 1e6, 1)],
             "import_api_rss_mb": [round(few["api_rss"] / 1e6, 1), round(many["api_rss"] / 1e6, 1)],
@@ -46,13 +51,17 @@ def measure(small: int, large: int) -> dict[str, Any]:
 
 
 def _campaign(world: World, group: str, *, name: str) -> dict[str, float]:
-    """Processor seconds and the highest memory of the dispatcher over one campaign."""
-    watched = Watched(world.dispatchers[0])
+    """Processor seconds of the dispatcher and of Postgres, and the dispatcher's highest memory, over one campaign."""
+    watched, postgres = Watched(world.dispatchers[0]), Watched(world.postgres)
     campaign = seeding.start_campaign(world, group, name=name)
     while world.api.get(f"/v1/campaigns/{campaign}")["status"] != "completed":
         watched.look()
         time.sleep(SAMPLE_SECONDS)
-    return {"cpu": watched.cpu(), "rss": watched.rss}
+    return {"cpu": watched.cpu(), "postgres": postgres.cpu(), "rss": watched.rss}
+
+
+def _cost(campaign: dict[str, float]) -> float:
+    return campaign["cpu"] + campaign["postgres"]
 
 
 def _import(world: World, rows: int, *, name: str) -> dict[str, float]:
@@ -82,7 +91,7 @@ def _csv(rows: int) -> bytes:
 class Watched:
     """A process and its children: processor time since now, and the highest memory seen; `with` keeps looking."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process | Postgres) -> None:
         self._process = psutil.Process(process.pid)
         self.rss = 0
         self._begun = self._spent()
@@ -109,5 +118,6 @@ class Watched:
         return self._spent() - self._begun
 
     def _spent(self) -> float:
-        times = self._process.cpu_times()
-        return times.user + times.system
+        """Of all of them; the first one knows what its children spent that are gone."""
+        family = [self._process.cpu_times(), *(one.cpu_times() for one in self._process.children(recursive=True))]
+        return sum(one.user + one.system for one in family) + family[0].children_user + family[0].children_system
