@@ -28,6 +28,7 @@ from dispatcher.beside.health import health
 from dispatcher.beside.housekeeping import keep_house
 from dispatcher.beside.mail import mail
 from dispatcher.beside.otp_expiries import tell_expired
+from dispatcher.beside.otp_figures import count_passwords
 from dispatcher.beside.otp_watch import watch_passwords
 from dispatcher.beside.quota import keep_quota
 from dispatcher.beside.reconcile import reconcile
@@ -101,6 +102,7 @@ STAGES: Final = (
     Stage("balances", balances, 5.0, belled=True),
     Stage("otp_watch", watch_passwords, 5.0),
     Stage("otp_expiries", tell_expired, 2.0),
+    Stage("otp_figures", count_passwords, 60.0),
     Stage("mail", mail, 5.0),
     Stage("erasures", erase, 2.0, belled=True),
     Stage("quota", keep_quota, 2.0),

@@ -31,36 +31,12 @@ _BOOK = text("""
     RETURNING h.segments, e.segments + h.segments
 """)
 
-_STATS = text("""
-    SELECT count(*) AS started, coalesce(sum(sends), 0)::bigint AS sends,
-           count(*) FILTER (WHERE used_at IS NOT NULL) AS verified,
-           coalesce(sum(greatest(0, attempts - (used_at IS NOT NULL)::int)), 0)::bigint AS wrong,
-           percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM used_at - created_at)) AS median_seconds
+# From the challenges themselves: by hour there would be nearly as many sums as challenges.
+_BY_PREFIX = text("""
+    SELECT prefix AS value, count(*) AS started, count(*) FILTER (WHERE used_at IS NOT NULL) AS verified
     FROM otps
     WHERE created_at >= :since AND created_at < :until AND test_code IS NULL
       AND (CAST(:profile_id AS uuid) IS NULL OR profile_id = :profile_id)
-""")
-
-_BY = {
-    name: text(f"""
-    SELECT {column} AS value, count(*) AS started, count(*) FILTER (WHERE used_at IS NOT NULL) AS verified
-    FROM otps
-    WHERE created_at >= :since AND created_at < :until AND test_code IS NULL
-      AND (CAST(:profile_id AS uuid) IS NULL OR profile_id = :profile_id)
-    GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT :limit
-    """)
-    for name, column in (("country", "country"), ("prefix", "prefix"))
-}
-
-# Of the message that was sent last: that is whose code was entered, as far as can be told.
-_BY_GATEWAY = text("""
-    SELECT m.gateway_id::text AS value, count(*) AS started, count(*) FILTER (WHERE o.used_at IS NOT NULL) AS verified
-    FROM otps o
-    CROSS JOIN LATERAL (
-        SELECT om.message_id FROM otp_messages om WHERE om.otp_id = o.id ORDER BY om.message_id DESC LIMIT 1) latest
-    JOIN messages m ON m.id = latest.message_id
-    WHERE o.created_at >= :since AND o.created_at < :until AND o.test_code IS NULL AND m.gateway_id IS NOT NULL
-      AND (CAST(:profile_id AS uuid) IS NULL OR o.profile_id = :profile_id)
     GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT :limit
 """)
 
@@ -137,14 +113,9 @@ async def lift_block(tx: AsyncConnection, block_id: UUID, *, caller: str, now: d
     return (await tx.execute(lift.returning(OtpBlock))).one()
 
 
-async def count_passwords(tx: AsyncConnection, *, since: datetime, until: datetime, profile_id: UUID | None) -> AnyRow:
-    return (await tx.execute(_STATS, {"since": since, "until": until, "profile_id": profile_id})).one()
-
-
-async def count_by(
-    tx: AsyncConnection, what: str, *, since: datetime, until: datetime, profile_id: UUID | None, limit: int
+async def count_by_prefix(
+    tx: AsyncConnection, *, since: datetime, until: datetime, profile_id: UUID | None, limit: int
 ) -> Sequence[AnyRow]:
-    """Started and verified for each country, prefix or gateway; those with the most first."""
-    statement = _BY_GATEWAY if what == "gateway" else _BY[what]
+    """Started and verified for each prefix; those with the most first."""
     given = {"since": since, "until": until, "profile_id": profile_id, "limit": limit}
-    return (await tx.execute(statement, given)).all()
+    return (await tx.execute(_BY_PREFIX, given)).all()

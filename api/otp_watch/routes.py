@@ -1,5 +1,6 @@
 """What keeps abuse down, over HTTP: conversion, blocks and how to lift one, limits."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -16,8 +17,10 @@ from api.otp_watch.schemas import BlockOut, LimitsIn, LimitsOut, PartOut, StatsO
 from api.paging import PageOut, page_of
 from api.places import id_of
 from api.problems import problems
+from shared.domain import otp_figures as figures
 from shared.domain.otp_limits import Scope, limits_of
 from shared.errors import Invalid
+from shared.queries import otp_sums as sums
 
 router = APIRouter(prefix="/otp", tags=["otp"], route_class=IdempotentRoute)
 
@@ -47,23 +50,32 @@ async def get_otp_stats(
         if row is None:
             raise Invalid(f"There is no profile {profile!r}; GET /v1/otp-profiles lists them.", pointer="?profile")
         profile_id = row.id
-    when: dict[str, Any] = {"since": begin, "until": end, "profile_id": profile_id}
-    total = await queries.count_passwords(tx, **when)
-    parts = {
-        name: [_part(row) for row in await queries.count_by(tx, what, **when, limit=_MOST_PARTS)]
-        for name, what in (("countries", "country"), ("prefixes", "prefix"), ("gateways", "gateway"))
+    return StatsOut(since=begin, until=end, **await _figures(tx, begin, end, profile_id))
+
+
+async def _figures(tx: Reader, since: datetime, until: datetime, profile_id: UUID | None) -> dict[str, Any]:
+    span = figures.span_of(since, until, counted_until=await sums.find_counted_until(tx))
+    countries, gateways, seconds = [
+        await sums.list_sums(tx, scope, span, profile_id=profile_id) for scope in ("country", "gateway", "second")
+    ]
+    prefixes = await queries.count_by_prefix(tx, since=since, until=until, profile_id=profile_id, limit=_MOST_PARTS)
+    started, verified = (sum(getattr(row, name) for row in countries) for name in ("started", "verified"))
+    median = figures.median_of(figures.Took(int(row.value), row.verified, row.seconds) for row in seconds)
+    return {
+        "started": started,
+        "verified": verified,
+        "conversion": _share(verified, started),
+        "sends": sum(row.sends for row in countries),
+        "wrong_codes": sum(row.wrong for row in countries),
+        "median_seconds_to_verify": None if median is None else round(median, 3),
+        "countries": _most(countries),
+        "prefixes": [_part(row) for row in prefixes],
+        "gateways": _most(gateways),
     }
-    return StatsOut(
-        since=begin,
-        until=end,
-        started=total.started,
-        verified=total.verified,
-        conversion=_share(total.verified, total.started),
-        sends=total.sends,
-        wrong_codes=total.wrong,
-        median_seconds_to_verify=None if total.median_seconds is None else round(float(total.median_seconds), 3),
-        **parts,
-    )
+
+
+def _most(rows: Sequence[queries.AnyRow]) -> list[PartOut]:
+    return [_part(row) for row in sorted(rows, key=lambda row: (-row.started, row.value))[:_MOST_PARTS]]
 
 
 @router.get("/blocks", responses=problems(422))

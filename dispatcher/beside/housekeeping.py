@@ -14,10 +14,12 @@ from dispatcher.queries.housekeeping import (
     delete_old_readings,
 )
 from dispatcher.worker import Worker
+from shared.domain.otp_figures import HOUR
 from shared.domain.policy import Policy
 from shared.queries import audit
 from shared.queries.attachments import delete_unused
 from shared.queries.idempotency import prune_idempotency_keys
+from shared.queries.otp_sums import delete_old_sums
 from shared.queries.partitions import ensure_partitions
 from shared.queries.policy import get_policy
 
@@ -47,6 +49,7 @@ async def keep_house(worker: Worker) -> int:
         gone += await delete_old_passwords(
             tx, before=now - PASSWORDS_KEPT, days_ago=now - WRONG_CODES_KEPT, limit=BATCH
         )
+        gone += await delete_old_sums(tx, before=now - PASSWORDS_KEPT - HOUR)
         gone += await delete_old_events(tx, before=now - EVENTS_KEPT, limit=BATCH)
         gone += await prune_idempotency_keys(tx, now)
         gone += await delete_met_numbers(tx, limit=NUMBERS)

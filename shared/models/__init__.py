@@ -9,7 +9,17 @@ from shared.models.erasures import Erasure
 from shared.models.gateways import BalanceReading, Gateway, GatewayScript, HealthChange, SenderIdRow
 from shared.models.messages import Attempt, InboundRow, Message, ReceiptRow
 from shared.models.notices import NoticeEmail, NoticeRow
-from shared.models.otps import Otp, OtpBlock, OtpHour, OtpLimits, OtpMessage, OtpProfile, OtpSubject
+from shared.models.otps import (
+    Otp,
+    OtpBlock,
+    OtpCounting,
+    OtpHour,
+    OtpLimits,
+    OtpMessage,
+    OtpProfile,
+    OtpSubject,
+    OtpSum,
+)
 from shared.models.people import (
     Contact,
     ContactField,
@@ -69,11 +79,13 @@ __all__ = [
     "OptOut",
     "Otp",
     "OtpBlock",
+    "OtpCounting",
     "OtpHour",
     "OtpLimits",
     "OtpMessage",
     "OtpProfile",
     "OtpSubject",
+    "OtpSum",
     "PolicyRow",
     "Price",
     "QuotaAccount",

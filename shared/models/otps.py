@@ -121,6 +121,33 @@ class OtpHour(Base):
     segments: Mapped[int]
 
 
+class OtpSum(Base):
+    """What became of the passwords of one hour and profile, counted once nothing of them changes any more."""
+
+    __tablename__ = "otp_sums"
+    __table_args__ = (Index(None, "hour"),)  # delete_old_sums
+
+    scope: Mapped[str] = mapped_column(primary_key=True)  # country, gateway, second
+    hour: Mapped[datetime] = mapped_column(primary_key=True)
+    profile_id: Mapped[UUID] = mapped_column(primary_key=True)
+    value: Mapped[str] = mapped_column(primary_key=True)
+    started: Mapped[int]
+    verified: Mapped[int]
+    sends: Mapped[int]
+    wrong: Mapped[int]
+    seconds: Mapped[float]  # from start to code, of all that were used
+
+
+class OtpCounting(Base):
+    """One row: up to which moment hours are counted."""
+
+    __tablename__ = "otp_counting"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: Mapped[int] = small(primary_key=True, autoincrement=False)
+    counted_until: Mapped[datetime]
+
+
 class OtpBlock(Base):
     """A prefix or a country whose passwords are not used: throttled, or blocked for a time that doubles."""
 
