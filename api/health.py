@@ -5,7 +5,6 @@ themselves. A schema newer than this process is none either: migrations run ahea
 """
 
 import asyncio
-from pathlib import Path
 from typing import Final, Literal
 
 from fastapi import APIRouter, Response
@@ -19,12 +18,11 @@ from api.resources import Resources
 from api.schemas import Out
 from shared.db import reading
 from shared.errors import Unavailable
-from shared.queries.revision import find_revision
+from shared.queries.revision import find_revision, standing_of
 
 router = APIRouter(tags=["operation"])
 
 PATIENCE_SECONDS: Final = 2.0
-_MIGRATIONS: Final = Path(__file__).parents[1] / "migrations"
 
 
 class Alive(Out):
@@ -86,13 +84,4 @@ async def _revision(resources: Resources) -> str | Exception | None:
 
 
 def _schema(revision: str | Exception | None) -> str:
-    if isinstance(revision, Exception):
-        return "unknown"
-    if revision == _head():
-        return "ok"
-    known = {path.name.split("_")[0] for path in (_MIGRATIONS / "versions").glob("*.py")}
-    return "behind" if revision is None or revision in known else "newer"
-
-
-def _head() -> str:
-    return (_MIGRATIONS / "HEAD").read_text().strip()
+    return "unknown" if isinstance(revision, Exception) else standing_of(revision)

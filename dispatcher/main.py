@@ -63,12 +63,14 @@ from shared.exits import refuse_to_start
 from shared.metrics import dispatcher_metrics
 from shared.queries.installation import open_pepper
 from shared.queries.partitions import ensure_partitions
+from shared.queries.revision import find_revision, standing_of
 from shared.sealing import Sealer
 from shared.settings import Settings
 
 log = logging.getLogger(__name__)
 
 OUTAGE_SECONDS: Final = 0.5
+MIGRATION_SECONDS: Final = 2.0
 # A process that only does campaigns steps back for passwords and requests where processors are short.
 BULK_NICENESS: Final = 10
 RECONNECT_SECONDS: Final = 1.0
@@ -211,12 +213,19 @@ def _engines(settings: Settings) -> tuple[AsyncEngine, AsyncEngine]:
 
 
 async def _first_contact(engine: AsyncEngine, sealer: Sealer) -> bytes:
-    """Wait for the database, make the partitions of these months, and open the pepper."""
+    """Wait for the database and for the migrations, make the partitions of these months, and open the pepper.
+
+    On a schema behind this code a message would be claimed, and handed over, that cannot be written down afterwards.
+    """
     while True:
         try:
             async with engine.begin() as tx:
-                await ensure_partitions(tx, utc_now())
-                return await open_pepper(tx, sealer, utc_now())
+                revision = await find_revision(tx)
+                if standing_of(revision) != "behind":
+                    await ensure_partitions(tx, utc_now())
+                    return await open_pepper(tx, sealer, utc_now())
+            log.warning("waiting for the migrations", extra={"revision": revision})
+            await asyncio.sleep(MIGRATION_SECONDS)
         except Exception as error:
             if not (is_outage(error) or is_busy(error)):
                 raise
@@ -296,10 +305,10 @@ async def _wake_at_the_end(worker: Worker) -> None:
 
 
 async def run(settings: Settings) -> None:
+    # The first process of a container does not hear a signal that it has no handler for.
+    _at_a_stop(_leave_at_once)
     async with open_worker(settings) as worker:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, worker.stop)
+        _at_a_stop(worker.stop)
         if settings.metrics_port is not None:
             start_http_server(settings.metrics_port, addr=settings.host, registry=worker.metrics.registry)
         log.info("dispatcher is ready", extra={"dispatcher": worker.name, "lanes": list(settings.lanes)})
@@ -307,6 +316,16 @@ async def run(settings: Settings) -> None:
         with contextlib.suppress(Exception):  # it would be counted out by itself soon
             await leave(worker)
         log.info("dispatcher has drained", extra={"dispatcher": worker.name})
+
+
+def _at_a_stop(call: Callable[[], None]) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, call)
+
+
+def _leave_at_once() -> None:
+    """Nothing has been claimed yet."""
+    raise SystemExit(0)
 
 
 def main() -> None:
