@@ -64,11 +64,12 @@ class NdjsonResponse(StreamingResponse):
 async def export_messages(res: Res, _caller: CanRead, wanted: Annotated[ExportAsked, Query()]) -> StreamingResponse:
     """Every message that the log shows for the same filters, as a file to save.
 
-    `/export.csv` and `/export.ndjson` are the same by a name that says what comes, as that of other exports.
+    The table is at `/export.csv`, too, as that of other exports.
     """
     if wanted.format == "csv":
         return await export_messages_as_csv(res, _caller, wanted)
-    return await export_messages_as_ndjson(res, _caller, wanted)
+    headers = {"Content-Disposition": 'attachment; filename="messages.ndjson"'}
+    return NdjsonResponse(_as_json(await _asked(res, wanted)), headers=headers)
 
 
 @router.get(
@@ -80,19 +81,6 @@ async def export_messages_as_csv(res: Res, _caller: CanRead, wanted: Annotated[S
     """Every message that the log shows for the same filters, as a table."""
     pages = await _asked(res, wanted)
     return csv_answer(COLUMNS, pages, style=wanted.style, file_name="messages")
-
-
-@router.get(
-    "/export.ndjson",
-    response_class=NdjsonResponse,
-    responses={**problems(422), **answered(examples.EXPORTED_NDJSON, media_type="application/x-ndjson")},
-)
-async def export_messages_as_ndjson(
-    res: Res, _caller: CanRead, wanted: Annotated[MessageFilter, Query()]
-) -> NdjsonResponse:
-    """Every message that the log shows for the same filters, one JSON object a line."""
-    headers = {"Content-Disposition": 'attachment; filename="messages.ndjson"'}
-    return NdjsonResponse(_as_json(await _asked(res, wanted)), headers=headers)
 
 
 async def _asked(res: Resources, wanted: MessageFilter) -> AsyncIterator[Sequence[Line]]:

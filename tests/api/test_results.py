@@ -102,16 +102,14 @@ async def test_export_takes_the_filters_of_the_log(client: AsyncClient, worker: 
         assert [row["text"] for row in (await client.get("/v1/messages", params=params)).json()["items"]] == words
 
 
-@pytest.mark.parametrize(("form", "style"), [("csv", "machine"), ("csv", "spreadsheet"), ("ndjson", None)])
-async def test_export_by_the_name_of_its_form(
-    client: AsyncClient, worker: HandWorker, form: str, style: str | None
-) -> None:
+@pytest.mark.parametrize("style", ["machine", "spreadsheet"])
+async def test_export_by_the_name_of_its_form(client: AsyncClient, worker: HandWorker, style: str) -> None:
     async with worker.transaction() as tx:
         for words in ("One", "=Two"):
             await make_message(tx, worker.pepper, now=worker.now(), text=words)
-    params = {"q": "tw"} | ({"style": style} if style else {})
-    named = await client.get(f"/v1/messages/export.{form}", params=params)
-    asked = await client.get("/v1/messages/export", params=params | {"format": form})
+    params = {"q": "tw", "style": style}
+    named = await client.get("/v1/messages/export.csv", params=params)
+    asked = await client.get("/v1/messages/export", params=params | {"format": "csv"})
     assert (named.status_code, named.content) == (200, asked.content)
     for header in ("content-type", "content-disposition"):
         assert named.headers[header] == asked.headers[header]
@@ -141,7 +139,6 @@ async def test_export_refused(client: AsyncClient, params: dict[str, Any]) -> No
 PATHS = [
     "/v1/messages/export",
     "/v1/messages/export.csv",
-    "/v1/messages/export.ndjson",
     "/v1/campaigns/{id}/messages.csv",
     "/v1/campaigns/{id}/breakdown",
 ]
