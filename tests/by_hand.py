@@ -4,7 +4,8 @@ from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any, Final
 
-from shared.domain.conditions import Comparison, Condition, Group, Kind, Not, Operator, date_of, moment_of
+from shared.domain.conditions import Comparison, Condition, Group, Kind, Not, date_of, moment_of
+from shared.domain.operators import Operator
 
 _ORDERS: Final[dict[Operator, Callable[[Any, Any], bool]]] = {
     Operator.EQUALS: lambda held, value: held == value,

@@ -4,12 +4,12 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AliasChoices, Field, StringConstraints, model_validator
 
 from api import example_world as world
 from api.examples import shown
 from api.schemas import Body, Out, check_one_of
-from shared.domain.automation import MAX_CONDITIONS, Operator, Outcome
+from shared.domain.automation import MAX_CONDITIONS, EventOperator, Outcome
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 EventName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.]{0,63}$")]
@@ -69,9 +69,15 @@ class ConditionIn(Body):
     model_config = shown(_CONDITION)
 
     field: Path = Field(description="Where in the event's `data`: `order.total`.")
-    operator: Operator
+    operator: EventOperator = Field(
+        validation_alias=AliasChoices("operator", "op"),
+        description="The words of a target group's conditions, as far as an event's data can be asked by them; `op` is "
+        "its name there, and here as well. `above` is `greater_than`, `below` is `less_than`.",
+    )
     value: Value | list[Value] = Field(
-        default=None, description="What the field is compared with: a list for `in`, a number for `above` and `below`."
+        default=None,
+        description="What the field is compared with: a list for `in`, `not_in` and `between`, a number for "
+        "`greater_than` and its like.",
     )
 
 

@@ -3,11 +3,14 @@
 Every event gets an answer from every automation of its name: a message, or the reason why there is none.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import ge, gt, le, lt
+from types import MappingProxyType
 from typing import Any, Final
 
+from shared.domain.operators import ALSO, Operator
 from shared.errors import Invalid, NotFound
 
 # Events from inside; those of owners' own have any other name.
@@ -19,14 +22,23 @@ MAX_CONDITIONS: Final = 20
 Scalar = str | int | float | bool | None
 
 
-class Operator(StrEnum):
+class EventOperator(StrEnum):
+    """The operators that an event's data can be asked by, and the words that mean the same."""
+
     EQUALS = "equals"
     NOT_EQUALS = "not_equals"
     IN = "in"
+    NOT_IN = "not_in"
     CONTAINS = "contains"
+    STARTS_WITH = "starts_with"
+    GREATER_THAN = "greater_than"
+    AT_LEAST = "at_least"
+    LESS_THAN = "less_than"
+    AT_MOST = "at_most"
+    BETWEEN = "between"
+    IS_SET = "is_set"
     ABOVE = "above"
     BELOW = "below"
-    IS_SET = "is_set"
 
 
 class Outcome(StrEnum):
@@ -58,29 +70,46 @@ class Condition:
     """One thing that has to be true of an event's data. `field` is a path: `order.total`."""
 
     field: str
-    operator: Operator
+    word: EventOperator
     value: Scalar | tuple[Scalar, ...] = None
 
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> "Condition":
         value = stored.get("value")
-        return cls(stored["field"], Operator(stored["operator"]), tuple(value) if isinstance(value, list) else value)
+        return cls(
+            stored["field"], EventOperator(stored["operator"]), tuple(value) if isinstance(value, list) else value
+        )
+
+    @property
+    def operator(self) -> Operator:
+        return ALSO.get(self.word) or Operator(self.word)
 
 
-def find_unfit(condition: Condition) -> str | None:
+_LISTS: Final = {Operator.IN, Operator.NOT_IN}
+_TEXTS: Final = {Operator.CONTAINS, Operator.STARTS_WITH}
+_NUMBERS: Final[Mapping[Operator, Callable[[float, float], bool]]] = MappingProxyType(
+    {Operator.GREATER_THAN: gt, Operator.AT_LEAST: ge, Operator.LESS_THAN: lt, Operator.AT_MOST: le}
+)
+
+
+def find_unfit(condition: Condition) -> str | None:  # noqa: PLR0911 - one answer for each operator
     """What is wrong with a condition, as a sentence; None for one that can be asked."""
-    is_list = isinstance(condition.value, tuple)
-    match condition.operator:
-        case Operator.IN if not is_list or not condition.value:
-            return "`in` needs a list of values."
-        case Operator.ABOVE | Operator.BELOW if not _is_number(condition.value):
-            return f"`{condition.operator}` needs a number."
-        case Operator.CONTAINS if not (isinstance(condition.value, str) and condition.value):
-            return "`contains` needs a text."
-        case Operator.IS_SET if not (condition.value is None or isinstance(condition.value, bool)):
-            return "`is_set` needs true or false, or nothing, which means true."
-        case Operator.EQUALS | Operator.NOT_EQUALS if is_list:
-            return f"`{condition.operator}` needs one value; a list is for `in`."
+    operator, value, word = condition.operator, condition.value, condition.word
+    is_list = isinstance(value, tuple)
+    if operator in _LISTS and not (is_list and value):
+        return f"`{word}` needs a list of values."
+    if operator in _NUMBERS and not _is_number(value):
+        return f"`{word}` needs a number."
+    if operator is Operator.BETWEEN and not (
+        isinstance(value, tuple) and len(value) == 2 and all(map(_is_number, value))
+    ):
+        return "`between` needs a list of two numbers, the lower first."
+    if operator in _TEXTS and not (isinstance(value, str) and value):
+        return f"`{word}` needs a text."
+    if operator is Operator.IS_SET and not (value is None or isinstance(value, bool)):
+        return "`is_set` needs true or false, or nothing, which means true."
+    if operator in {Operator.EQUALS, Operator.NOT_EQUALS} and is_list:
+        return f"`{word}` needs one value; a list is for `in`."
     return None
 
 
@@ -99,27 +128,31 @@ def why_failing(condition: Condition, data: Mapping[str, Any]) -> str:
     wanted = condition.value[0] if isinstance(condition.value, tuple) and condition.value else condition.value
     if isinstance(found, str) and _is_number(wanted):
         return f"{condition.field} is a text in data, in quotation marks, and the condition's value is a number"
-    if _is_number(found) and isinstance(wanted, str) and condition.operator is not Operator.CONTAINS:
+    if _is_number(found) and isinstance(wanted, str) and condition.operator not in _TEXTS:
         return f"{condition.field} is a number in data, and the condition's value is a text"
     return ""
 
 
-def _holds(condition: Condition, data: Mapping[str, Any]) -> bool:
+def _holds(condition: Condition, data: Mapping[str, Any]) -> bool:  # noqa: PLR0911 - one answer for each operator
     found = _value_at(condition.field, data)
-    wanted = condition.value
-    match condition.operator:
-        case Operator.EQUALS:
-            return _same(found, wanted)
-        case Operator.NOT_EQUALS:
-            return not _same(found, wanted)
-        case Operator.IN:
-            return isinstance(wanted, tuple) and any(_same(found, each) for each in wanted)
+    wanted, operator = condition.value, condition.operator
+    match operator:
+        case Operator.EQUALS | Operator.NOT_EQUALS:
+            return _same(found, wanted) is (operator is Operator.EQUALS)
+        case Operator.IN | Operator.NOT_IN:
+            is_in = isinstance(wanted, tuple) and any(_same(found, each) for each in wanted)
+            return is_in is (operator is Operator.IN)
         case Operator.CONTAINS:
             return _contains(found, wanted)
-        case Operator.ABOVE | Operator.BELOW:
-            return _compares(condition.operator, found, wanted)
+        case Operator.STARTS_WITH:
+            return isinstance(found, str) and found.casefold().startswith(str(wanted).casefold())
         case Operator.IS_SET:
             return (found is not None and found != "") is (wanted is not False)
+        case Operator.BETWEEN:
+            low, high = wanted if isinstance(wanted, tuple) else (None, None)
+            return _compares(Operator.AT_LEAST, found, low) and _compares(Operator.AT_MOST, found, high)
+        case _:
+            return _compares(operator, found, wanted)
 
 
 def _value_at(path: str, data: Mapping[str, Any]) -> Any:
@@ -141,9 +174,8 @@ def _contains(found: object, wanted: object) -> bool:
 
 
 def _compares(operator: Operator, found: Any, wanted: Any) -> bool:
-    if not (_is_number(found) and _is_number(wanted)):
-        return False
-    return bool(found > wanted if operator is Operator.ABOVE else found < wanted)
+    compare = _NUMBERS.get(operator)
+    return compare is not None and _is_number(found) and _is_number(wanted) and compare(found, wanted)
 
 
 def _is_number(value: object) -> bool:

@@ -71,7 +71,7 @@ def plan(automation: Asked, given: Given) -> Plan:
     if failing is not None:
         condition = conditions[failing]
         why = why_failing(condition, given.data)
-        told = f"/conditions/{failing}: {condition.field} {condition.operator}"
+        told = f"/conditions/{failing}: {condition.field} {condition.word}"
         return Plan(Outcome.NOT_MATCHED, f"{told} ({why})" if why else told)
     return next(_reasons(automation, given), None) or _written(automation, given)
 

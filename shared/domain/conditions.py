@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Final, Literal
 from shared.domain.contact import Consent, InvalidContact
 from shared.domain.contact_field import Definition, FieldType
 from shared.domain.nearest import find_nearest
+from shared.domain.operators import ALSO, Operator, read_operator
 from shared.errors import FieldError, Invalid
 
 MAX_NODES: Final = 500
@@ -34,23 +35,6 @@ class Kind(StrEnum):
     MOMENT = "moment"
     BOOLEAN = "boolean"
     CHOICE = "choice"
-
-
-class Operator(StrEnum):
-    EQUALS = "equals"
-    NOT_EQUALS = "not_equals"
-    IN = "in"
-    NOT_IN = "not_in"
-    CONTAINS = "contains"  # in any case
-    STARTS_WITH = "starts_with"  # in any case
-    LESS_THAN = "less_than"
-    AT_MOST = "at_most"
-    GREATER_THAN = "greater_than"
-    AT_LEAST = "at_least"
-    BETWEEN = "between"  # both ends are in
-    BEFORE = "before"
-    AFTER = "after"
-    IS_SET = "is_set"
 
 
 _SAME: Final = (Operator.EQUALS, Operator.NOT_EQUALS, Operator.IN, Operator.NOT_IN)
@@ -198,19 +182,21 @@ class _Reader:
         return Group(word, tuple(member for member in members if member is not None))
 
     def _read_comparison(self, raw: Mapping[str, Any], pointer: str) -> Condition | None:
-        field, word = raw["field"], raw.get("op")
+        field, word = raw["field"], raw.get("op", raw.get("operator"))
+        operator = read_operator(word) if isinstance(word, str) else None
         definition = self._definition(field)
         kind = None if definition is None else _kind_of(field, definition)
-        if strangers := sorted(set(map(str, raw)) - {"field", "op", "value"}):
+        if strangers := sorted(set(map(str, raw)) - {"field", "op" if "op" in raw else "operator", "value"}):
             self._refuse(f"{pointer}/{strangers[0]}", "A comparison holds `field`, `op` and `value` only.")
         elif definition is None or kind is None:
             self._refuse(f"{pointer}/field", self._unknown(field))
-        elif not isinstance(word, str) or word not in OPERATORS[kind]:
-            self._refuse(f"{pointer}/op", f"A {kind} has these operators: {', '.join(OPERATORS[kind])}.")
+        elif operator is None or operator not in OPERATORS[kind]:
+            name = "operator" if "operator" in raw else "op"
+            self._refuse(f"{pointer}/{name}", f"A {kind} has these operators: {_told(OPERATORS[kind])}.")
         else:
             try:
-                value = _read_value(raw.get("value"), Operator(word), kind, definition)
-                return Comparison(field, Operator(word), value, kind)
+                value = _read_value(raw.get("value"), operator, kind, definition)
+                return Comparison(field, operator, value, kind)
             except InvalidContact as refusal:
                 self._refuse(f"{pointer}/value", refusal.detail)
         return None
@@ -251,6 +237,11 @@ _SHAPE: Final = (
     "A condition holds one of `and` and `or` with a list, or `not` with a condition, or `field`, `op` and `value`; "
     "and nothing else."
 )
+
+
+def _told(operators: Iterable[Operator]) -> str:
+    also = {operator: word for word, operator in ALSO.items()}
+    return ", ".join(f"{one} (or {also[one]})" if one in also else one.value for one in operators)
 
 
 def _kind_of(field: str, definition: Definition) -> Kind:

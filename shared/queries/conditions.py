@@ -27,7 +27,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from shared.domain.conditions import FIELD_PREFIX, Comparison, Condition, Group, Kind, Not, Operator, date_of, moment_of
+from shared.domain.conditions import FIELD_PREFIX, Comparison, Condition, Group, Kind, Not, date_of, moment_of
+from shared.domain.operators import Operator
 from shared.models import Contact
 
 # An index is asked for each value of its own; a longer list is compared row by row.

@@ -94,6 +94,40 @@ async def test_from_the_event_to_the_handset(
     assert await pump_all(worker, "urgent") == 1
 
 
+@pytest.mark.parametrize(
+    ("condition", "outcome"),
+    [
+        ({"op": "greater_than", "value": 80}, "message"),
+        ({"operator": "greater_than", "value": 85}, "not_matched"),
+        ({"op": "above", "value": 80}, "message"),
+        ({"op": "between", "value": [80, 90]}, "message"),
+        ({"operator": "not_in", "value": [85]}, "not_matched"),
+    ],
+)
+async def test_words_of_groups_are_understood(
+    client: AsyncClient, worker: HandWorker, condition: dict[str, Any], outcome: str
+) -> None:
+    """And shown as they were written."""
+    rule = await automation(client, conditions=[{"field": "percent"} | condition])
+    word = condition.get("op", condition.get("operator"))
+    assert rule["conditions"] == [{"field": "percent", "operator": word, "value": condition["value"]}]
+    told = await tell(client, msisdn=MSISDN, data={"percent": 85})
+    await automate(worker)
+    assert [run["outcome"] for run in await led_to(client, told)] == [outcome]
+
+
+async def test_a_word_that_is_none_is_told_those_there_are(client: AsyncClient) -> None:
+    template = await made(client, "templates", name="t", text="Hello")
+    body = {"name": "x", "event": "order_paid", "template_id": template["id"]}
+    for wrong in ({"op": "larger"}, {"operator": "above", "op": "above"}):
+        answer = await client.post("/v1/automations", json=body | {"conditions": [{"field": "a", "value": 1} | wrong]})
+        assert answer.status_code == 422, answer.text
+    told = await client.post(
+        "/v1/automations", json=body | {"conditions": [{"field": "a", "op": "larger", "value": 1}]}
+    )
+    assert all(word in told.text for word in ("greater_than", "at_least", "above", "/conditions/0/op"))
+
+
 async def test_told_twice_done_once(client: AsyncClient, engine: AsyncEngine, worker: HandWorker) -> None:
     await automation(client)
     first, again = await tell(client), await tell(client)

@@ -14,8 +14,9 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.db import begin, build_engine
-from shared.domain.conditions import COLUMNS, OPERATORS, Kind, Operator, read_conditions
+from shared.domain.conditions import COLUMNS, OPERATORS, Kind, read_conditions
 from shared.domain.contact_field import Definition, FieldType
+from shared.domain.operators import Operator
 from shared.ids import uuid7
 from shared.models import Contact
 from shared.queries.conditions import compile_condition

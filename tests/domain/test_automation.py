@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shared.domain.automation import Condition, Operator, find_failing, find_unfit
+from shared.domain.automation import Condition, EventOperator, find_failing, find_unfit
 
 DATA: dict[str, Any] = {
     "total": 12.5,
@@ -36,6 +36,21 @@ DATA: dict[str, Any] = {
         ("total", "above", 12.5, False),
         ("total", "below", 13, True),
         ("plan", "above", 1, False),
+        ("total", "greater_than", 12, True),
+        ("total", "greater_than", 12.5, False),
+        ("total", "at_least", 12.5, True),
+        ("total", "at_least", 12.6, False),
+        ("total", "less_than", 12.5, False),
+        ("total", "at_most", 12.5, True),
+        ("total", "between", (12, 12.5), True),
+        ("total", "between", (13, 14), False),
+        ("plan", "between", (1, 2), False),
+        ("plan", "starts_with", "go", True),
+        ("plan", "starts_with", "old", False),
+        ("total", "starts_with", "1", False),
+        ("plan", "not_in", ("gold",), True),
+        ("plan", "not_in", ("Gold",), False),
+        ("absent", "not_in", ("x",), True),
         ("paid", "above", 0, False),
         ("absent", "below", 1, False),
         ("order.city", "equals", "Delft", True),
@@ -47,13 +62,13 @@ DATA: dict[str, Any] = {
     ],
 )
 def test_a_condition(field: str, operator: str, value: Any, holds: bool) -> None:
-    condition = Condition(field, Operator(operator), value)
+    condition = Condition(field, EventOperator(operator), value)
     assert find_unfit(condition) is None
     assert (find_failing([condition], DATA) is None) is holds
 
 
 def test_all_have_to_hold() -> None:
-    holds, fails = (Condition("plan", Operator.EQUALS, value) for value in ("Gold", "Silver"))
+    holds, fails = (Condition("plan", EventOperator.EQUALS, value) for value in ("Gold", "Silver"))
     assert find_failing([], DATA) is None
     assert find_failing([holds, fails, fails], DATA) == 1
 
@@ -70,17 +85,22 @@ def test_all_have_to_hold() -> None:
         ("contains", 7),
         ("is_set", "yes"),
         ("equals", ("a",)),
+        ("not_in", ()),
+        ("starts_with", 7),
+        ("at_least", "1"),
+        ("between", (1,)),
+        ("between", ("1", "2")),
     ],
 )
 def test_what_cannot_be_asked(operator: str, value: Any) -> None:
-    told = find_unfit(Condition("x", Operator(operator), value))
+    told = find_unfit(Condition("x", EventOperator(operator), value))
     assert told
     assert f"`{operator}`" in told
 
 
 def test_every_operator_answers_everything() -> None:
     values = [None, True, 0, 1.5, "", "x", [], ["x"], {}, {"y": 1}]
-    for operator in Operator:
+    for operator in EventOperator:
         for found in values:
             for wanted in (None, True, 1, "x", ("x", 1)):
                 assert find_failing([Condition("x", operator, wanted)], {"x": found}) in (None, 0)

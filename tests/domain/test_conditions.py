@@ -14,7 +14,6 @@ from shared.domain.conditions import (
     InvalidConditions,
     Kind,
     Not,
-    Operator,
     as_json,
     date_of,
     field_keys,
@@ -23,6 +22,7 @@ from shared.domain.conditions import (
     read_conditions,
 )
 from shared.domain.contact_field import Definition, FieldType
+from shared.domain.operators import ALSO, Operator
 
 FIELDS = {
     key: Definition(key, kind, ("basic", "gold") if kind is FieldType.CHOICE else ())
@@ -216,3 +216,27 @@ def test_moments(told: str, moment: datetime) -> None:
 )
 def test_days(told: str, day: date) -> None:
     assert date_of(told, now=NOW) == day
+
+
+@pytest.mark.parametrize("word", ALSO)
+@pytest.mark.parametrize("name", ["op", "operator"])
+def test_words_of_automations_mean_the_same(word: str, name: str) -> None:
+    """They are kept in a group's own words."""
+    read = read_conditions({"field": "fields.visits", name: word, "value": 3}, fields=FIELDS)
+    assert read == Comparison("fields.visits", ALSO[word], 3, Kind.NUMBER)
+    assert as_json(read, typed=False)["op"] == ALSO[word]
+
+
+@pytest.mark.parametrize(
+    ("raw", "pointer", "told"),
+    [
+        pytest.param({"operator": "larger"}, "/operator", "greater_than (or above)", id="which there are"),
+        pytest.param({"op": "above", "operator": "above"}, "/operator", "`op` and `value` only", id="both names"),
+    ],
+)
+def test_a_word_that_is_none(raw: dict[str, Any], pointer: str, told: str) -> None:
+    with pytest.raises(InvalidConditions) as refused:
+        read_conditions({"field": "fields.visits", "value": 3} | raw, fields=FIELDS)
+    (error,) = refused.value.errors
+    assert error.pointer == f"/conditions{pointer}"
+    assert told in error.detail
