@@ -153,6 +153,7 @@ async def _insert(
         "owner": original.owner,
         "phone_field": original.phone_field,
         "skip_landlines": original.skip_landlines,
+        "max_per_minute": original.max_per_minute,
         "quiet_hours": original.quiet_hours,
         "target": original.target,
         "created_by": caller,

@@ -28,6 +28,7 @@ from shared.db import begin, reading
 from shared.domain import campaign as law
 from shared.domain import quota
 from shared.domain.campaign import CampaignNotStartable
+from shared.domain.campaign_pace import seconds_of
 from shared.domain.estimate import finish_time
 from shared.domain.pace import Pace
 from shared.domain.policy import Policy
@@ -115,9 +116,11 @@ async def _finish(
 ) -> datetime | None:
     """When the last of it would be handed over, by the gateways' paces and the quiet hours of most recipients."""
     rates = [_rate(Pace.of(pace)) for pace in await list_paces(tx)]
-    if not rates or None in rates or not told.zones:
+    known = bool(rates) and None not in rates
+    if not told.zones or not (known or campaign.max_per_minute):
         return None
-    seconds = told.segments / sum(rate for rate in rates if rate is not None)
+    seconds = told.segments / sum(rate for rate in rates if rate is not None) if known else 0.0
+    seconds = max(seconds, seconds_of(told.messages, per_minute=campaign.max_per_minute))
     common = policy.quiet_hours if "campaign" in policy.quiet_hours_kinds else ()
     own = [QuietWindow.read(window) for window in campaign.quiet_hours or ()]
     zones = told.zones.most_common(1)[0][0]

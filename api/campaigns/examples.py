@@ -49,6 +49,7 @@ DRAFT: Final[dict[str, Any]] = _HEAD | {
     "confirmed_segments": None,
     "phone_field": "msisdn",
     "skip_landlines": False,
+    "max_per_minute": None,
     "opt_in_acknowledged_at": world.CREATED,
     "opt_in_acknowledged_by": world.API_KEY,
     "quiet_hours": None,

@@ -40,6 +40,7 @@ from shared.domain import campaign as law
 from shared.domain import policy as rules
 from shared.domain.campaign import Status
 from shared.domain.message import Status as MessageStatus
+from shared.domain.policy import Policy
 from shared.domain.quota import ConfirmationNeeded, QuotaExceeded
 from shared.errors import Conflict, NotFound
 from shared.ids import uuid7
@@ -84,6 +85,7 @@ async def create_campaign(
             "owner": wanted.owner,
             "phone_field": phone_field,
             "skip_landlines": wanted.skip_landlines,
+            "max_per_minute": wanted.max_per_minute,
             "quiet_hours": content.quiet_hours_of(wanted),
             "created_by": caller.id,
             "starts_at": content.starts_at(steps),
@@ -153,10 +155,9 @@ async def change_campaign(  # noqa: PLR0913, PLR0917 - what a route asks for, by
 ) -> CampaignOut:
     """Change a draft or a scheduled campaign; what is not named stays as it is. A scheduled one stays fit to start."""
     campaign = await queries.lock_campaign(tx, campaign_id)
-    law.check_editable(campaign.status)
-    policy = await get_policy(tx)
-    rules.check_editable(policy, scheduled=campaign.status is Status.SCHEDULED)
     given = wanted.model_fields_set
+    policy = await get_policy(tx)
+    _check_editable(campaign, policy, given)
     steps, errors = await word_steps(tx, wanted.messages or ())
     errors += content.check_steps(steps, policy=policy, now=now, given=wanted.messages, status=campaign.status)
     targets, more = await content.check_targets(
@@ -283,18 +284,31 @@ async def list_campaign_messages(
     return {"items": shown, "next_cursor": encode_cursor({"id": str(shown[-1].id)}) if more else None}
 
 
+def _check_editable(campaign: Any, policy: Policy, given: set[str]) -> None:
+    """Refuse a change that comes too late. A pace is no later than the messages that are not made yet."""
+    if given == {"max_per_minute"} and law.allows(law.Event.MOVE, campaign.status):
+        return
+    law.check_editable(campaign.status)
+    rules.check_editable(policy, scheduled=campaign.status is Status.SCHEDULED)
+
+
 def _plain(wanted: CampaignPatch, *, sender_id: str | None, phone_field: str | None) -> dict[str, Any]:
     """What is given of the columns that nothing else depends on."""
-    plain = {"sender_id": sender_id, "owner": wanted.owner, "quiet_hours": content.quiet_hours_of(wanted)}
-    plain["phone_field"] = phone_field
+    plain: dict[str, Any] = {
+        "sender_id": sender_id,
+        "owner": wanted.owner,
+        "quiet_hours": content.quiet_hours_of(wanted),
+    }
+    plain |= {"phone_field": phone_field, "max_per_minute": wanted.max_per_minute}
     given = {name: value for name, value in plain.items() if name in wanted.model_fields_set}
     return given if wanted.skip_landlines is None else given | {"skip_landlines": wanted.skip_landlines}
 
 
 def _told(campaign: Any) -> dict[str, Any]:
     """What the audit trail may know of a campaign."""
+    plain = ("name", "sender_id", "owner", "starts_at", "skip_landlines", "max_per_minute")
     return {
-        **{name: getattr(campaign, name) for name in ("name", "sender_id", "owner", "starts_at", "skip_landlines")},
+        **{name: getattr(campaign, name) for name in plain},
         "opt_in_acknowledged": campaign.opt_in_acknowledged_at is not None,
     }
 

@@ -15,6 +15,7 @@ from api.policy.schemas import QuietWindowOut
 from api.schemas import Body, Moment, Out
 from shared.domain.attachment import MOST
 from shared.domain.campaign import HeldReason, Status, StepStatus, Which
+from shared.domain.campaign_pace import FASTEST
 from shared.domain.message import SkipReason
 from shared.domain.message import Status as MessageStatus
 from shared.domain.segments import Encoding
@@ -46,6 +47,9 @@ Words = Annotated[str, StringConstraints(min_length=1, max_length=1600)]
 
 
 PhoneField = Annotated[str, StringConstraints(pattern=r"^(msisdn|fields\.[^.]{1,64})$")]
+
+
+PerMinute = Annotated[int | None, Field(ge=1, le=FASTEST)]
 
 
 class StepIn(Body):
@@ -104,6 +108,10 @@ class CampaignIn(Body):
         description="Whether numbers that show no texts by their numbering plan (fixed lines, pagers) are skipped as "
         "`landline`; the estimate tells how many there are.",
     )
+    max_per_minute: PerMinute = Field(
+        default=None,
+        description="So many of its messages a minute at most, spread over the minute; null as many as gateways take.",
+    )
     sender_id: str | None = Field(default=None, description="A registered sender, by its value or its id.")
     owner: str | None = Field(default=None, max_length=200, description="Whose it is, in your own words.")
     quiet_hours: list[QuietWindowIn] | None = Field(default=None, max_length=14, description=QUIET)
@@ -125,6 +133,7 @@ class CampaignPatch(Body):
     default_region: str | None = None
     phone_field: PhoneField | None = None
     skip_landlines: bool | None = None
+    max_per_minute: PerMinute = Field(default=None, description="Alone, it may also change while the campaign runs.")
     sender_id: str | None = None
     owner: str | None = Field(default=None, max_length=200)
     quiet_hours: list[QuietWindowIn] | None = Field(default=None, max_length=14, description=QUIET)
@@ -201,6 +210,7 @@ class CampaignOut(Out):
     held_reason: HeldReason | None
     phone_field: str = Field(description="Which of a contact's numbers is written to.")
     skip_landlines: bool
+    max_per_minute: int | None
     sender_id: str | None
     owner: str | None
     created_by: str | None

@@ -103,7 +103,8 @@ class EstimateOut(Out):
     unit: QuotaUnit
     quota: QuotaChangeOut
     finishes_at: datetime | None = Field(
-        description="By the paces of all enabled gateways and the quiet hours of most recipients; null without a pace."
+        description="By the paces of all enabled gateways, its own `max_per_minute` and the quiet hours of most "
+        "recipients; null without a pace."
     )
     cost: list[CostOut] = Field(description="For each currency of the price table.")
     warnings: list[str] = Field(

@@ -25,6 +25,7 @@ from dispatcher.queries.erasures import share_with_erasures
 from dispatcher.queries.tallies import Moves, write_tallies
 from dispatcher.queries.tellings import tell_of_rows
 from dispatcher.worker import Worker
+from shared.domain import campaign_pace as pace
 from shared.domain.campaign import HeldReason
 from shared.domain.contact import Consent
 from shared.domain.message import PRIORITY_OF, Kind, SkipReason, Status
@@ -110,7 +111,10 @@ async def _expand(worker: Worker) -> int:
             await worker.rules.refresh(tx)
             if await share_with_erasures(tx):
                 ahead = None  # it may name somebody who is forgotten since it was read
-            now = ahead if ahead is not None and ahead.fits(step) else await make_slice(worker, tx, step, step.expanded)
+            if ahead is not None and ahead.fits(step):
+                now = ahead
+            else:
+                now = await make_slice(worker, tx, step, step.expanded, most=pace.slice_of(step.max_per_minute))
             following = await beside.enter_async_context(_begun(_make_next(worker, step, now.upto)))
             await _check_confirmed(tx, step, now)
             if worker.rules.is_limited:
@@ -148,7 +152,7 @@ async def _begun(coroutine: Coroutine[Any, Any, _T]) -> AsyncIterator[asyncio.Ta
 async def _make_next(worker: Worker, step: Step, after: int) -> Slice | None:
     """The slice after this one; none, where there is none or it could not be read: it will be made in its turn."""
     # Who needs one once more, or is below the cap, depends on what became of others meanwhile: it is seen in its turn.
-    is_alone = step.resend_of is None and not step.is_resent
+    is_alone = step.resend_of is None and not step.is_resent and step.max_per_minute is None
     if after >= step.recipients or not is_alone or worker.rules.policy.frequency_cap is not None:
         return None
     try:
@@ -159,11 +163,11 @@ async def _make_next(worker: Worker, step: Step, after: int) -> Slice | None:
         return None
 
 
-async def make_slice(worker: Worker, tx: AsyncConnection, step: Step, after: int) -> Slice:
-    """The messages of a step's recipients after this position, ready to be written."""
+async def make_slice(worker: Worker, tx: AsyncConnection, step: Step, after: int, *, most: int | None = None) -> Slice:
+    """The messages of a step's recipients after this position, ready to be written; for so many at the most."""
     made_at = monotonic()
     size = worker.limits.expand_slice if after else min(FIRST_SLICE, worker.limits.expand_slice)
-    upto = min(after + size, step.recipients)
+    upto = min(after + (size if most is None else min(size, most)), step.recipients)
     recipients = await campaigns.list_recipients(tx, step, after=after, upto=upto)
     resend = None
     if step.resend_of is not None:

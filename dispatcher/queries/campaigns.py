@@ -47,6 +47,7 @@ class Step:
     quiet_hours: list[dict[str, Any]] | None
     confirmed_segments: int | None  # of the whole campaign
     skip_landlines: bool
+    max_per_minute: int | None
     is_resent: bool  # whether another campaign sends it once more
 
 
@@ -90,9 +91,13 @@ _BEGIN_STEPS = text("""
     RETURNING cm.id
 """)
 
+# A campaign with a pace of its own makes its messages by it, and waits while those of a minute are in the queue:
+# nothing gathers in a night of quiet hours, while it is held or while no gateway takes any, to go out at once
+# afterwards. What expires anyhow is made as quickly as it can be.
 _LOCK_STEP = text("""
     SELECT cm.id, cm.campaign_id, c.name, cm.text, c.sender_id, cm.send_by, cm.send_at, cm.expanding_at, cm.expanded,
            c.recipients, c.created_by, cm.resend_of, c.quiet_hours, c.confirmed_segments, c.skip_landlines,
+           CASE WHEN cm.send_by <= now() THEN NULL ELSE c.max_per_minute END,
            EXISTS (SELECT 1 FROM campaign_messages r WHERE r.resend_of = cm.id)
     FROM campaign_messages cm JOIN campaigns c ON c.id = cm.campaign_id
     WHERE cm.status = 'expanding' AND c.status = 'running'
@@ -102,7 +107,8 @@ _LOCK_STEP = text("""
                         AND (e.status IN ('pending', 'expanding') OR e.reviving_after IS NOT NULL))
       AND coalesce((SELECT sum(t.messages) FROM tallies t
                     WHERE t.campaign_message_id = cm.id AND t.status = 'queued'), 0)
-          < :backlog
+          < least(:backlog, CASE WHEN cm.send_by <= now() THEN NULL ELSE c.max_per_minute END)
+      AND (cm.next_slice_at IS NULL OR cm.next_slice_at <= now() OR c.max_per_minute IS NULL OR cm.send_by <= now())
     ORDER BY cm.expanded LIMIT 1
     FOR UPDATE OF cm SKIP LOCKED
 """)
@@ -121,7 +127,10 @@ _READ_AT_ONCE = 1_000
 _MOVE_CURSOR = text("""
     UPDATE campaign_messages
     SET expanded = :expanded, status = CASE WHEN :done THEN 'sending' ELSE status END,
-        made_segments = made_segments + :segments
+        made_segments = made_segments + :segments,
+        -- by the time before, so that a look that comes late makes nothing slower, but for what was missed long ago
+        next_slice_at = greatest(coalesce(next_slice_at, now()), now() - interval '5 seconds')
+                        + make_interval(secs => 60.0 * :recipients / CAST(:per_minute AS int))
     WHERE id = :id
 """)
 
@@ -291,7 +300,9 @@ async def _driver_of(tx: AsyncConnection) -> Any:
 async def move_cursor(tx: AsyncConnection, step: Step, *, expanded: int, segments: int) -> None:
     """Recipients up to `expanded` have their message now, in so many more segments; the last ends the expansion."""
     done = expanded >= step.recipients
-    await tx.execute(_MOVE_CURSOR, {"id": step.id, "expanded": expanded, "done": done, "segments": segments})
+    given = {"id": step.id, "expanded": expanded, "done": done, "segments": segments}
+    pace = {"recipients": expanded - step.expanded, "per_minute": step.max_per_minute}
+    await tx.execute(_MOVE_CURSOR, given | pace)
 
 
 async def count_made(tx: AsyncConnection, campaign_id: UUID) -> int:

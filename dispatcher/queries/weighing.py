@@ -32,7 +32,7 @@ _CHANGED = text("""
 
 _STEPS = text("""
     SELECT cm.id, cm.campaign_id, c.name, cm.text, c.sender_id, cm.send_by, cm.send_at, now(), 0, c.recipients,
-           c.created_by, cm.resend_of, c.quiet_hours, c.confirmed_segments, c.skip_landlines, false
+           c.created_by, cm.resend_of, c.quiet_hours, c.confirmed_segments, c.skip_landlines, c.max_per_minute, false
     FROM campaign_messages cm JOIN campaigns c ON c.id = cm.campaign_id
     WHERE cm.campaign_id = :campaign_id
     ORDER BY cm.position

@@ -49,6 +49,7 @@ class Campaign(Base):
     created_by: Mapped[str | None]
     phone_field: Mapped[str | None]  # the contacts' field that holds the number; empty for their own
     skip_landlines: Mapped[bool] = mapped_column(server_default="false")
+    max_per_minute: Mapped[int | None]  # messages; empty means as many as the gateways take
     opt_in_acknowledged_at: Mapped[datetime | None]
     opt_in_acknowledged_by: Mapped[str | None]
     # its own windows, beside the policy's
@@ -117,6 +118,7 @@ class CampaignMessage(Base):
     status: Mapped[campaign.StepStatus]
     # as they were when it was written (`Media`): what was sent is known after the files are gone
     attachments: Mapped[list[Any]] = mapped_column(server_default=sql("'[]'"))
+    next_slice_at: Mapped[datetime | None]  # of a campaign with a pace of its own
     expanding_at: Mapped[datetime | None]  # the moment all its message ids are derived from
     expanded: Mapped[int] = mapped_column(server_default="0")
     made_segments: Mapped[int] = mapped_column(BigInteger, server_default="0")  # of messages made to be sent

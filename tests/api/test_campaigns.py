@@ -718,3 +718,39 @@ async def test_scheduled_campaign_stays_fit_to_start(
     await client.post(f"{path}/unschedule")
     assert (await client.patch(path, json=patch)).status_code == 200
     assert (await client.post(f"{path}/start")).status_code == 409
+
+
+# --- its own pace
+
+
+async def test_a_pace_is_changed_while_it_runs(client: AsyncClient, engine: AsyncEngine) -> None:
+    """Alone: a pace is no later than what is not made yet. It goes with copies, and the trail knows it."""
+    made = await create(client, max_per_minute=600)
+    path = f"/v1/campaigns/{made['id']}"
+    assert made["max_per_minute"] == 600
+    for status, changeable in (
+        (Status.SCHEDULED, True),
+        (Status.RUNNING, True),
+        (Status.HELD, True),
+        (Status.STOPPED, False),
+        (Status.COMPLETED, False),
+    ):
+        await set_status(engine, made["id"], status)
+        answer = await client.patch(path, json={"max_per_minute": 60})
+        assert answer.status_code == (200 if changeable else 409), (status, answer.text)
+    await set_status(engine, made["id"], Status.RUNNING)
+    assert problem(await client.patch(path, json={"max_per_minute": 60, "owner": "x"}), 409)
+    copied = await client.post(f"{path}/duplicate")
+    assert copied.json()["max_per_minute"] == 60
+    assert (await client.patch(path, json={"max_per_minute": None})).json()["max_per_minute"] is None
+    async with begin(engine) as tx:
+        question = select(AuditEntry.detail).where(AuditEntry.action == "campaign.changed").order_by(AuditEntry.id)
+        details = (await tx.execute(question)).scalars().all()
+    assert details[0]["max_per_minute"] == {"from": 600, "to": 60}
+
+
+@pytest.mark.parametrize("per_minute", [0, -1, 100_001, 1.5, "many"])
+async def test_a_pace_that_cannot_be(client: AsyncClient, per_minute: Any) -> None:
+    assert pointers(await client.post("/v1/campaigns", json=PLAIN | {"max_per_minute": per_minute})) == [
+        "/max_per_minute"
+    ]

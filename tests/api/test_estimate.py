@@ -255,6 +255,29 @@ async def test_when_it_would_be_done(client: AsyncClient, engine: AsyncEngine, s
     assert (await estimate(client, campaign_id))["finishes_at"] is None
 
 
+@pytest.mark.parametrize(
+    ("pace", "per_minute", "seconds"),
+    [
+        pytest.param({"segments_per_second": 1}, 2, 150, id="its own pace is the slower"),
+        pytest.param({"segments_per_second": 0.01}, 60, 500, id="the gateway is"),
+        pytest.param(None, 5, 60, id="the gateway has none"),
+    ],
+)
+async def test_its_own_pace_is_known_to_the_estimate(
+    client: AsyncClient,
+    engine: AsyncEngine,
+    sealer: Sealer,
+    clock: Clock,
+    pace: dict[str, float] | None,
+    per_minute: int,
+    seconds: int,
+) -> None:
+    async with begin(engine) as tx:
+        await make_gateway(tx, sealer, pace=pace)
+    told = await estimate(client, await draft(client, max_per_minute=per_minute))
+    assert told["finishes_at"] == (clock.now + timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
+
+
 async def test_nobody_to_hand_it_to_is_told_before_the_start(
     client: AsyncClient, engine: AsyncEngine, sealer: Sealer
 ) -> None:
