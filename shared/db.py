@@ -7,6 +7,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from time import monotonic
 from typing import Any, Final
 
@@ -24,7 +25,13 @@ _IDLE_SINCE: Final = "idle_since"
 
 Transaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 
-_BY_ESTIMATE: Final = {"plan_cache_mode": "auto"}
+_SESSION: Final = {
+    "timezone": "UTC",
+    "idle_in_transaction_session_timeout": "60s",
+    "statement_timeout": "30s",
+    "plan_cache_mode": "auto",
+    "jit": "off",
+}
 # A lasting plan is as good as the table it was made for, and a table that was empty then may be large now. So often a
 # connection that is in use makes its plans anew; one that rests has nothing to catch up with but the minute.
 _PLAN_USES: Final = 20
@@ -69,16 +76,12 @@ def build_engine(
         connect_args={
             "timeout": 5,
             "command_timeout": command_timeout,
-            "server_settings": {
-                "application_name": application_name,
-                "timezone": "UTC",
-                "idle_in_transaction_session_timeout": "60s",
-                "statement_timeout": "30s",
-                "jit": "off",
-                **(_BY_KEY if by_key else _BY_ESTIMATE),
-            },
+            "server_settings": {"application_name": application_name},
         },
     )
+    said = "; ".join(f"SET {name} = '{value}'" for name, value in {**_SESSION, **(_BY_KEY if by_key else {})}.items())
+    # Not with the first packet: PgBouncer turns away whoever says more there than it knows.
+    event.listen(engine.sync_engine, "connect", lambda made, _record: made.run_async(partial(_say, said)))
     if ping:
         event.listen(engine.sync_engine, "checkin", _note_idle)
         event.listen(engine.sync_engine, "checkout", _check_alive)
@@ -93,6 +96,10 @@ async def renew_plans(tx: AsyncConnection) -> None:
     if age >= _PLAN_SECONDS_AT_MOST or (age >= _PLAN_SECONDS and info[_USES] >= _PLAN_USES):
         await tx.execute(_DISCARD)
         info[_PLANNED_AT], info[_USES] = now, 0
+
+
+async def _say(statements: str, driver: Any) -> None:
+    await driver.execute(statements)
 
 
 def _note_idle(_connection: Any, record: ConnectionPoolEntry) -> None:

@@ -96,3 +96,29 @@ async def test_rows_are_reached_by_keys_alone(by_key: AsyncEngine) -> None:
         names = "plan_cache_mode", "enable_seqscan", "enable_hashjoin", "enable_mergejoin"
         told = [(await tx.execute(text(f"SHOW {name}"))).scalar_one() for name in names]
     assert told == ["force_generic_plan", "off", "off", "off"]
+
+
+async def test_a_pooler_hears_nothing_it_does_not_know() -> None:
+    """PgBouncer knows these words of a first packet, and closes on any other."""
+    heard: asyncio.Future[list[bytes]] = asyncio.get_running_loop().create_future()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        length = int.from_bytes(await reader.readexactly(4))
+        packet = await reader.readexactly(length - 4)
+        if length == 8:  # whether we speak TLS
+            writer.write(b"N")
+            length = int.from_bytes(await reader.readexactly(4))
+            packet = await reader.readexactly(length - 4)
+        heard.set_result(packet[4:].rstrip(b"\0").split(b"\0"))
+        writer.close()
+
+    async with await asyncio.start_server(listen, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        engine = db.build_engine(f"postgresql+asyncpg://someone@127.0.0.1:{port}/lapwing", application_name="tests")
+        with pytest.raises(Exception) as refused:  # noqa: PT011 - whatever says that it was hung up on
+            async with engine.begin():
+                pass
+        await engine.dispose()
+    assert db.is_outage(refused.value)
+    words = (await heard)[::2]
+    assert set(words) <= {b"user", b"database", b"application_name", b"client_encoding"}
