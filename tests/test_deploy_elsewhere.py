@@ -79,6 +79,7 @@ def test_a_workload_runs_as_nobody_and_writes_nowhere(name: str) -> None:
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     assert pod["automountServiceAccountToken"] is False
+    assert pod["enableServiceLinks"] is False, "the variables of Services begin like ours"
     container = container_of(WORKLOADS[name])
     assert container["securityContext"] == {
         "allowPrivilegeEscalation": False,
@@ -325,7 +326,12 @@ def test_a_unit_starts_what_is_ours_and_lets_it_drain(unit: Path) -> None:
     if module != "alembic":
         assert float(told["TimeoutStopSec"]) > LONGEST_DRAIN
         assert told["RestartPreventExitStatus"] == "2"
-        assert told["Requires"] == "lapwing-migrate.service"
+        # Required, a migration that is run again would stop all of them at once.
+        assert "lapwing-migrate.service" in told["Wants"].split()
+        assert "lapwing-migrate.service" in told["After"].split()
+        assert "Requires" not in told
+    assert told["Restart"] == "on-failure"
+    assert told["StartLimitIntervalSec"] == "0", "a database that is away for long must not leave it down"
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd here to ask")
