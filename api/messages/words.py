@@ -71,8 +71,8 @@ def _refuse_strange(source: str, wanted: MessageIn, field: str) -> None:
     told = {f"variables.{key}" for key in wanted.variables} | set(wanted.variables)
     if wanted.kind == "voucher":
         told |= set(VOUCHER_TAGS.names)
-    for written, name in strange_tags.find_strange(source, known=_known(wanted)):
-        if name in told:
+    for written, name, sure in strange_tags.find_strange(source, known=_known(wanted)):
+        if sure and name in told:
             raise StrangeTag(
                 f"The text shows `{written}` as it stands, not the value that it means; write {{{{ {name} }}}}.",
                 pointer=field,

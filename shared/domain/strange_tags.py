@@ -38,10 +38,14 @@ _ELSEWHERE: Final = {
 
 
 class Strange(NamedTuple):
-    """A tag as somebody else would write it, and the name of ours that was probably meant."""
+    """A tag as somebody else would write it, and the name of ours that was probably meant.
+
+    `sure`: braces or per cent signs, which stand round a word for nothing else.
+    """
 
     written: str
     name: str | None
+    sure: bool
 
 
 def find_strange(text: str, *, known: Known) -> Iterator[Strange]:
@@ -56,7 +60,7 @@ def find_strange(text: str, *, known: Known) -> Iterator[Strange]:
             name = known.nearest(_plain(word)) or _own(word, known)
         if name is not None or found["sure"]:
             seen.add(found[0])
-            yield Strange(found[0], name)
+            yield Strange(found[0], name, sure=found["sure"] is not None)
 
 
 def warnings(text: str, *, known: Known, filled: bool = True) -> Iterator[str]:

@@ -410,3 +410,9 @@ async def test_a_value_told_with_the_message_is_not_left_out(
     assert answer.json()["type"] == "/problems/strange-tag"
     assert "{{ " in answer.json()["detail"]
     assert await count(engine) == 0
+
+
+async def test_a_word_in_brackets_that_may_be_meant_is_only_told_of(client: AsyncClient) -> None:
+    made = await send(client, kind="voucher", text="[Voucher] Your code: SPRING-25")
+    assert made.status_code == 202
+    assert made.json()["warnings"][0].startswith("`[Voucher]`")

@@ -29,7 +29,9 @@ from shared.domain.template import CAMPAIGN_TAGS, TEMPLATE_TAGS, Known, compile_
     ],
 )
 def test_is_told(written: str, meant: str) -> None:
-    assert list(find_strange(f"Dear {written}, 50% off.", known=CAMPAIGN_TAGS)) == [(written, meant)]
+    (found,) = find_strange(f"Dear {written}, 50% off.", known=CAMPAIGN_TAGS)
+    assert (found.written, found.name) == (written, meant)
+    assert found.sure is (written[0] not in "[<#")
 
 
 @pytest.mark.parametrize(
@@ -58,12 +60,9 @@ def test_what_is_told_silences_or_fills() -> None:
 
 
 def test_by_what_there_is() -> None:
-    assert list(find_strange("{code} {plan}", known=TEMPLATE_TAGS)) == [
-        ("{code}", "voucher.code"),
-        ("{plan}", "voucher.plan"),
-    ]
+    assert [one.name for one in find_strange("{code} {plan}", known=TEMPLATE_TAGS)] == ["voucher.code", "voucher.plan"]
     own = TEMPLATE_TAGS | Known.of("variables.When")
-    assert list(find_strange("{when}", known=own)) == [("{when}", "variables.When")]
+    assert [one.name for one in find_strange("{when}", known=own)] == ["variables.When"]
     (told,) = warnings("{xyz}: {{ code }}", known=TAGS)
     assert "{{ code }}" in told
 
