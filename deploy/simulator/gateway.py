@@ -142,7 +142,7 @@ class Gateway:
             else:
                 self._turn_away(message.send, f"fault:{rule.kind}" if rule else "fault", at=exchange.now)
             if taken and not early:
-                self.receipts.start(message, exchange.dialect)
+                self._tell_of_parts(message, exchange.dialect)
             if taken and asked.known_by is not None:
                 self._known[asked.known_by] = message
         for send, reason in asked.turned_away:
@@ -152,6 +152,10 @@ class Gateway:
             self._post(0, partial(self._tell_first, exchange, messages, reply), b"")
         else:
             self._reply(exchange, reply, rule=rule)
+
+    def _tell_of_parts(self, message: Message, dialect: Dialect) -> None:
+        for part in message.parts:
+            self.receipts.start(part, dialect)
 
     def _repeat(self, exchange: Exchange, asked: Submission, known: Message, *, rule: FaultRule | None) -> None:
         """What it has under that id is not taken once more, whatever becomes of the answer."""

@@ -5,7 +5,7 @@ The archive is bounded: the oldest messages leave it, as they leave no ledger.
 
 from collections import defaultdict, deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 STOP_WORDS = frozenset({"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"})
@@ -25,7 +25,8 @@ class Account:
 class Send(NamedTuple):
     """One message somebody asks us to take; `m` and `a` are the sender's own id and attempt.
 
-    `batch` is the request's own id and `segments` what the message costs, where the dialect tells.
+    `batch` is the request's own id and `segments` what the message costs, where the dialect tells; `parts` how many
+    receipts it has of its own kind, each under an id of its own.
     """
 
     to: str
@@ -37,6 +38,7 @@ class Send(NamedTuple):
     a: str | None = None
     batch: int = 0
     segments: int = 0
+    parts: int = 1
     media: tuple[str, ...] = ()
 
 
@@ -52,6 +54,11 @@ class Message:
     ended_at: float
     ends_as: str
     error_code: int | None = None
+
+    @property
+    def parts(self) -> "list[Message]":
+        """The message as those see it who count its parts: the first under its own id, each other under one more."""
+        return [self, *(replace(self, sid=f"{self.sid}-{number}") for number in range(2, self.send.parts + 1))]
 
     def status(self, now: float) -> str:
         if now >= self.ended_at:

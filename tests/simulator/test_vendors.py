@@ -236,6 +236,23 @@ def test_its_receipts_come_back(
         assert known_by_id is speaker.CAPABILITIES.client_reference
 
 
+def test_each_part_of_a_long_message_has_a_receipt_of_its_own(simulator: Simulator, receiver: Receiver) -> None:
+    """Under an id of its own, and with ours: so the parts are told apart, and belong together."""
+    account = account_at(simulator, "vonage", status_url=receiver.url("/status"))
+    sms = replace(HELLO, id=uuid7(), text="long " * 80)
+    outcome = sent(account, sms)
+    assert isinstance(outcome, Accepted)
+    assert outcome.segments == 3
+    assert simulator.quiesce()
+    speaker = custom.of(account)
+    assert speaker.CAPABILITIES.receipts_per_part
+    told = [one for heard in receiver.told for one in speaker.read_callback(account, callback_of(heard))]
+    delivered = [one for one in told if one.status is Status.DELIVERED]
+    assert {one.message_id for one in told} == {sms.id}
+    assert len({one.reference for one in delivered}) == len(delivered) == 3
+    assert outcome.reference in {one.reference for one in delivered}
+
+
 def test_its_inbound_messages_come_in(simulator: Simulator, receiver: Receiver, name: str) -> None:
     account = account_at(simulator, name)
     simulator.inbound(sender="+447700900123", to="+447700900555", text="Stop it", dialect=name, url=receiver.url("/in"))

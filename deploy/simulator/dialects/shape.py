@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 from deploy.simulator.checks import BadDial, text, url
 from deploy.simulator.contract import FORM, JSON, Ask, Post, Reply, Request, Submission, World
+from deploy.simulator.dialects.twilio_words import segments
 from deploy.simulator.forms import read_form, read_query
 from deploy.simulator.messages import Account, Arrival, Message, Send
 
@@ -49,6 +50,7 @@ class Shape:
     balance_fields: Any = None
     forbidden: int = 401
     known_by: Path = ()  # the id under which it takes nothing twice: a field of the body, or "?name" of the query
+    part: Any = None  # what the answer's list of messages says of each part, where parts have ids and receipts
     known_again: int | None = None  # the code by which it says so; without one it answers as it did before
 
     @property
@@ -76,8 +78,11 @@ class Shape:
         del world
         message = messages[0]
         send = message.send
-        values = {"sid": message.sid, "to": send.to, "reference": send.m or "", "segments": "1"}
-        return _reply(self.taken_status, filled(self.taken, values))
+        values = {"sid": message.sid, "to": send.to, "reference": send.m or "", "segments": str(send.parts)}
+        answer = filled(self.taken, values)
+        if self.part is not None:
+            answer["messages"] = [filled(self.part, {**values, "sid": part.sid}) for part in message.parts]
+        return _reply(self.taken_status, answer)
 
     def refused(self, status: int, code: int | None) -> Reply:
         """The vendor's refusal; without a code, a failure of its own."""
@@ -144,6 +149,8 @@ class Shape:
             to=to, sender=sender, text=message, callback_url=callback or world.dials.callback_url, a=query.get("a")
         )
         send = send._replace(m=str(reference) if reference else query.get("m"))
+        if self.part is not None:
+            send = send._replace(parts=int(segments(message)))
         known_by = self._known_by(request, fields)
         again = self.refused(self.taken_status, self.known_again) if known_by and self.known_again else None
         # It is no refusal: the message is there.

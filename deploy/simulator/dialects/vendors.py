@@ -19,10 +19,8 @@ VENDORS: Final = (
         sender=["from"],
         callback=["callback"],
         reference=["client-ref"],
-        taken={
-            "message-count": "{segments}",
-            "messages": [{"to": "{to}", "message-id": "{sid}", "status": "0", "client-ref": "{reference}"}],
-        },
+        taken={"message-count": "{segments}", "messages": []},
+        part={"to": "{to}", "message-id": "{sid}", "status": "0", "client-ref": "{reference}"},
         code_status=200,
         refused_as={"message-count": "1", "messages": [{"status": "{code!s}", "error-text": "Refused by {code}"}]},
         words={"sent": "buffered", "delivered": "delivered", "undelivered": "failed", "failed": "rejected"},
