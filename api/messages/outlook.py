@@ -21,6 +21,7 @@ NO_CARRIER: Final = (
 
 async def with_outlook(tx: AsyncConnection, row: Any, res: Resources) -> dict[str, Any]:
     message = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
-    if row.status is Status.QUEUED and row.not_before <= utc_now() + _SOON:
+    waits = row.status is Status.QUEUED and row.cancel_requested_at is None
+    if waits and row.not_before <= utc_now() + _SOON:
         message["carried"] = await res.outlook.may_carry(tx, sender_id=row.sender_id, location_id=row.location_id)
     return message

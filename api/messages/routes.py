@@ -293,7 +293,8 @@ def _times(wanted: MessageIn, policy: Policy, now: datetime) -> tuple[datetime, 
     # What has a time is not sent late without its owner's word; what is for now may wait for a gateway.
     life = DEFAULT_LIFE if wanted.send_at is None else timedelta(minutes=max(1, policy.late_after_minutes))
     ends = vouchers.end_of(wanted, not_before=not_before, now=now)
-    expires_at = wanted.expires_at or min(not_before + life, ends or not_before + life)
+    expires_at = wanted.expires_at or not_before + life
+    expires_at = expires_at if ends is None else min(expires_at, ends)
     if expires_at <= not_before:
         raise Invalid("expires_at must be ahead of now and later than send_at.", pointer="/expires_at")
     return not_before, expires_at

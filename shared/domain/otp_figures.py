@@ -45,11 +45,10 @@ def countable_until(now: datetime) -> datetime:
 
 def span_of(since: datetime, until: datetime, *, counted_until: datetime | None) -> Span:
     """Full hours that are counted, and what is left on both sides; none of them where nothing is counted."""
-    begin = hour_of(since + HOUR - timedelta(microseconds=1))
-    end = hour_of(until if counted_until is None else min(until, counted_until))
-    if counted_until is None or begin >= end:
+    if counted_until is None or since >= counted_until:  # the end of the calendar is not far from some of them
         return Span(since, until, until, until)
-    return Span(since, until, begin, end)
+    begin, end = hour_of(since + HOUR - timedelta(microseconds=1)), hour_of(min(until, counted_until))
+    return Span(since, until, begin, end) if begin < end else Span(since, until, until, until)
 
 
 def median_of(took: Iterable[Took]) -> float | None:

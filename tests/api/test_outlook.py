@@ -119,6 +119,12 @@ async def test_what_is_for_later_may_find_another_world(client: httpx.AsyncClien
     assert (await send(client, send_at=(clock.now + timedelta(hours=1)).isoformat()))["advice"] is None
 
 
+async def test_what_is_called_back_goes_out_no_more(client: httpx.AsyncClient) -> None:
+    told = await send(client)
+    answer = await client.post(f"/v1/messages/{told['id']}/cancel")
+    assert (answer.json()["status"], answer.json()["advice"]) == ("queued", None)
+
+
 async def test_resent_message_says_so_as_well(client: httpx.AsyncClient, resources: Resources) -> None:
     told = await send(client)
     async with begin(resources.engine) as tx:

@@ -263,9 +263,13 @@ async def test_moments_that_cannot_be(
     assert await rows(worker, Message) == []
 
 
-async def test_it_is_not_handed_over_after_its_end(client: AsyncClient, worker: HandWorker) -> None:
+@pytest.mark.parametrize("later", [None, timedelta(hours=3)])
+async def test_it_is_not_handed_over_after_its_end(
+    client: AsyncClient, worker: HandWorker, later: timedelta | None
+) -> None:
     ends = worker.now() + timedelta(hours=2)
-    message_id = await send(client, worker, voucher=TOLD | {"valid_until": ends.isoformat()})
+    over = {"expires_at": (worker.now() + later).isoformat()} if later else {}
+    message_id = await send(client, worker, voucher=TOLD | {"valid_until": ends.isoformat()}, **over)
     (message,) = await rows(worker, Message)
     assert (message.id, message.expires_at) == (message_id, ends)
 

@@ -21,6 +21,9 @@ HALF = timedelta(minutes=30)
         pytest.param(NINE, NINE + 3 * HOUR, NINE + HOUR, (0, 1), id="counted in part"),
         pytest.param(NINE, NINE + 3 * HOUR, NINE, None, id="counted up to there"),
         pytest.param(NINE + HALF, NINE + HALF + HALF, NINE + 9 * HOUR, None, id="no full hour"),
+        pytest.param(
+            datetime(9999, 12, 31, 23, 30, tzinfo=UTC), datetime.max.replace(tzinfo=UTC), NINE, None, id="no later hour"
+        ),
         pytest.param(NINE + timedelta(microseconds=1), NINE + HOUR, NINE + 9 * HOUR, None, id="one microsecond"),
     ],
 )
