@@ -133,7 +133,7 @@ async def repeat(worker: Worker, stage: Stage) -> None:
                 pause = 0.0
         except Exception as error:
             pause = max(OUTAGE_SECONDS, stage.seconds)
-            if is_outage(error):
+            if is_outage(error) or is_busy(error):  # such as a deadlock with a migration
                 log.warning("stage paused", extra={"stage": stage.name, "cause": type(error).__name__})
             else:
                 log.exception("stage failed", extra={"stage": stage.name})

@@ -31,7 +31,7 @@ from dispatcher.queries.tallies import Moves, write_tallies
 from dispatcher.queries.tellings import tell_of
 from dispatcher.worker import Worker
 from shared.adapter import Account
-from shared.db import is_outage
+from shared.db import is_busy, is_outage
 from shared.domain.routing import UNSERVED_SECONDS
 
 log = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ class Pump:
             taken = await self._claim(wanted)
             await self._claim_doubted()
         except Exception as error:
-            if not is_outage(error):
+            if not (is_outage(error) or is_busy(error)):
                 log.exception("claim failed", extra={"lane": self.lane})
             await self.worker.sleep(self.worker.stopping, OUTAGE_SECONDS)
             return

@@ -1,6 +1,7 @@
 """The process: stages have their turns, bells are heard, Redis may go, and a stop drains."""
 
 import asyncio
+import logging
 import os
 import pickle
 import signal
@@ -15,9 +16,11 @@ from uuid import UUID
 
 import pytest
 import respx
+from asyncpg import DeadlockDetectedError
 from pydantic import SecretStr
 from redis.asyncio import Redis
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from deploy.local.servers import Valkey
 from dispatcher import failpoints
@@ -115,9 +118,16 @@ def _turns(run: Counted, number: int) -> Any:
     return check
 
 
-@pytest.mark.parametrize("error", [ConnectionError("away"), ValueError("a bug")], ids=["outage", "bug"])
+@pytest.mark.parametrize(
+    ("error", "level"),
+    [
+        pytest.param(ConnectionError("away"), logging.WARNING, id="outage"),
+        pytest.param(DBAPIError("", None, DeadlockDetectedError("a migration's")), logging.WARNING, id="deadlock"),
+        pytest.param(ValueError("a bug"), logging.ERROR, id="bug"),
+    ],
+)
 async def test_survives_what_its_stage_raises(
-    worker: HandWorker, error: Exception, caplog: pytest.LogCaptureFixture
+    worker: HandWorker, error: Exception, level: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     run = Counted(error, 0)
     running = asyncio.create_task(repeat(worker, Stage("counted", run, 0.01)))
@@ -125,7 +135,8 @@ async def test_survives_what_its_stage_raises(
     worker.stop()
     await running
     assert run.turns[1] - run.turns[0] >= 0.5
-    assert "counted" in {getattr(record, "stage", None) for record in caplog.records}
+    told = {(getattr(record, "stage", None), record.levelno) for record in caplog.records}
+    assert ("counted", level) in told
 
 
 async def test_bell_during_the_turn_is_not_lost(worker: HandWorker) -> None:
