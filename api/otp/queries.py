@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 from uuid import UUID
 
-from sqlalchemy import Row, func, insert, select, text, true, update
+from sqlalchemy import Row, exists, func, insert, select, text, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.domain import otp
-from shared.domain.message import MAY_LEAVE
+from shared.domain.message import MAY_LEAVE, Status
 from shared.domain.otp_limits import FAILURES_SECONDS
 from shared.models import Message, Otp, OtpMessage
 
@@ -159,6 +159,12 @@ async def insert_message(tx: AsyncConnection, otp_id: UUID, values: Mapping[str,
     """A message that carries the challenge's code, once a dispatcher has filled it in."""
     await tx.execute(insert(Message).values(**values))
     await tx.execute(insert(OtpMessage).values(message_id=values["id"], otp_id=otp_id))
+
+
+async def is_waiting(tx: AsyncConnection, otp_id: UUID) -> bool:
+    """Whether a message of the challenge is not handed over yet."""
+    ids = select(OtpMessage.message_id).where(OtpMessage.otp_id == otp_id)
+    return bool(await tx.scalar(select(exists().where(Message.id.in_(ids), Message.status == Status.QUEUED))))
 
 
 async def call_back_messages(tx: AsyncConnection, otp_id: UUID, *, now: datetime) -> None:

@@ -57,7 +57,7 @@ async def start_otp(wanted: OtpIn, desk: AtDesk) -> OtpOut:
             advice=None,
         )
     profile = await profiles.get_profile(desk.tx, row.profile_id)
-    return _shown(row, profile.max_sends, sent=sent, now=desk.now, advice=await _advice(desk, profile, sent=sent))
+    return _shown(row, profile.max_sends, sent=sent, now=desk.now, advice=await _advice(desk, row, profile))
 
 
 @router.post("/{otp_id}/verify", responses=problems(404))
@@ -93,7 +93,7 @@ async def resend_otp(otp_id: OtpId, desk: AtDesk) -> OtpOut:
             row = await _sent_again(desk, row, profile)
             await send(desk, row, profile)
     sent = row.test_code is None
-    return _shown(row, profile.max_sends, sent=sent, now=desk.now, advice=await _advice(desk, profile, sent=sent))
+    return _shown(row, profile.max_sends, sent=sent, now=desk.now, advice=await _advice(desk, row, profile))
 
 
 async def _sent_again(desk: Desk, row: queries.AnyRow, profile: queries.AnyRow) -> queries.AnyRow:
@@ -150,11 +150,10 @@ def _shown(row: queries.AnyRow, max_sends: int, *, sent: bool, now: datetime, ad
     )
 
 
-async def _advice(desk: Desk, profile: queries.AnyRow, *, sent: bool) -> str | None:
-    """What to say about a message that was accepted just now; None where one of the gateways would take it."""
-    if not sent or await desk.res.outlook.may_carry(
-        desk.tx, sender_id=profile.sender_id, location_id=profile.location_id
-    ):
+async def _advice(desk: Desk, row: queries.AnyRow, profile: queries.AnyRow) -> str | None:
+    """What to say about a code that waits here; None where a gateway would take it, or took it already."""
+    place = {"sender_id": profile.sender_id, "location_id": profile.location_id}
+    if await desk.res.outlook.may_carry(desk.tx, **place) or not await queries.is_waiting(desk.tx, row.id):
         return None
     return CODE_WAITS
 

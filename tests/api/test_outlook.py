@@ -90,6 +90,24 @@ async def test_password_without_a_gateway_says_that_no_code_can_be_sent(
     assert (await client.post(f"/v1/otp/{told['id']}/resend")).json()["advice"] is None
 
 
+async def test_page_that_is_loaded_again_says_so_while_the_code_waits(
+    client: httpx.AsyncClient, resources: Resources
+) -> None:
+    first, again = [await start(client, session="a") for _ in range(2)]
+    assert (again["id"], again["sent"]) == (first["id"], False)
+    assert again["advice"].startswith(NO_CODE)
+    async with begin(resources.engine) as tx:
+        await tx.execute(update(Message).values(status="delivered"))
+    assert (await start(client, session="a"))["advice"] is None
+
+
+async def test_test_number_waits_for_nothing(client: httpx.AsyncClient) -> None:
+    numbers = [{"msisdn": "+447700900123", "code": "123456"}]
+    made = await client.post("/v1/otp-profiles", json={"name": "splash", "test_numbers": numbers})
+    assert made.status_code == 201, made.text
+    assert (await start(client, profile="splash"))["advice"] is None
+
+
 async def test_with_one_there_is_nothing_to_say(client: httpx.AsyncClient, resources: Resources) -> None:
     gateway_id = await gateway(resources)
     told = await send(client)
