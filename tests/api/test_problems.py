@@ -379,7 +379,7 @@ async def test_several_fields_are_counted_and_named(client: AsyncClient) -> None
             id="in a list",
         ),
         pytest.param(
-            "/automations", {"conditions": [{"op": "in"}]}, "/conditions/0/op", "`operator`", id="in a list 2"
+            "/automations", {"conditions": [{"fields": "plan"}]}, "/conditions/0/fields", "`field`", id="in a list 2"
         ),
         pytest.param("/otp", {"profile_id": "x"}, "/profile_id", "`profile`", id="a part of it"),
     ],
