@@ -6,6 +6,7 @@ Once with a message a call (Twilio's dialect), once with batches (SMSPortal's), 
 import random
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from proof.chaos.chatter import Chatter
@@ -22,20 +23,38 @@ BOOK_SECONDS: Final = 1.5  # after which every dispatcher knows of a change
 MESSAGES: Final = 20_000
 CAMPAIGNS_A_WORLD: Final = 4
 PAUSE_SECONDS: Final = (0.15, 1.5)
+# In batches a campaign is over in a tenth of the time.
+PAUSE_SECONDS_IN_BATCHES: Final = (0.05, 0.4)
 # Some receipts come before a lease runs out, some after.
 SHAPE: Final = Shape(
     dispatchers=2, latency_ms=50.0, dials={"jitter_ms": 50.0, "callback_delay_ms": [10.0, 8_000.0]}, zygote=True
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Hand:
+    """That kills at random: whom, and after how many seconds, between two."""
+
+    chance: random.Random
+    pauses: tuple[float, float]
+
+    def wait(self) -> None:
+        time.sleep(self.chance.uniform(*self.pauses))
+
+    def pick(self, ready: list[Process]) -> Process:
+        return self.chance.choice(ready)
+
+
 def run(plan: Plan) -> Finding:
     """A message a call."""
-    return _run(plan, Finding(NAME, "kill"), most=plan.kills, arrange=_as_it_is)
+    return _run(plan, Finding(NAME, "kill"), most=plan.kills, arrange=_as_it_is, pauses=PAUSE_SECONDS)
 
 
 def run_batches(plan: Plan) -> Finding:
     """The same through a gateway that takes up to 100 messages a call."""
-    return _run(plan, Finding(BATCHES, "kill"), most=max(1, plan.kills // 4), arrange=_speak_in_batches)
+    most = max(1, plan.kills // 4)
+    finding = Finding(BATCHES, "kill")
+    return _run(plan, finding, most=most, arrange=_speak_in_batches, pauses=PAUSE_SECONDS_IN_BATCHES)
 
 
 def _as_it_is(_world: World) -> None:
@@ -55,10 +74,12 @@ def _speak_in_batches(world: World) -> None:
     time.sleep(BOOK_SECONDS)
 
 
-def _run(plan: Plan, finding: Finding, *, most: int, arrange: Callable[[World], None]) -> Finding:
+def _run(
+    plan: Plan, finding: Finding, *, most: int, arrange: Callable[[World], None], pauses: tuple[float, float]
+) -> Finding:
     """Campaign after campaign, world after world, until all kills are spent."""
     finding.figures |= {"window": SHAPE.slots, "in flight at a kill, most": 0}
-    chance = plan.chance(finding.scenario)
+    hand = _Hand(plan.chance(finding.scenario), pauses)
     while finding.trials < most:
         with World(SHAPE, keep=plan.keep) as world:
             arrange(world)
@@ -69,7 +90,7 @@ def _run(plan: Plan, finding: Finding, *, most: int, arrange: Callable[[World], 
                 if finding.trials < most:
                     name = f"campaign {number}"
                     campaign = promises.start_campaign(world.api, name, msisdns=audience, group_id=group_id)
-                    _kill_while_it_runs(world, promises, campaign, finding, most=most, chance=chance)
+                    _kill_while_it_runs(world, promises, campaign, finding, most=most, hand=hand)
                     plan.say(f"  {finding.trials} of {most} kills")
             verdict = conclude(world, promises, finding, seconds=240.0)
             finding.add("never arrived, stated as unconfirmed", len(verdict.never_arrived))
@@ -79,15 +100,15 @@ def _run(plan: Plan, finding: Finding, *, most: int, arrange: Callable[[World], 
 
 
 def _kill_while_it_runs(
-    world: World, promises: Promises, campaign: Started, finding: Finding, *, most: int, chance: random.Random
+    world: World, promises: Promises, campaign: Started, finding: Finding, *, most: int, hand: _Hand
 ) -> None:
     begun = time.monotonic()
     with Chatter(world.api, promises, per_second=5, name=f"{campaign.name}, personal") as chatter:
         while finding.trials < most and not _has_ended(world, campaign):
-            time.sleep(chance.uniform(*PAUSE_SECONDS))
+            hand.wait()
             ready = [process for process in world.dispatchers if process.running and process.is_ready]
             if ready:
-                _kill(world, chance.choice(ready), finding)
+                _kill(world, hand.pick(ready), finding)
         await_ended(world, campaign, seconds=180.0)
     finding.require(not chatter.failures, f"{campaign.name}: {len(chatter.failures)} messages were not acknowledged")
     finding.most("campaign seconds, most", round(time.monotonic() - begun, 1))

@@ -36,7 +36,7 @@ def test_dispatchers_killed_at_random() -> None:
 
 
 def test_dispatchers_killed_with_batches_on_the_line() -> None:
-    finding = kills.run_batches(Plan(kills=16, scale=0.1, say=silent))
+    finding = kills.run_batches(Plan(kills=32, scale=0.3, say=silent))
     check(finding)
     assert finding.figures["in flight at a kill, most"] > 0, "no kill met anything in flight, so nothing was proven"
 
