@@ -110,7 +110,7 @@ class Healths:
         if mark is Mark.GOOD and gateway_id in self.rests:
             self._taken(gateway_id)
         slow = mark is Mark.GOOD and seconds > self.deadline * SLOW_SHARE_OF_DEADLINE
-        window.hear(mark, slow=slow, now=monotonic())
+        window.hear(mark, slow=slow, now=monotonic(), messages=len(outcomes))
         verdict = window.verdict() if mark is not Mark.GOOD or slow else None
         if verdict is not None and gateway_id not in self.verdicts:
             self.verdicts[gateway_id] = verdict
@@ -179,7 +179,7 @@ class Healths:
     def may_retry(self, gateway_id: UUID) -> bool:
         """Whether a message that this gateway had before may be handed to it again now."""
         window = self.windows.get(gateway_id)
-        heard = len(window.marks) if window is not None else 0
+        heard = window.messages if window is not None else 0
         retries = self.retries.setdefault(gateway_id, Retries())
         if retries.allow(heard=heard, now=monotonic()):
             return True

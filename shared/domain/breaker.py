@@ -81,22 +81,25 @@ def rest_of(trips: int) -> float:
 class Window:
     """What one dispatcher saw of one gateway within the last minute. Times are seconds of any clock that goes on."""
 
-    marks: deque[tuple[float, Mark, bool]] = field(default_factory=deque)
+    marks: deque[tuple[float, Mark, bool, int]] = field(default_factory=deque)
+    messages: int = 0  # of all requests, of which each is one mark
     failed: int = 0
     slow: int = 0
     failed_in_a_row: int = 0
     refused_in_a_row: int = 0
 
-    def hear(self, mark: Mark, *, slow: bool, now: float) -> None:
+    def hear(self, mark: Mark, *, slow: bool, now: float, messages: int = 1) -> None:
         if mark is Mark.SILENT:
             return
         self.failed_in_a_row = self.failed_in_a_row + 1 if mark is Mark.FAILED else 0
         self.refused_in_a_row = self.refused_in_a_row + 1 if mark is Mark.REFUSED else 0
-        self.marks.append((now, mark, slow))
+        self.marks.append((now, mark, slow, messages))
+        self.messages += messages
         self.failed += mark is Mark.FAILED
         self.slow += slow
         while self.marks and self.marks[0][0] < now - WINDOW_SECONDS:
-            _, old, was_slow = self.marks.popleft()
+            _, old, was_slow, shared = self.marks.popleft()
+            self.messages -= shared
             self.failed -= old is Mark.FAILED
             self.slow -= was_slow
 

@@ -1,6 +1,6 @@
 """Retries at a gateway are a small part of what it is handed; going to the next gateway is none."""
 
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from dispatcher.beside.health import health
 from shared.db import begin
+from shared.domain.outcome import Accepted
 from shared.models import Gateway
 from tests.dispatcher.answers import at, in_turn, taken
 from tests.dispatcher.queued import queue_one
@@ -114,3 +115,15 @@ async def test_what_a_claim_took_that_came_to_nothing_is_given_back(
 
 async def _fail(*_args: object, **_named: object) -> None:
     raise RuntimeError("the database went away")
+
+
+@pytest.mark.parametrize("requests", [50, 1])
+async def test_a_tenth_is_of_messages_however_many_share_a_request(worker: HandWorker, requests: int) -> None:
+    gateway, messages = uuid4(), 50
+    for _ in range(requests):
+        worker.healths.hear(gateway, [Accepted()] * (messages // requests), seconds=0.1)
+    allowed = 0
+    while worker.healths.may_retry(gateway):
+        worker.healths.begin_retry(gateway, uuid4())
+        allowed += 1
+    assert allowed == messages // 10
