@@ -29,7 +29,6 @@ _SESSION: Final = {
     "timezone": "UTC",
     "idle_in_transaction_session_timeout": "60s",
     "statement_timeout": "30s",
-    "plan_cache_mode": "auto",
     "jit": "off",
 }
 # A lasting plan is as good as the table it was made for, and a table that was empty then may be large now. So often a

@@ -87,8 +87,9 @@ async def reach_of(
     windows = rules.windows_with(Kind.CAMPAIGN.value, own)
     cap = rules.policy.frequency_cap
     opted_out = await _opted_out(worker, tx, step, recipients)
-    reach = Reach(rules, now, step.send_by, windows, opted_out=opted_out, resend=resend)
-    reach = replace(reach, skip_landlines=step.skip_landlines)
+    reach = Reach(
+        rules, now, step.send_by, windows, opted_out=opted_out, skip_landlines=step.skip_landlines, resend=resend
+    )
     if cap is None:
         return reach
     await lock_frequency_cap(tx)
