@@ -39,8 +39,9 @@ from tests.dispatcher.hostile_server import (
 )
 
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
-LIMITS = Limits(connect_timeout=0.5)
-DEADLINE = 3.0  # where it plays no part
+LIMITS = Limits(connect_timeout=5.0)
+HASTY = Limits(connect_timeout=0.5)  # where it plays a part
+DEADLINE = 10.0  # where it plays none
 SHORT = 0.4  # where it does
 MEGABYTE = 1 << 20
 
@@ -61,6 +62,15 @@ def get(url: str) -> Call:
 async def door(request: pytest.FixtureRequest) -> AsyncIterator[Transport]:
     engine: EngineName = request.param
     transport = Transport(engine, allowed_networks=LOOPBACK, limits=LIMITS)
+    yield transport
+    await transport.aclose()
+
+
+@pytest.fixture(params=["pyreqwest", "httpx"])
+async def hasty_door(request: pytest.FixtureRequest) -> AsyncIterator[Transport]:
+    """One that gives up connecting soon."""
+    engine: EngineName = request.param
+    transport = Transport(engine, allowed_networks=LOOPBACK, limits=HASTY)
     yield transport
     await transport.aclose()
 
@@ -238,9 +248,9 @@ async def test_an_unknown_name_left_nothing(door: Transport) -> None:
     assert outcome == Lost(may_have_arrived=False, cause=Cause.DNS_FAILURE)
 
 
-async def test_a_connection_not_made_in_time_left_nothing(door: Transport) -> None:
+async def test_a_connection_not_made_in_time_left_nothing(hasty_door: Transport) -> None:
     with FullBacklog() as port:
-        outcome = await door.perform(post(f"http://127.0.0.1:{port}/"), deadline=DEADLINE)
+        outcome = await hasty_door.perform(post(f"http://127.0.0.1:{port}/"), deadline=DEADLINE)
     assert outcome == Lost(may_have_arrived=False, cause=Cause.CONNECT_TIMEOUT)
 
 
@@ -253,11 +263,11 @@ async def test_a_deadline_within_the_connecting_proves_nothing(engine: EngineNam
     assert outcome == Lost(may_have_arrived=True, cause=Cause.READ_TIMEOUT)
 
 
-async def test_a_silent_tls_handshake_left_nothing(door: Transport) -> None:
+async def test_a_silent_tls_handshake_left_nothing(hasty_door: Transport) -> None:
     silent = HostileServer(hang)
     async with silent:
         url = silent.url.replace("http:", "https:")
-        outcome = await door.perform(post(url), deadline=DEADLINE)
+        outcome = await hasty_door.perform(post(url), deadline=DEADLINE)
     assert outcome == Lost(may_have_arrived=False, cause=Cause.CONNECT_TIMEOUT)
 
 
