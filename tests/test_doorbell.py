@@ -120,7 +120,7 @@ async def test_silent_without_redis(caplog: pytest.LogCaptureFixture) -> None:
     doorbell = Doorbell(NOWHERE)
     begun = monotonic()
     doorbell.ring("urgent")
-    assert monotonic() - begun < 0.1
+    assert monotonic() - begun < 1
     await settle(doorbell)
     doorbell.ring("urgent")
     await settle(doorbell)

@@ -4,7 +4,6 @@ Total: whatever goes wrong, what comes back are outcomes that can be settled. Ho
 `dispatcher/path/conversation.py`.
 """
 
-from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from datetime import timedelta
 from time import monotonic
@@ -39,34 +38,37 @@ Parcel = tuple[Account, list[Claimed]]
 
 def parcels(worker: Worker, intents: Sequence[tuple[Claimed, Account]]) -> list[Parcel]:
     """What goes together: batches for gateways that take them, and every other message by itself."""
-    alone: list[Parcel] = []
-    together: defaultdict[Hashable, Parcel] = defaultdict(_unfilled)
+    full: list[Parcel] = []
+    filling: dict[Hashable, Parcel] = {}
+    largest_of: dict[UUID, int] = {}
+    now_seconds = worker.now().timestamp()
     for claimed, account in intents:
-        largest = worker.healths.batch_size(account.gateway_id, _largest(worker, account))
+        gateway_id = account.gateway_id
+        largest = largest_of.get(gateway_id)
+        if largest is None:
+            largest = largest_of[gateway_id] = worker.healths.batch_size(gateway_id, _largest(worker, account))
         if largest == 1:
-            alone.append((account, [claimed]))
+            full.append((account, [claimed]))
             continue
-        key = _batch_key(worker, account, claimed)
-        if len(together[key][1]) == largest:
-            alone.append(together.pop(key))
-        together[key] = account, [*together[key][1], claimed]
-    return [*alone, *together.values()]
+        key = _batch_key(worker, account, claimed, now_seconds=now_seconds)
+        parcel = filling.get(key)
+        if parcel is None or len(parcel[1]) == largest:
+            if parcel is not None:
+                full.append(parcel)
+            parcel = filling[key] = account, []
+        parcel[1].append(claimed)
+    return [*full, *filling.values()]
 
 
 def _largest(worker: Worker, account: Account) -> int:
     return worker.book.adapter_of(account).CAPABILITIES.largest_batch
 
 
-def _unfilled() -> Any:
-    return None, []
-
-
-def _batch_key(worker: Worker, account: Account, claimed: Claimed) -> Hashable:
+def _batch_key(worker: Worker, account: Account, claimed: Claimed, *, now_seconds: float) -> Hashable:
     batched = BATCHED.get(worker.book.kind_of(account.gateway_id) or "")
     if batched is None:
         return account.gateway_id
-    sms = sms_of(worker, claimed, account, now_seconds=worker.now().timestamp())
-    return account.gateway_id, batched.batch_key(account, sms)
+    return account.gateway_id, batched.batch_key(account, sms_of(worker, claimed, account, now_seconds=now_seconds))
 
 
 async def hand_over(
