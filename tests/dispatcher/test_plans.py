@@ -42,8 +42,8 @@ CROWD: Final = 3_000
 TURNS: Final = 8
 BATCH: Final = 100
 LARGE: Final = ("messages", "attempts", "receipts", "campaign_recipients", "contacts", "opt_outs", "otps")
-# Rows that were held against each other one by one. The first batch against itself is allowed: an index of one page is
-# read whole at the same cost, and whoever counts the table at that moment believes it empty. The next one would be more.
+# Rows that were held against each other one by one. The first batch against itself is allowed: an index of one page
+# is read whole at the same cost, where the table was believed empty. The next batch would be more.
 FEW: Final = BATCH * BATCH
 
 # asyncpg's listeners hear what the server tells; only a superuser may ask for plans, as the tests' user is.
