@@ -1,7 +1,8 @@
 """What the gateway tells us by itself: receipts and inbound messages, by the owner's names for their fields.
 
 The address of a callback holds a token, and so only who knows it is heard; `callback_secret` adds a header to that.
-Our own id rides in the address that `%CALLBACK_URL%` gives, and comes back in its query.
+Our own id rides in the address that `%CALLBACK_URL%` gives, and comes back in its query. A request may tell of several
+messages at once, though its address was given with one of them: then each thing told speaks for itself.
 """
 
 import hmac
@@ -47,32 +48,65 @@ def read_callback(account: Account, callback: Callback) -> Sequence[Receipt]:
         raise UnreadableCallback("This gateway's settings have no receipt, so its receipts cannot be read; add it.")
     statuses = {str(word).casefold(): status for word, status in mapping["statuses"].items()}
     items = list(_items(callback, mapping))
-    receipts = [_receipt(item, mapping, statuses) for item in items]
+    told = _told(account.settings, mapping, items)
+    receipts = [_receipt(item, mapping, statuses, whose=_whose(item, mapping, told)) for item in items]
     if items and not any(readable for readable, _ in receipts):
         raise UnreadableCallback("No message or no status is named where receipt says; this is no receipt.")
     return [receipt for _, receipt in receipts if receipt is not None]
 
 
-def _receipt(item: _Item, mapping: Mapping[str, Any], statuses: Mapping[str, str]) -> tuple[bool, Receipt | None]:
+def _receipt(
+    item: _Item, mapping: Mapping[str, Any], statuses: Mapping[str, str], *, whose: tuple[UUID | None, int | None]
+) -> tuple[bool, Receipt | None]:
     """Whether it can be read, and what it says; nothing, where its status is no news to us."""
     reference = _short(item.text(mapping.get("id")))
-    message_id = _uuid(item.query.get("m")) or _uuid(item.text(mapping.get("own_id")))
+    message_id, attempt = whose
     word = item.text(mapping["status"])
     if word is None or (reference is None and message_id is None):
         return False, None
     status = statuses.get(word.strip().casefold())
     if status is None:
         return True, None
-    attempt = item.query.get("a", "") if "m" in item.query else ""
     code = _short(item.text(mapping.get("code")))
     return True, Receipt(
         status=Status(status),
         message_id=message_id,
-        attempt=int(attempt) if _ATTEMPT.fullmatch(attempt) else None,
+        attempt=attempt,
         reference=reference,
         code=code,
         opted_out=code is not None and code in {as_text(one) for one in mapping.get("opted_out_codes") or ()},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """How many things a request tells, and whether the gateway's ids among them name several messages."""
+
+    several: bool
+    by_reference: bool
+
+
+def _told(settings: Mapping[str, Any], mapping: Mapping[str, Any], items: Sequence[_Item]) -> _Told:
+    references = {_short(item.text(mapping.get("id"))) for item in items} - {None}
+    # Parts of one message have an id each, and an id that no answer gives us names nothing.
+    kept = "script" in settings or any(settings.get(f"reference_{way}") for way in ("path", "pattern", "header"))
+    return _Told(len(items) > 1, by_reference=len(references) > 1 and kept and not mapping.get("per_part"))
+
+
+def _whose(item: _Item, mapping: Mapping[str, Any], told: _Told) -> tuple[UUID | None, int | None]:
+    """Our id of the message that one thing told is about, and the attempt if the address says it.
+
+    The address was given with one message. It speaks for what names no other, and for what is told alone.
+    """
+    addressed, named = _uuid(item.query.get("m")), _uuid(item.text(mapping.get("own_id")))
+    if addressed is None:
+        return named, None
+    if told.several and named not in {None, addressed}:
+        return named, None
+    if told.by_reference and named is None and _short(item.text(mapping.get("id"))) is not None:
+        return None, None
+    attempt = item.query.get("a", "")
+    return addressed, int(attempt) if _ATTEMPT.fullmatch(attempt) else None
 
 
 def read_inbound(account: Account, callback: Callback) -> Sequence[Inbound]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 from shared.adapter import Account, Callback, ForgedCallback, Inbound, Receipt, UnreadableCallback
 from shared.domain.message import Status
@@ -31,6 +32,8 @@ def by_json(document: object, url: str = STATUS_URL, headers: Mapping[str, str] 
 NEWS = {"messageId": "0A1", "status": "delivered", "msisdn": "447700900123"}
 DELIVERED = Receipt(Status.DELIVERED, reference="0A1")
 OURS = Receipt(Status.DELIVERED, message_id=HELLO.id, attempt=2, reference="0A1")
+OTHER = UUID("0199d4c2-0000-7000-8000-000000000002")
+STRANGER = UUID("0199d4c2-0000-7000-8000-00000000dead")
 
 
 def _receipt(**over: Any) -> Account:
@@ -39,6 +42,18 @@ def _receipt(**over: Any) -> Account:
 
 NESTED = _receipt(items="results", id="message.id", status="message.state")
 ROOT = _receipt(id="id", status="status.type")
+SHARED = _receipt(items="results", id="id", own_id="ours")
+BY_REFERENCE = _receipt(items="results", id="id", own_id=None)
+NO_REFERENCE = rich(
+    reference_path=None, receipt={**SETTINGS["receipt"], "items": "results", "id": "id", "own_id": None}
+)
+
+
+def _several(*results: Mapping[str, str]) -> Callback:
+    """What a gateway tells at once at the address that was given with HELLO."""
+    return by_json({"results": results}, CALLBACK_URL)
+
+
 GUARDED = account(
     SETTINGS,
     secrets={"api_key": "k", "callback_key": "right"},
@@ -99,6 +114,71 @@ RECEIVES = [
         ),
         [Receipt(Status.DELIVERED, reference="1"), Receipt(Status.UNDELIVERED, reference="2")],
         NESTED,
+    ),
+    Receives(
+        "two messages at the address of one",
+        _several(
+            {"id": "1", "ours": str(HELLO.id), "status": "failed"}, {"id": "2", "ours": str(OTHER), "status": "DELIVRD"}
+        ),
+        [
+            Receipt(Status.UNDELIVERED, message_id=HELLO.id, attempt=2, reference="1"),
+            Receipt(Status.DELIVERED, message_id=OTHER, reference="2"),
+        ],
+        SHARED,
+    ),
+    Receives(
+        "another message, a stranger's and one without an id at the address of one",
+        _several(
+            {"id": "2", "ours": str(OTHER), "status": "DELIVRD"},
+            {"id": "3", "ours": str(STRANGER), "status": "DELIVRD"},
+            {"status": "failed"},
+        ),
+        [
+            Receipt(Status.DELIVERED, message_id=OTHER, reference="2"),
+            Receipt(Status.DELIVERED, message_id=STRANGER, reference="3"),
+            Receipt(Status.UNDELIVERED, message_id=HELLO.id, attempt=2),
+        ],
+        SHARED,
+    ),
+    Receives(
+        "one in a list, under an id that is not what its address names",
+        _several({"id": "1", "ours": str(OTHER), "status": "DELIVRD"}),
+        [Receipt(Status.DELIVERED, message_id=HELLO.id, attempt=2, reference="1")],
+        SHARED,
+    ),
+    Receives(
+        "two messages at the address of one, named by the gateway's ids alone",
+        _several({"id": "1", "status": "failed"}, {"id": "2", "status": "DELIVRD"}, {"status": "accepted"}),
+        [
+            Receipt(Status.UNDELIVERED, reference="1"),
+            Receipt(Status.DELIVERED, reference="2"),
+            Receipt(Status.SENT, message_id=HELLO.id, attempt=2),
+        ],
+        BY_REFERENCE,
+    ),
+    Receives(
+        "what became of one message, at its address",
+        _several({"id": "1", "status": "accepted"}, {"id": "1", "status": "DELIVRD"}),
+        [
+            Receipt(Status.SENT, message_id=HELLO.id, attempt=2, reference="1"),
+            Receipt(Status.DELIVERED, message_id=HELLO.id, attempt=2, reference="1"),
+        ],
+        BY_REFERENCE,
+    ),
+    *(
+        Receives(
+            label,
+            _several({"id": "1", "status": "DELIVRD"}, {"id": "2", "status": "failed"}),
+            [
+                Receipt(Status.DELIVERED, message_id=HELLO.id, attempt=2, reference="1"),
+                Receipt(Status.UNDELIVERED, message_id=HELLO.id, attempt=2, reference="2"),
+            ],
+            whose,
+        )
+        for label, whose in {
+            "parts of one message at its address": _receipt(items="results", id="id", own_id=None, per_part=True),
+            "ids that no answer gave us, at the address of a message": NO_REFERENCE,
+        }.items()
     ),
     Receives(
         "a list at the root",
