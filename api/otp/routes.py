@@ -13,7 +13,7 @@ from api.otp import examples, guard, queries
 from api.otp.check import check
 from api.otp.desk import AtDesk, Desk, tell_of
 from api.otp.schemas import OtpDetailOut, OtpIn, OtpOut, TypedIn, VerifiedOut
-from api.otp.start import challenge_of, send, start
+from api.otp.start import challenge_of, check_number, send, start
 from api.otp_profiles import queries as profiles
 from api.problems import problems
 from shared.domain import msisdn as numbers
@@ -74,21 +74,30 @@ async def verify_otp(otp_id: OtpId, typed: TypedIn, desk: AtDesk) -> VerifiedOut
     "/{otp_id}/resend",
     status_code=202,
     responses={
-        **problems(law.OtpNotPending, law.OtpResendTooEarly, law.OtpLimited, rules.NotActivated, QuotaExceeded),
+        **problems(
+            *(law.OtpNotPending, law.OtpResendTooEarly, law.OtpLimited, law.OtpProfileOff, rules.NotActivated),
+            *(QuotaExceeded, numbers.InvalidMsisdn, OtpCountryNotAllowed, rules.CountryNotAllowed),
+        ),
         **answered(examples.RESENT, status=202),
     },
 )
 async def resend_otp(otp_id: OtpId, desk: AtDesk) -> OtpOut:
-    """Send the same code again. Wrong codes that were tried still count, and its life gets no longer."""
-    rules.check_activated(await get_policy(desk.tx), rules.Feature.OTP)
+    """Send the same code again. Wrong codes that were tried still count, and its life gets no longer.
+
+    What would be refused at a start is refused here: a country that was closed meanwhile, a profile that is off.
+    """
+    policy = await get_policy(desk.tx)
+    rules.check_activated(policy, rules.Feature.OTP)
     row = await _lock_pending(desk, otp_id)
     profile = await profiles.find_profile(desk.tx, row.profile_id)
     if profile is None:
         raise law.not_pending()
     law.check_resend(challenge_of(row, max_sends=profile.max_sends), now=desk.now)
+    law.check_profile_on(profile.name, enabled=profile.enabled)
     if row.test_code is not None:
         row = await _sent_again(desk, row, profile)
     else:
+        check_number(row.msisdn, profile, desk.res, policy)
         async with guard.counted_sending(desk.tx, desk.res, row, profile, now=desk.now):
             row = await _sent_again(desk, row, profile)
             await send(desk, row, profile)

@@ -51,7 +51,7 @@ async def start(desk: Desk, wanted: OtpIn) -> tuple[queries.AnyRow | None, bool]
     if not profile.enabled:
         return None, False
     if person.test_code is None:
-        _check_number(person, profile, desk.res, policy)
+        check_number(person.msisdn, profile, desk.res, policy)
     await queries.lock_number(desk.tx, person.msisdn_hash)
     pending = await queries.find_pending(desk.tx, person, profile_id=profile.id, created_by=desk.reach, now=desk.now)
     if pending is not None:
@@ -143,15 +143,19 @@ def _person(res: Resources, profile: queries.AnyRow, wanted: OtpIn, policy: rule
     )
 
 
-def _check_number(person: Person, profile: queries.AnyRow, res: Resources, policy: rules.Policy) -> None:
+def check_number(msisdn: str, profile: queries.AnyRow, res: Resources, policy: rules.Policy) -> None:
+    """Refuse what no password goes to: what cannot be read there, and countries that profile or policy leave out.
+
+    Looked at before each message and not once for a challenge: whoever closes a country means the open ones as well.
+    """
     deployment = policy.default_region or res.default_region
     allowed = otp_numbers.allowed_countries(profile.allowed_countries, region=profile.region, deployment=deployment)
     try:
-        otp_numbers.check_reachable(person.msisdn)
-        otp_numbers.check_country(person.msisdn, allowed)
+        otp_numbers.check_reachable(msisdn)
+        otp_numbers.check_country(msisdn, allowed)
     except Invalid as refusal:
         raise refusal.at("/msisdn") from None
-    if told := rules.find_country_refused(policy, person.msisdn):
+    if told := rules.find_country_refused(policy, msisdn):
         raise rules.CountryNotAllowed(told, pointer="/msisdn")
 
 

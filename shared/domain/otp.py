@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
-from shared.errors import LimitReached, NotFound
+from shared.errors import Conflict, LimitReached, NotFound
 
 SHORTEST_CODE: Final = 4
 LONGEST_CODE: Final = 10
@@ -49,6 +49,10 @@ class OtpNotPending(NotFound):
 
 class OtpResendTooEarly(LimitReached):
     """The password was sent a moment ago; it is sent again when the wait is over."""
+
+
+class OtpProfileOff(Conflict):
+    """The profile was switched off since the password began: nobody is sent a code of it any more."""
 
 
 class OtpLimited(LimitReached):
@@ -149,6 +153,16 @@ def check_resend(challenge: Challenge, *, now: datetime) -> None:
         )
     if wait:
         raise OtpResendTooEarly(f"The password can be sent again in {wait} seconds.", retry_after=wait)
+
+
+def check_profile_on(name: str, *, enabled: bool) -> None:
+    """Refuse to send more codes of a profile that was switched off while a challenge was open."""
+    if not enabled:
+        raise OtpProfileOff(
+            f"The profile {name!r} is switched off, so no code of it is sent again; a start with POST /v1/otp says "
+            "not_required. To send codes, an admin may set enabled under PATCH /v1/otp-profiles/{profile_id}.",
+            pointer="/enabled",
+        )
 
 
 def not_pending() -> OtpNotPending:

@@ -636,6 +636,72 @@ async def test_twenty_resends_at_once_are_one(client: httpx.AsyncClient, clock: 
     assert len(await messages(engine)) == 2
 
 
+@pytest.mark.parametrize(
+    ("path", "change", "status", "problem", "pointer"),
+    [
+        pytest.param(
+            *("/v1/policy", {"allowed_countries": ["ZA"]}, 422, "country-not-allowed", "/msisdn"),
+            id="policy's countries",
+        ),
+        pytest.param(
+            *("/v1/otp-profiles/{}", {"allowed_countries": ["ZA"]}, 422, "otp-country-not-allowed", "/msisdn"),
+            id="profile's countries",
+        ),
+        pytest.param(
+            *("/v1/otp-profiles/{}", {"region": "ZA"}, 422, "otp-country-not-allowed", "/msisdn"), id="profile's own"
+        ),
+        pytest.param(
+            *("/v1/otp-profiles/{}", {"enabled": False}, 409, "otp-profile-off", "/enabled"), id="profile is off"
+        ),
+        pytest.param(
+            *("/v1/policy", {"activated": {"otp": False}}, 409, "not-activated", None), id="passwords are off"
+        ),
+    ],
+)
+async def test_what_was_closed_meanwhile_is_closed_to_a_resend(
+    client: httpx.AsyncClient,
+    clock: Clock,
+    engine: AsyncEngine,
+    path: str,
+    change: dict[str, Any],
+    status: int,
+    problem: str,
+    pointer: str | None,
+) -> None:
+    """What an operator does when numbers are pumped: no open challenge may cost another message."""
+    profile = (await client.post("/v1/otp-profiles", json={"name": "splash"})).json()
+    otp_id = (await start(client, profile="splash"))["id"]
+    changed = await client.patch(path.format(profile["id"]), json=change)
+    assert changed.status_code == 200, changed.text
+    clock.advance(timedelta(seconds=30))
+    answer = await client.post(f"/v1/otp/{otp_id}/resend")
+    assert (answer.status_code, answer.json()["type"]) == (status, f"/problems/{problem}"), answer.text
+    assert [error["pointer"] for error in answer.json().get("errors", [])] == ([pointer] if pointer else [])
+    assert len(await messages(engine)) == 1
+    undo = {"activated": {"otp": True}, "allowed_countries": None, "region": None, "enabled": True}
+    await client.patch(path.format(profile["id"]), json={name: undo[name] for name in change})
+    assert (await client.post(f"/v1/otp/{otp_id}/resend")).status_code == 202  # nothing was counted meanwhile
+
+
+async def test_a_number_of_fiction_is_answered_again_wherever_it_is_from(
+    client: httpx.AsyncClient, clock: Clock, engine: AsyncEngine
+) -> None:
+    """Its code is fixed and costs nothing, so no country keeps it from being tried; a profile that is off does."""
+    made = await client.post(
+        "/v1/otp-profiles", json={"name": "try", "region": "ZA", "test_numbers": [{"msisdn": NUMBER, "code": "123456"}]}
+    )
+    assert made.status_code == 201, made.text
+    otp_id = (await start(client, profile="try"))["id"]
+    clock.advance(timedelta(seconds=30))
+    assert (await client.post(f"/v1/otp/{otp_id}/resend")).status_code == 202
+    await client.patch(f"/v1/otp-profiles/{made.json()['id']}", json={"enabled": False})
+    clock.advance(timedelta(seconds=60))
+    answer = await client.post(f"/v1/otp/{otp_id}/resend")
+    assert answer.json()["type"] == "/problems/otp-profile-off"
+    assert "POST /v1/otp" in answer.json()["detail"]
+    assert await messages(engine) == []
+
+
 @pytest.mark.parametrize("what", ["resend", "cancel"])
 @pytest.mark.parametrize("how", ["used", "expired", "cancelled", "exhausted", "unknown"])
 async def test_what_does_not_wait_is_all_the_same(
