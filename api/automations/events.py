@@ -24,7 +24,6 @@ from shared.queries.automations import insert_event
 router = APIRouter(prefix="/events", tags=["automations"], route_class=IdempotentRoute)
 
 EventId = Annotated[UUID, Path(description="Our id of the event.")]
-_SAME = ("name", "contact_id", "msisdn", "data")
 
 
 class EventToldOtherwise(Conflict):
@@ -59,8 +58,8 @@ async def tell_event(  # noqa: PLR0913, PLR0917 - what a route asks for, by name
         tx, {**values, "id": uuid7(now), "key": body.id, "created_by": caller.id, "received_at": now}
     )
     if row is None:
-        row = await queries.get_event_of(tx, body.id)
-        if any(getattr(row, name) != values[name] for name in _SAME):
+        row = await queries.get_event_of(tx, body.id, values)
+        if not row.is_same:
             raise EventToldOtherwise("This id stands for another event already; give each its own.")
         response.status_code = 200
     bell.ring("bulk")

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy import and_, delete, insert, select, text, update
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -88,8 +88,14 @@ async def get_event(tx: AsyncConnection, event_id: UUID) -> AnyRow:
     return row
 
 
-async def get_event_of(tx: AsyncConnection, key: str) -> AnyRow:
-    return (await tx.execute(select(EventRow).where(EventRow.key == key))).one()
+async def get_event_of(tx: AsyncConnection, key: str, told: Mapping[str, Any]) -> AnyRow:
+    """The event told under this key; `is_same` says whether what is told now, by column, is the same.
+
+    Postgres compares: read back, JSON is not what was written. 1e23 is a whole number then, and not the float.
+    """
+    columns = EventRow.__table__.c
+    is_same = and_(*(columns[name].is_not_distinct_from(value) for name, value in told.items())).label("is_same")
+    return (await tx.execute(select(EventRow, is_same).where(EventRow.key == key))).one()
 
 
 async def list_events(tx: AsyncConnection, *, name: str | None, before: UUID | None, limit: int) -> Sequence[AnyRow]:

@@ -19,6 +19,7 @@ from api.webhooks.schemas import DeliveryOut, RedeliveredOut, RedeliverIn, TryOu
 from shared.domain.event import EventType
 from shared.domain.webhook import DeliveryStatus
 from shared.ids import uuid7
+from shared.log import mask
 from shared.queries import audit
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"], route_class=IdempotentRoute)
@@ -96,8 +97,21 @@ def _shown(row: AnyRow) -> DeliveryOut:
         next_try_at=row.due_at,
         closed_at=row.closed_at,
         tries=[TryOut(**one) for one in row.log],
-        data=row.data,
+        data=_masked(row.data),
     )
+
+
+def _masked(data: Any) -> Any:
+    """What the event says, with its numbers as logs may hold them."""
+    match data:
+        case dict():
+            return {name: _masked(value) for name, value in data.items()}
+        case list():
+            return [_masked(value) for value in data]
+        case str():
+            return mask(data)
+        case _:
+            return data
 
 
 def _place(page: PageAsked) -> int | None:

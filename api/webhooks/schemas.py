@@ -85,7 +85,7 @@ class TryOut(Out):
 
 
 class DeliveryOut(Out):
-    """One event on its way to one webhook. Numbers and texts that were sent are not shown."""
+    """One event on its way to one webhook. No texts are shown, and of numbers only both ends."""
 
     model_config = shown(examples.DELIVERY)
 

@@ -190,7 +190,7 @@ def _opened(worker: Worker, target: Target) -> list[bytes]:
 
 
 def body_of(delivery: Delivery, subject: Mapping[str, Any]) -> bytes:
-    """The event as it is sent; the same bytes at every try."""
+    """The event as it is sent; the same bytes at every try, but for a person who was erased meanwhile."""
     noun, _, past = delivery.type.partition(".")
     told = {"id": delivery.subject_id, **subject, **delivery.data}
     if noun == "message":

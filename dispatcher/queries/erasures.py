@@ -86,13 +86,14 @@ _REST: Final = (
         UPDATE otps SET msisdn = '', address_hash = NULL, cancelled_at = coalesce(cancelled_at, now())
         WHERE msisdn_hash = :msisdn_hash
     """),
-    text("""
-        UPDATE webhook_deliveries d SET data = d.data - 'msisdn'
-        FROM otps o WHERE o.msisdn_hash = :msisdn_hash AND d.subject_id = o.id AND d.type LIKE 'otp.%'
-    """),
+    # The outbox first: an event that is on its way from one into the other is waited for here, and found there.
     text("""
         UPDATE webhook_events e SET data = e.data - 'msisdn'
         FROM otps o WHERE o.msisdn_hash = :msisdn_hash AND e.subject_id = o.id AND e.type LIKE 'otp.%'
+    """),
+    text("""
+        UPDATE webhook_deliveries d SET data = d.data - 'msisdn'
+        FROM otps o WHERE o.msisdn_hash = :msisdn_hash AND d.subject_id = o.id AND d.type LIKE 'otp.%'
     """),
     # The position stays, for it is counted; nobody can be written to at it any more. By way of all campaigns, whose
     # index has the numbers.

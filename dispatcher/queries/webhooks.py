@@ -114,6 +114,8 @@ _CLAIM = text("""
 # Only one asks whether a receiver that was away is back.
 _PAUSE = text("UPDATE webhooks SET retry_at = now() + CAST(:lease AS interval) WHERE id = :id")
 
+# What of these only an erasure changes, which has the last word. A campaign's event says itself what it was called; the
+# campaign is asked for events that a version before has written.
 _MESSAGES = text("""
     SELECT id, kind, msisdn, client_reference, campaign_id, campaign_message_id, contact_id, resend_of, segments
     FROM messages WHERE id = ANY(CAST(:ids AS uuid[]))
@@ -216,7 +218,10 @@ async def claim_deliveries(
 
 
 async def list_subjects(tx: AsyncConnection, deliveries: Sequence[Delivery]) -> dict[UUID, dict[str, Any]]:
-    """What is known of the things that these events tell of; what never changes, so that every try says the same."""
+    """What is known of the things that these events tell of, by their ids; what an event says itself comes before it.
+
+    It stays as it is until the person is erased, so every try says the same.
+    """
     found: dict[UUID, dict[str, Any]] = {}
     for noun, question in _ROWS_OF.items():
         ids = [one.subject_id for one in deliveries if one.type.startswith(f"{noun}.")]

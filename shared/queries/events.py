@@ -26,9 +26,12 @@ class Event:
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
+# A campaign may be renamed and given away: what it is called now stands in the event, for every try of it.
 _TELL = text("""
     INSERT INTO webhook_events (type, subject_id, at, data)
-    SELECT :type, :subject_id, :at, CAST(:data AS jsonb)
+    SELECT :type, :subject_id, :at, coalesce(
+               (SELECT jsonb_build_object('name', c.name, 'owner', c.owner) FROM campaigns c
+                WHERE c.id = :subject_id AND :type LIKE 'campaign.%'), '{}') || CAST(:data AS jsonb)
     WHERE EXISTS (SELECT 1 FROM webhooks WHERE enabled AND events && CAST(:choices AS text[]))
 """)
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from ipaddress import ip_network
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,15 +14,31 @@ from sqlalchemy import insert, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dispatcher.beside.erasures import BATCH, erase
-from dispatcher.beside.webhooks import fan_out
+from dispatcher.beside.webhooks import Courier, fan_out
+from dispatcher.door.transport import Transport
 from dispatcher.path.due import due
 from dispatcher.path.expand import expand
 from dispatcher.path.finish import cancel_requested
+from dispatcher.queries import webhooks as webhook_queries
 from dispatcher.queries.erasures import share_with_erasures
 from shared.db import begin
-from shared.models import AuditEntry, Base, CampaignRecipient, Contact, Erasure, InboundRow, Message, OptOut
+from shared.domain.event import EventType
+from shared.domain.webhook_signature import secret_text
+from shared.models import (
+    AuditEntry,
+    Base,
+    CampaignRecipient,
+    Contact,
+    Erasure,
+    InboundRow,
+    Message,
+    OptOut,
+    WebhookDelivery,
+)
+from shared.queries.events import Event, tell
 from shared.sealing import hash_msisdn
 from tests.conftest import Clock
+from tests.dispatcher.hook_receiver import SECRET, Receiver, carry, make_webhook
 from tests.factories import make_api_key, make_contact, make_message, make_msisdn, make_target_group
 from tests.stages import check_tallies, expand_all
 from tests.worlds import HandClock, HandWorker, another, by_hand, router, worker
@@ -129,6 +146,67 @@ async def test_nothing_tells_of_them_any_more(
     assert (opt_out.msisdn, opt_out.msisdn_hash) == (None, hash_msisdn(pepper, ANN))
     assert [(row.position, row.msisdn) for row in recipients] == [(1, "erased 1"), (2, BEN)]
     assert ("contact.erased", str(ann)) in actions
+
+
+async def test_no_webhook_is_told_of_them_again(
+    client: AsyncClient, engine: AsyncEngine, worker: HandWorker, by_hand: HandClock, pepper: bytes, clock: Clock
+) -> None:
+    """A later try says less than the first: that every try says the same comes after this."""
+    receiver = Receiver(secret_text(SECRET), status_of=lambda _: 500)
+    door = Transport(allowed_networks=(ip_network("127.0.0.0/8"),))
+    courier = Courier(replace(worker, transport=door))
+    async with begin(engine) as tx:
+        ann = await make_contact(tx, msisdn=ANN)
+        over: dict[str, Any] = {"msisdn": ANN, "contact_id": ann, "client_reference": CANARY, "now": clock.now}
+        message = await make_message(tx, pepper, status="delivered", **over)
+        written = uuid4()
+        inbound = {"id": written, "gateway_id": uuid4(), "to": BEN, "received_at": clock.now, "contact_id": ann}
+        await tx.execute(insert(InboundRow).values(msisdn=ANN, text=CANARY, **inbound))
+    async with receiver.server:
+        await make_webhook(worker, receiver.server.url, "*")
+        password = (await client.post("/v1/otp", json={"msisdn": ANN})).json()["id"]
+        async with begin(engine) as tx:
+            await tell(tx, Event(EventType.MESSAGE_DELIVERED, message), now=clock.now)
+            await tell(tx, Event(EventType.INBOUND_RECEIVED, written), now=clock.now)
+        await carry(courier)
+        whole = [got.body.decode() for got in receiver.got]
+        assert len(whole) == 3
+        assert all(ANN in one for one in whole)
+        await ask(client, ann)
+        await forget(worker, by_hand)
+        receiver.status_of = lambda _: 200
+        async with begin(engine) as tx:
+            await tx.execute(text("UPDATE webhook_deliveries SET due_at = now()"))
+        await carry(courier)
+    await door.aclose()
+    again = {got.told["data"]["id"]: got for got in receiver.taken}
+    assert again.keys() >= {password, str(message), str(written)}
+    assert {got.id for got in receiver.got[:3]} <= {got.id for got in receiver.taken}
+    assert not [got.body for got in receiver.taken if ANN in str(got.body) or CANARY in str(got.body)]
+
+
+async def test_an_event_that_is_being_handed_out_is_waited_for(
+    client: AsyncClient, engine: AsyncEngine, worker: HandWorker, by_hand: HandClock
+) -> None:
+    """Between the outbox and the deliveries it is in neither, for who looks into the one and then into the other."""
+    async with begin(engine) as tx:
+        ann = await make_contact(tx, msisdn=ANN)
+    await make_webhook(worker, "https://hooks.example.com/otp", "otp.started")
+    await client.post("/v1/otp", json={"msisdn": ANN})
+    await ask(client, ann)
+    await erase(worker)
+    while await cancel_requested(worker):
+        pass
+    await by_hand.advance(seconds=3)
+    async with begin(engine) as tx:
+        assert await webhook_queries.fan_out(tx, limit=10) == 1
+        erasing = asyncio.create_task(erase(worker))
+        await asyncio.wait({erasing}, timeout=0.5)
+        assert not erasing.done()
+    await erasing
+    async with begin(engine) as tx:
+        (row,) = (await tx.execute(select(WebhookDelivery))).all()
+    assert row.data == {"profile_id": row.data["profile_id"]}
 
 
 async def test_a_standing_no_holds_for_whoever_comes_back(

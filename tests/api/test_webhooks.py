@@ -18,9 +18,10 @@ from shared.db import begin
 from shared.models import AuditEntry, Webhook, WebhookDelivery
 from shared.sealing import Sealer, place_of_webhook
 from tests.conftest import Clock
-from tests.factories import make_api_key
+from tests.factories import make_api_key, make_msisdn
 
 URL = "https://crm.example.com/lapwing?token=canary-path-token"
+NUMBER = make_msisdn(3)
 PLAIN = {"url": URL, "events": ["message.*"]}
 
 
@@ -317,6 +318,19 @@ async def test_log_is_paged_and_narrowed(client: AsyncClient, engine: AsyncEngin
         assert only["id"] == ids[place]
     assert (await client.get(f"{path}/{ids[0]}")).json() == rest["items"][0]
     assert (await client.get(f"{path}/{uuid4()}")).status_code == 404
+
+
+async def test_log_shows_no_number(client: AsyncClient, engine: AsyncEngine, now: datetime) -> None:
+    made = await create(client)
+    data = {"msisdn": NUMBER, "profile_id": str(uuid4()), "sends": 2, "seen": [{"to": NUMBER, "at": None}]}
+    event_id = await told(engine, made["id"], at=now, type="otp.resent", data=data)
+    path = f"/v1/webhooks/{made['id']}"
+    await client.post(f"{path}/redeliver", json={"event_id": str(event_id)})
+    shown = [await client.get(f"{path}/deliveries"), await client.get(f"{path}/deliveries/{event_id}")]
+    assert not [one.text for one in shown if NUMBER in one.text]
+    masked = f"{NUMBER[:5]}*****{NUMBER[-2:]}"
+    assert shown[1].json()["data"] == data | {"msisdn": masked, "seen": [{"to": masked, "at": None}]}
+    assert (await deliveries_of(engine))[0].data == data  # the receiver is sent it whole
 
 
 @pytest.mark.parametrize("cursor", ["nonsense", encode_cursor({"id": "x"}), encode_cursor({"id": 2**63})])

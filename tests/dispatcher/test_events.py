@@ -36,9 +36,10 @@ from tests.api.test_inbound import handsets
 from tests.dispatcher.answers import ACCOUNT, MESSAGE, at, in_turn, refused
 from tests.dispatcher.hook_receiver import Receiver, carry, make_webhook
 from tests.dispatcher.test_passwords import texts_of
+from tests.dispatcher.test_webhooks import pass_time
 from tests.factories import make_message, make_msisdn, make_opt_out, make_receipt
 from tests.handsets import Handsets
-from tests.stages import pump_all, pump_once, run_to_the_end
+from tests.stages import execute, pump_all, pump_once, run_to_the_end
 from tests.worlds import HandClock, HandWorker
 
 __all__ = ["handsets"]
@@ -366,6 +367,37 @@ async def test_it_happens_and_is_told(scene: Scene, courier: Courier, receiver: 
     assert {one["type"] for one in told} == {kind}
     missing = (documented()[kind] | {"id"}) - set(told[-1]["data"])
     assert not missing
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        EventType.CAMPAIGN_SCHEDULED,
+        EventType.CAMPAIGN_STARTED,
+        EventType.CAMPAIGN_COMPLETED,
+        EventType.CAMPAIGN_STOPPED,
+        EventType.CAMPAIGN_HELD,
+    ],
+)
+async def test_every_try_says_the_same(scene: Scene, courier: Courier, receiver: Receiver, kind: EventType) -> None:
+    """Whatever becomes of the campaign meanwhile: between two tries, and before it is sent again on request."""
+    webhook_id = await make_webhook(scene.worker, receiver.server.url, kind)
+    await RECIPES[kind](scene)
+    engine = scene.worker.engine
+    await execute(engine, "UPDATE campaigns SET name = 'Summer'")  # before anything is sent
+    receiver.status_of = lambda _: 500
+    await carry(courier)
+    await execute(engine, "UPDATE campaigns SET name = 'Autumn', owner = 'somebody else'")
+    receiver.status_of = lambda _: 200
+    await pass_time(scene.worker, timedelta(minutes=1))
+    await carry(courier)
+    first, second = receiver.got
+    await execute(engine, "UPDATE campaigns SET name = 'Winter'")
+    await scene.ask("POST", f"/v1/webhooks/{webhook_id}/redeliver", {"event_id": first.id})
+    await carry(courier)
+    assert first.told["data"]["name"] == "Spring"
+    assert {(one.id, one.body) for one in receiver.got} == {(second.id, second.body)}
+    assert len(receiver.got) == 3
 
 
 async def test_a_password_is_told_from_its_start_to_its_end(scene: Scene, courier: Courier, receiver: Receiver) -> None:

@@ -25,6 +25,7 @@ from dispatcher.door.transport import Cause, Transport
 from dispatcher.path.expand import expand
 from dispatcher.path.finish import cancel_requested, finish
 from dispatcher.path.receipts import receipts
+from shared import queries as shared_queries
 from shared.db import begin
 from shared.domain.event import EventType
 from shared.domain.message import Status
@@ -596,6 +597,20 @@ async def test_tests_are_tried_once_and_count_for_nothing(
 
 async def test_a_deadline_leaves_room_in_the_lease() -> None:
     assert LEASE.total_seconds() > 3 * DEADLINE_SECONDS
+
+
+def test_only_an_erasure_changes_what_events_read_of_their_subject() -> None:
+    """So that every try says the same, but for a number that may not be sent any more."""
+    read = "msisdn|text|kind|client_reference|campaign_id|campaign_message_id|contact_id|resend_of|segments|keyword"
+    changing = set()
+    for package in (queries, shared_queries):
+        for found in pkgutil.iter_modules([str(Path(str(package.__file__)).parent)]):
+            source = Path(str(package.__file__)).with_name(f"{found.name}.py").read_text()
+            for said in re.findall(
+                r"UPDATE (?:messages|inbound)\b(?: \w)?\s+SET (.*?)(?:\bFROM\b|\bWHERE\b)", source, re.DOTALL
+            ):
+                changing |= {found.name} if re.search(rf"\b(?:{read}) = ", said) else set()
+    assert changing == {"erasures"}
 
 
 def test_whoever_moves_a_message_tells() -> None:
