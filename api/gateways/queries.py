@@ -10,17 +10,14 @@ from sqlalchemy import Row, Select, delete, exists, func, insert, select, text, 
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
-from shared.domain import campaign
 from shared.domain.message import Status
 from shared.errors import Conflict, NotFound
 from shared.gateways import METERED, can_be_asked
 from shared.ids import first_uuid7
-from shared.models import Attempt, BalanceReading, Campaign, Gateway, GatewayScript, Message, SenderIdRow
+from shared.models import Attempt, BalanceReading, Gateway, GatewayScript, Message, SenderIdRow
+from shared.queries.sender_ids import find_need
 
 GatewayRow = Row[Any]
-
-# What these name is history; any other campaign may still send with it.
-ENDED = (campaign.Status.COMPLETED, campaign.Status.ARCHIVED)
 
 
 class GatewayNameTaken(Conflict):
@@ -125,7 +122,7 @@ def _on_their_way(gateway_id: UUID, since: datetime, until: datetime) -> Select[
 
 
 async def check_idle(tx: AsyncConnection, gateway_id: UUID, *, now: datetime) -> None:
-    """Raise while messages may be on their way through the gateway, or a campaign needs one of its sender IDs.
+    """Raise while messages may be on their way through the gateway, or something needs a sender that it alone has.
 
     Only with its account can their receipts be checked and can it be asked for those of unknown fate.
     """
@@ -137,16 +134,9 @@ async def check_idle(tx: AsyncConnection, gateway_id: UUID, *, now: datetime) ->
             )
     twin = aliased(SenderIdRow)
     elsewhere = exists().where(twin.value == SenderIdRow.value, twin.gateway_id != gateway_id)
-    name = await tx.scalar(
-        select(Campaign.name)
-        .join(SenderIdRow, SenderIdRow.value == Campaign.sender_id)
-        .where(SenderIdRow.gateway_id == gateway_id, Campaign.status.not_in(ENDED), ~elsewhere)
-        .limit(1)
-    )
-    if name is not None:
-        raise GatewayInUse(
-            f"The campaign {name!r} sends with a sender ID that only this gateway has; change or end it first."
-        )
+    only_here = await tx.scalars(select(SenderIdRow.value).where(SenderIdRow.gateway_id == gateway_id, ~elsewhere))
+    if told := await find_need(tx, list(only_here)):
+        raise GatewayInUse(f"This gateway alone has a sender that is needed. {told}")
 
 
 async def delete_gateway(tx: AsyncConnection, gateway_id: UUID) -> None:

@@ -1,6 +1,6 @@
 """Profiles over HTTP: what a splash page's passwords look like, for how long, for whom, and how often."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -21,10 +21,12 @@ from api.security import Caller, require
 from shared.domain import msisdn as numbers
 from shared.domain import otp_text, strange_tags
 from shared.domain import policy as rules
+from shared.domain.carriers import Carrier
 from shared.domain.otp_numbers import InvalidTestNumber, allowed_countries, check_test_number
 from shared.errors import Invalid
 from shared.ids import uuid7
 from shared.queries.audit import difference
+from shared.queries.gateways import list_carriers
 from shared.queries.policy import get_policy
 from shared.queries.sender_ids import find_sender
 
@@ -49,7 +51,7 @@ async def create_otp_profile(
     _check_text(values)
     row = await queries.insert_profile(tx, {**values, "id": uuid7(now), "created_at": now, "updated_at": now})
     await deeds.write("otp_profile.created", ("otp_profile", row.id), _told(values))
-    return shown(row, deployment=res.default_region)
+    return shown(row, carriers=await list_carriers(tx), deployment=res.default_region)
 
 
 @router.get("", responses=problems(422))
@@ -57,13 +59,17 @@ async def list_otp_profiles(tx: Reader, _caller: CanRead, page: Page, res: Res) 
     """All profiles, the oldest first."""
     rows = await queries.list_profiles(tx, after=id_of(page), limit=page.limit + 1)
     kept, cursor = page_of(rows, page, place=lambda row: {"id": row.id})
-    return PageOut(items=[shown(row, deployment=res.default_region) for row in kept], next_cursor=cursor)
+    carriers = await list_carriers(tx)
+    items = [shown(row, carriers=carriers, deployment=res.default_region) for row in kept]
+    return PageOut(items=items, next_cursor=cursor)
 
 
 @router.get("/{profile_id}", responses=problems(404))
 async def get_otp_profile(profile_id: ProfileId, tx: Reader, _caller: CanRead, res: Res) -> ProfileOut:
     """One profile."""
-    return shown(await queries.get_profile(tx, profile_id), deployment=res.default_region)
+    return shown(
+        await queries.get_profile(tx, profile_id), carriers=await list_carriers(tx), deployment=res.default_region
+    )
 
 
 @router.patch("/{profile_id}", responses=problems(404, *_REFUSED))
@@ -81,7 +87,7 @@ async def change_otp_profile(
         before = _told({name: getattr(row, name) for name in values})
         row = await queries.update_profile(tx, profile_id, {**values, "updated_at": deeds.now})
         await deeds.write("otp_profile.changed", ("otp_profile", profile_id), difference(before, _told(values)))
-    return shown(row, deployment=res.default_region)
+    return shown(row, carriers=await list_carriers(tx), deployment=res.default_region)
 
 
 @router.delete("/{profile_id}", status_code=204, responses=problems(404, queries.OtpProfileInUse))
@@ -94,18 +100,23 @@ async def delete_otp_profile(profile_id: ProfileId, tx: Tx, _caller: CanManage, 
     return Response(status_code=204)
 
 
-def shown(row: queries.AnyRow, *, deployment: str | None) -> ProfileOut:
+def shown(row: queries.AnyRow, *, carriers: Sequence[Carrier], deployment: str | None) -> ProfileOut:
     text = otp_text.compose(row.text, ttl_seconds=row.ttl_seconds, web_domain=row.web_domain)
     segments = otp_text.measure_filled(text, length=row.length).segments
     return ProfileOut.model_validate(
-        {**row._mapping, "segments": segments, "warnings": _warnings(row, deployment)}  # noqa: SLF001 - as above
+        {**row._mapping, "segments": segments, "warnings": _warnings(row, carriers, deployment)}  # noqa: SLF001 - as above
     )
 
 
-def _warnings(row: queries.AnyRow, deployment: str | None) -> list[str]:
+def _warnings(row: queries.AnyRow, carriers: Sequence[Carrier], deployment: str | None) -> list[str]:
     warnings = []
     if row.enabled and not allowed_countries(row.allowed_countries, region=row.region, deployment=deployment):
         warnings.append("Passwords go to every country; set region or allowed_countries to where your people are.")
+    if row.enabled and row.sender_id and not any(row.sender_id in one.sender_ids for one in carriers):
+        warnings.append(
+            f"No enabled gateway has the sender {row.sender_id!r}, so these passwords wait and expire: enable one that "
+            "has it, register it with one under /v1/sender-ids, or set another sender_id."
+        )
     if row.test_numbers:
         warnings.append("Test numbers are let in with fixed codes; take them out before real people use it.")
     return [*warnings, *strange_tags.warnings(row.text, known=otp_text.TAGS)]

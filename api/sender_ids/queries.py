@@ -4,17 +4,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, delete, exists, select, update
+from sqlalchemy import Row, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.domain import campaign
 from shared.errors import Conflict, NotFound
-from shared.models import Campaign, Gateway, SenderIdRow
+from shared.models import Gateway, SenderIdRow
+from shared.queries.sender_ids import find_need
 
 SenderRow = Row[Any]
-
-_ENDED = (campaign.Status.COMPLETED, campaign.Status.ARCHIVED)
 
 
 class SenderIdTaken(Conflict):
@@ -22,7 +20,7 @@ class SenderIdTaken(Conflict):
 
 
 class SenderIdInUse(Conflict):
-    """A campaign that is not over yet sends with this sender ID."""
+    """Something that may still send does so with this sender ID."""
 
 
 async def find_gateway_kind(tx: AsyncConnection, gateway_id: UUID) -> str | None:
@@ -80,15 +78,10 @@ async def update_sender_id(tx: AsyncConnection, row: SenderRow, values: Mapping[
 
 
 async def check_unused(tx: AsyncConnection, row: SenderRow) -> None:
-    """Raise while a campaign that may still send needs it, and no other gateway has the same one."""
-    elsewhere = exists().where(SenderIdRow.value == row.value, SenderIdRow.id != row.id)
-    name = await tx.scalar(
-        select(Campaign.name)
-        .where(Campaign.sender_id == row.value, Campaign.status.not_in(_ENDED), ~elsewhere)
-        .limit(1)
-    )
-    if name is not None:
-        raise SenderIdInUse(f"The campaign {name!r} sends with this sender ID; change or end it first.")
+    """Raise while something that may still send needs it, and no other gateway has the same one."""
+    twin = await tx.scalar(select(SenderIdRow.id).where(SenderIdRow.value == row.value, SenderIdRow.id != row.id))
+    if twin is None and (told := await find_need(tx, [row.value])):
+        raise SenderIdInUse(told)
 
 
 async def delete_sender_id(tx: AsyncConnection, sender_id: UUID) -> None:

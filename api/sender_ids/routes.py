@@ -81,7 +81,7 @@ async def get_sender_id(sender_id: SenderIdId, tx: Reader, _: CanRead) -> Sender
 async def change_sender_id(
     sender_id: SenderIdId, body: SenderIdPatch, tx: Tx, caller: CanManage, now: Now, request_id: RequestId
 ) -> SenderIdOut:
-    """Correct a sender ID that no unfinished campaign sends with."""
+    """Correct a sender ID that nothing needs any more, or that another gateway has too."""
     row = await queries.lock_sender_id(tx, sender_id)
     await queries.check_unused(tx, row)
     kind = await queries.find_gateway_kind(tx, row.gateway_id)
@@ -103,7 +103,7 @@ async def change_sender_id(
 async def delete_sender_id(
     sender_id: SenderIdId, tx: Tx, caller: CanManage, now: Now, request_id: RequestId
 ) -> Response:
-    """Remove a sender ID that no unfinished campaign sends with."""
+    """Remove a sender ID that nothing needs any more, or that another gateway has too."""
     row = await queries.lock_sender_id(tx, sender_id)
     await queries.check_unused(tx, row)
     await queries.delete_sender_id(tx, sender_id)
