@@ -43,25 +43,36 @@ Res = Annotated[Resources, Depends(_resources)]
 RequestId = Annotated[str, Depends(_request_id)]
 
 
-async def recognise(request: Request, *, now: datetime) -> Caller | None:
-    """Whose key a request carries; it counts for nothing yet."""
-    check: KeyCheck = request.app.state.key_check
-    address = request.client.host if request.client else None
-    return await check.identify(request.headers.get("authorization"), address=address, now=now)
+async def time_of(request: Request) -> datetime:
+    """The same time, for what comes before a route's own questions."""
+    clock = request.app.dependency_overrides.get(current_time, current_time)
+    now: datetime = await clock()
+    return now
 
 
-async def identify(request: Request, background: BackgroundTasks, now: Now, resources: Res) -> Caller | None:
-    """The caller, or None without a key; whether that matters is the route's to say. A bad key is refused here."""
+async def admit(request: Request, *, now: datetime) -> Caller | None:
+    """The caller, or None without a key. A bad key is refused here, and one that asks too often.
+
+    A request is looked up and counted once, however often it is asked whose it is.
+    """
+    state = request.state
+    if not hasattr(state, "caller"):
+        check: KeyCheck = request.app.state.key_check
+        address = request.client.host if request.client else None
+        state.caller = await check.identify(request.headers.get("authorization"), address=address, now=now)
+        resources: Resources = request.app.state.resources
+        state.allowance = state.caller and await resources.rate_limits.take(state.caller.id, state.caller.rate_limit)
+    if state.allowance is not None:
+        state.allowance.check()
+    caller: Caller | None = state.caller
+    return caller
+
+
+async def identify(request: Request, background: BackgroundTasks, now: Now) -> Caller | None:
+    """The caller, or None without a key; whether that matters is the route's to say."""
     check: KeyCheck = request.app.state.key_check
-    caller = await recognise(request, now=now)
-    request.state.caller = caller
-    if caller is None:
-        return None
-    allowance = await resources.rate_limits.take(caller.id, caller.rate_limit)
-    if allowance is not None:
-        request.state.allowance = allowance
-        allowance.check()
-    if check.use_is_worth_writing(caller, now=now):
+    caller = await admit(request, now=now)
+    if caller is not None and check.use_is_worth_writing(caller, now=now):
         background.add_task(check.write_use, caller, now=now)
     return caller
 
@@ -148,8 +159,8 @@ async def _deeds(tx: Tx, caller: Identified, now: Now, request_id: RequestId) ->
 Deeds = Annotated[DeedsOf, Depends(_deeds)]
 
 
-# What each guard asks of a key, for the document.
-SCOPE_OF: Final[dict[Callable[..., Any], Scope]] = {}
+# What each guard asks of a key: any key will do for None.
+SCOPE_OF: Final[dict[Callable[..., Any], Scope | None]] = {}
 
 
 def _having(scope: Scope | None) -> Callable[..., Awaitable[Caller]]:
@@ -159,8 +170,7 @@ def _having(scope: Scope | None) -> Callable[..., Awaitable[Caller]]:
         return require(caller, scope)
 
     check.__name__ = f"can_{scope or 'call'}"
-    if scope is not None:
-        SCOPE_OF[check] = scope
+    SCOPE_OF[check] = scope
     return check
 
 

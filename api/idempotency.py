@@ -12,12 +12,12 @@ from hashlib import blake2b, sha256
 from typing import Annotated, Any, ClassVar, Final
 
 from fastapi import Depends, Header
-from fastapi.routing import APIRoute
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.admission import GuardedRoute
 from api.deps import Identified, Now, Res, Tx
 from api.problems import IdempotencyKeyBusy, IdempotencyKeyReused
 from api.resources import Resources
@@ -112,8 +112,11 @@ async def _claim(
         request.state.idempotency_claim = await claim_key(request, caller, resources, tx=tx, now=now, key=key)
 
 
-class IdempotentRoute(APIRoute):
-    """Takes an `Idempotency-Key` on every POST of its router."""
+class IdempotentRoute(GuardedRoute):
+    """Takes an `Idempotency-Key` on every POST of its router.
+
+    What was answered before is told to who may still ask, and to nobody else: the guard stands ahead of the claim.
+    """
 
     claims: ClassVar[tuple[Callable[..., Awaitable[None]], ...]] = (_claim,)
 

@@ -12,11 +12,8 @@ from fastapi import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.deps import recognise
 from api.idempotency import IdempotentRoute
 from api.problems import UnsupportedMediaType
-from api.security import require
-from shared.clock import utc_now
 from shared.domain import attachment as law
 from shared.errors import Invalid
 
@@ -31,7 +28,7 @@ class AttachmentRoute(IdempotentRoute):
         handle = super().get_route_handler()
 
         async def answer(request: Request) -> Response:
-            require(await recognise(request, now=utc_now()), "manage")
+            await self.check_caller(request)
             media_type = _type_of(request)
             if media_type == _OTHER_FORM:
                 raise UnsupportedMediaType(

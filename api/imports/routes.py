@@ -12,7 +12,7 @@ from api.exports import PAGE, CsvResponse, Line, StyleAsked, csv_answer
 from api.idempotency import IdempotentRoute
 from api.imports import examples, queries
 from api.imports.schemas import ImportOut
-from api.imports.upload import UploadRoute, check_file, read_region, store_file
+from api.imports.upload import check_file, read_region, store_file
 from api.limits import IMPORT_LIMIT
 from api.paging import PageOut, page_of
 from api.places import id_of
@@ -23,12 +23,11 @@ from shared.db import reading
 from shared.errors import Invalid
 
 router = APIRouter(tags=["imports"], route_class=IdempotentRoute)
-uploads = APIRouter(route_class=UploadRoute)
 
 ImportId = Annotated[UUID, Path(description="The import's id.")]
 
 
-@uploads.post(
+@router.post(
     "/contacts/import",
     status_code=202,
     max_body_size=IMPORT_LIMIT,
@@ -84,9 +83,6 @@ async def import_contacts(  # noqa: PLR0913, PLR0917 - what a route asks for, by
     await deeds.write("import.created", ("import", import_id), {"size_bytes": file.size, "target_group_id": group})
     bell.ring("bulk")
     return ImportOut.model_validate(await queries.get_import(tx, import_id))
-
-
-router.include_router(uploads)
 
 
 @router.get("/imports", responses=problems(422))

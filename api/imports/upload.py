@@ -1,41 +1,19 @@
-"""Taking in a file: the key first, and only then the body.
+"""Taking in a file, in pieces: it may be larger than the memory it should take."""
 
-The framework alone reads a form of any allowed size before it looks at the key: anybody could fill the disk.
-"""
-
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from fastapi import UploadFile
 from sqlalchemy.ext.asyncio import AsyncConnection
-from starlette.requests import Request
-from starlette.responses import Response
 
-from api.deps import recognise
-from api.idempotency import IdempotentRoute
 from api.imports import queries
-from api.security import require
-from shared.clock import utc_now
 from shared.domain.msisdn import parse_region
 from shared.errors import Invalid
 from shared.ids import uuid7
 
 CHUNK_BYTES: Final = 256 * 1024
-
-
-class UploadRoute(IdempotentRoute):
-    """A POST whose body is not read for a caller who may not send it. A slow one holds no database connection."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def answer(request: Request) -> Response:
-            require(await recognise(request, now=utc_now()), "manage")
-            return await handle(request)
-
-        return answer
 
 
 def check_file(file: UploadFile) -> None:

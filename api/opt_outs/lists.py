@@ -14,7 +14,7 @@ from api.idempotency import IdempotentRoute
 from api.imports import examples
 from api.imports.queries import get_import
 from api.imports.schemas import ImportOut
-from api.imports.upload import UploadRoute, check_file, read_region, store_file
+from api.imports.upload import check_file, read_region, store_file
 from api.limits import IMPORT_LIMIT
 from api.messages.export import shown_value
 from api.opt_outs import queries
@@ -30,7 +30,6 @@ from shared.queries.opt_outs import NewOptOut, insert_opt_outs
 from shared.sealing import hash_msisdn
 
 router = APIRouter(prefix="/opt-outs", tags=["opt-outs"], route_class=IdempotentRoute)
-uploads = APIRouter(route_class=UploadRoute)
 
 COLUMNS: Final = ("msisdn", "sender_id", "source", "gateway_id", "at")
 EXPORTED: Final = (
@@ -64,7 +63,7 @@ async def import_opt_outs(
     return OptOutsOut(added=added, already=len(said) - added, rejected=rejected)
 
 
-@uploads.post(
+@router.post(
     "/import.csv",
     status_code=202,
     max_body_size=IMPORT_LIMIT,
@@ -102,9 +101,6 @@ async def upload_opt_outs(  # noqa: PLR0913, PLR0917 - what a route asks for, by
     await deeds.write("import.created", ("import", import_id), {"size_bytes": file.size, "kind": "opt_outs"})
     bell.ring("bulk")
     return ImportOut.model_validate(await get_import(tx, import_id))
-
-
-router.include_router(uploads)
 
 
 @router.get("/export.csv", response_class=CsvResponse, responses=answered(EXPORTED, media_type="text/csv"))

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.admission import GuardedRoute
 from api.deps import CanAdmin, CanRead, Deeds, DeedsOf, Reader, Tx
 from api.examples import answered
 from api.policy.schemas import CHANGED, PolicyOut, Rules, RulesPatch
@@ -13,7 +14,7 @@ from shared.domain.policy import Policy
 from shared.errors import FieldError, Invalid
 from shared.queries.policy import Kept, get_kept, lock_policy, write_policy
 
-router = APIRouter(prefix="/policy", tags=["policy"])
+router = APIRouter(prefix="/policy", tags=["policy"], route_class=GuardedRoute)
 
 
 class InvalidKeywords(Invalid):

@@ -4,13 +4,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
+from api.admission import GuardedRoute
 from api.deps import CanManage, CanRead, Deeds, Now, Reader, Tx
 from api.prices import queries
 from api.prices.schemas import PriceIn, PriceOut, PricesOut
 from api.problems import problems
 from shared.domain.msisdn import UnknownRegion, parse_region
 
-router = APIRouter(prefix="/prices", tags=["prices"])
+router = APIRouter(prefix="/prices", tags=["prices"], route_class=GuardedRoute)
 
 Country = Annotated[str, Path(description="ISO country code.", examples=["US"], max_length=10)]
 

@@ -1,0 +1,43 @@
+"""Routes that ask for the key before anything else: before the body is read, and before an earlier answer is repeated.
+
+The framework reads a body, and runs what stands in `dependencies`, ahead of the guard that a route names in its
+signature. Here the guard is found in that signature and asked first, so that no route has to remember it.
+"""
+
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.deps import SCOPE_OF, admit, time_of
+from api.security import Scope, require
+
+
+class GuardedRoute(APIRoute):
+    """Who may not call it is told so, whatever else the request holds."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            await self.check_caller(request)
+            return await handle(request)
+
+        return answer
+
+    async def check_caller(self, request: Request) -> None:
+        """Raise for a key that is of no use here, has too little scope, or asks too often; without one, too."""
+        caller = await admit(request, now=await time_of(request))
+        for scope in scopes_of(self.dependant):
+            require(caller, scope)
+
+
+def scopes_of(dependant: Dependant) -> Iterator[Scope | None]:
+    """What the guards among all that a route depends on ask of a key; nothing for a route that has none."""
+    for each in dependant.dependencies:
+        if each.call in SCOPE_OF:
+            yield SCOPE_OF[each.call]
+        yield from scopes_of(each)
