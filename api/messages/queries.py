@@ -33,9 +33,14 @@ async def insert_voucher(tx: AsyncConnection, message_id: UUID, values: dict[str
     await tx.execute(insert(Voucher).values(id=message_id, message_id=message_id, **values))
 
 
-async def hand_on_voucher(tx: AsyncConnection, was: UUID, now: UUID) -> None:
-    """The voucher that a message carried is carried by another one now, as long as its end is to be told of."""
-    await tx.execute(update(Voucher).where(Voucher.message_id == was).values(message_id=now))
+async def hand_on_voucher(tx: AsyncConnection, was: UUID, now: UUID) -> datetime | None:
+    """The voucher that a message carried is carried by another one now, as long as its end is to be told of.
+
+    When it ends; None where nobody is to be told of it any more.
+    """
+    handed = update(Voucher).where(Voucher.message_id == was).values(message_id=now).returning(Voucher.valid_until)
+    ends: datetime | None = await tx.scalar(handed)
+    return ends
 
 
 async def take_reference(

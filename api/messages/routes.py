@@ -32,6 +32,7 @@ from shared.domain.attachment import AttachmentsNotResent
 from shared.domain.message import Kind
 from shared.domain.policy import Policy
 from shared.domain.quota import QuotaExceeded
+from shared.domain.voucher import VoucherEnded
 from shared.errors import Invalid, NotFound
 from shared.queries import audit
 from shared.queries.policy import get_policy
@@ -43,6 +44,10 @@ router = APIRouter(prefix="/messages", tags=["messages"], route_class=WaitingRou
 
 DEFAULT_LIFE: Final = timedelta(hours=24)
 _OF_CONTACTS: Final = ("msisdn", "contact_id", "text", "location_id")
+_COPIED: Final = (
+    *("msisdn", "msisdn_hash", "text", "encoding", "segments", "sender_id", "contact_id"),
+    *("location_id", "client_reference"),
+)
 BY_POLICY: Final = (QuotaExceeded, rules.NotActivated, rules.CountryNotAllowed, rules.SenderNotAllowed)
 
 
@@ -118,6 +123,7 @@ async def _make(tx: AsyncConnection, wanted: MessageIn, caller: Caller, now: dat
             "client_reference": wanted.client_reference,
             "not_before": not_before,
             "expires_at": expires_at,
+            "valid_until": wanted.voucher.valid_until if wanted.voucher else None,
         },
     )
 
@@ -206,7 +212,7 @@ async def cancel_message(message_id: UUID, tx: Tx, caller: CanSend, now: Now, re
     responses={
         **problems(
             *(404, law.MessageNotResendable, law.MessageAlreadyResent, law.MessageErased, QuotaExceeded),
-            *(AttachmentsNotResent, rules.NotActivated, rules.CountryNotAllowed, rules.SenderNotAllowed),
+            *(AttachmentsNotResent, VoucherEnded, rules.NotActivated, rules.CountryNotAllowed, rules.SenderNotAllowed),
         ),
         **answered(examples.RESENT, status=202),
     },
@@ -228,26 +234,28 @@ async def resend_message(message_id: UUID, tx: Tx, caller: CanSend, now: Now, re
     law.check_resent_once([(one.id, one.status) for one in others])
     # A dispatcher that wakes up late may prove that one of them never left, and queue it again: that would ring twice.
     await queries.forbid_return(tx, first, now)
-    copied = (
-        *("msisdn", "msisdn_hash", "text", "encoding", "segments", "sender_id", "contact_id"),
-        *("location_id", "client_reference"),
-    )
-    kind = Kind.PERSONAL if message.kind is Kind.CAMPAIGN else message.kind
-    row = await queries.insert_message(
-        tx,
-        {
-            **fresh(kind, caller.id, now),
-            **{name: getattr(message, name) for name in copied},
-            "resend_of": message_id,
-            "not_before": now,
-            "expires_at": now + DEFAULT_LIFE,
-        },
-    )
-    await queries.hand_on_voucher(tx, message_id, row.id)
+    row = await _copy(tx, message, caller, now)
     await hold_message(tx, row.id, row.text, policy=policy, now=now)
     await _record(tx, caller.id, "message.resent", message_id, {"as": str(row.id)}, now)
     bell.ring("urgent")
     return await _shown(tx, row, caller, res)
+
+
+async def _copy(tx: AsyncConnection, message: Any, caller: Caller, now: datetime) -> Any:
+    """The message as a new row, which carries its voucher from now on; refused where that has ended."""
+    begun = fresh(Kind.PERSONAL if message.kind is Kind.CAMPAIGN else message.kind, caller.id, now)
+    ends = await vouchers.hand_on(tx, message, begun["id"], now=now)
+    return await queries.insert_message(
+        tx,
+        {
+            **begun,
+            **{name: getattr(message, name) for name in _COPIED},
+            "resend_of": message.id,
+            "not_before": now,
+            "expires_at": vouchers.earliest(now + DEFAULT_LIFE, ends),
+            "valid_until": ends,
+        },
+    )
 
 
 async def _check_wanted(tx: AsyncConnection, first: UUID, message: Any, policy: Policy) -> None:
@@ -293,8 +301,7 @@ def _times(wanted: MessageIn, policy: Policy, now: datetime) -> tuple[datetime, 
     # What has a time is not sent late without its owner's word; what is for now may wait for a gateway.
     life = DEFAULT_LIFE if wanted.send_at is None else timedelta(minutes=max(1, policy.late_after_minutes))
     ends = vouchers.end_of(wanted, not_before=not_before, now=now)
-    expires_at = wanted.expires_at or not_before + life
-    expires_at = expires_at if ends is None else min(expires_at, ends)
+    expires_at = vouchers.earliest(wanted.expires_at or not_before + life, ends)
     if expires_at <= not_before:
         raise Invalid("expires_at must be ahead of now and later than send_at.", pointer="/expires_at")
     return not_before, expires_at

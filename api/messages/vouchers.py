@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.messages import queries
 from api.messages.schemas import MessageIn, VoucherIn
-from shared.domain.voucher import LONGEST_VALID, nearly_used_at
+from shared.domain.voucher import LONGEST_VALID, check_valid, nearly_used_at
 from shared.errors import Invalid
 
 _MOMENTS: Final = frozenset({"valid_until", "nearly_used_at"})
@@ -36,6 +36,20 @@ def end_of(wanted: MessageIn, *, not_before: datetime, now: datetime) -> datetim
             pointer="/voucher/nearly_used_at",
         )
     return voucher.valid_until
+
+
+async def hand_on(tx: AsyncConnection, message: queries.AnyRow, again: UUID, *, now: datetime) -> datetime | None:
+    """When the voucher ends that a message carried and another one carries from now on; refused where it has."""
+    handed = await queries.hand_on_voucher(tx, message.id, again)
+    # The message has it from its making on; the row beside it stands in for messages of versions before.
+    ends: datetime | None = message.valid_until or handed
+    check_valid(ends, now=now)
+    return ends
+
+
+def earliest(expires_at: datetime, ends: datetime | None) -> datetime:
+    """When a message is handed over no more: nobody gets a voucher that has ended."""
+    return expires_at if ends is None else min(expires_at, ends)
 
 
 async def keep(tx: AsyncConnection, message_id: UUID, wanted: MessageIn, *, not_before: datetime) -> None:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from shared.domain.message import EVIDENCE, OPEN, Status
+from shared.errors import Conflict
 
 # Also told by owners' systems, of usage: the name is theirs as well as ours.
 NEARLY_USED: Final = "voucher_nearly_used"
@@ -19,6 +20,10 @@ _AT_MOST: Final = timedelta(days=1)
 
 # The person has it, or may have. `undelivered` is evidence, too, of the contrary.
 _ARRIVED: Final = (EVIDENCE | {Status.UNCONFIRMED}) - {Status.UNDELIVERED}
+
+
+class VoucherEnded(Conflict):
+    """The voucher that the message carries has ended: nobody is sent it any more."""
 
 
 class Verdict(StrEnum):
@@ -39,3 +44,13 @@ def judge(statuses: Collection[str], *, valid_until: datetime, now: datetime) ->
     if any(status in _ARRIVED for status in statuses):
         return Verdict.TELL
     return Verdict.WAIT if any(status in OPEN for status in statuses) else Verdict.FORGET
+
+
+def check_valid(ends: datetime | None, *, now: datetime) -> None:
+    """Refuse to send a voucher again that has ended; None is one whose end nobody told."""
+    if ends is not None and ends <= now:
+        raise VoucherEnded(
+            f"The voucher was valid until {ends:%Y-%m-%dT%H:%M:%SZ}; "
+            "make a new one, and send it with POST /v1/messages.",
+            pointer="/voucher/valid_until",
+        )

@@ -86,6 +86,8 @@ class Message(Base):
     attempt: Mapped[int] = small(server_default="0")
     not_before: Mapped[datetime]
     expires_at: Mapped[datetime | None]
+    valid_until: Mapped[datetime | None]  # of the voucher that it carries or reminds of: nobody is sent it after that
+    respect_quiet_hours: Mapped[bool | None]  # an automation's choice; empty: as the policy has it for its kind
     lease_until: Mapped[datetime | None]
     leased_by: Mapped[str | None]
     cancel_requested_at: Mapped[datetime | None]

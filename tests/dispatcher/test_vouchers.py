@@ -145,6 +145,53 @@ async def test_sent_again_it_is_the_same_voucher(client: AsyncClient, worker: Ha
     assert event.data["message_id"] == str(again)
 
 
+async def test_sent_again_it_is_handed_over_until_its_end_and_no_longer(
+    client: AsyncClient, worker: HandWorker, by_hand: HandClock
+) -> None:
+    """Also when its end was told of, and when the message is one that was sent again itself."""
+    ends = worker.now() + timedelta(days=10)
+    message_id = await send(client, worker)
+    await become(worker, message_id, Status.DELIVERED)
+    await by_hand.advance(days=9, hours=12)
+    await look(worker)
+    assert await rows(worker, Voucher) == []
+    for _ in range(2):
+        await become(worker, message_id, Status.FAILED)
+        answer = await client.post(f"/v1/messages/{message_id}/resend")
+        assert answer.status_code == 202, answer.text
+        assert answer.json()["expires_at"] == ends.isoformat().replace("+00:00", "Z")
+        message_id = UUID(answer.json()["id"])
+    await become(worker, message_id, Status.EXPIRED)
+    await by_hand.advance(hours=12)
+    answer = await client.post(f"/v1/messages/{message_id}/resend")
+    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/voucher-ended")
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/voucher/valid_until"]
+    assert "POST /v1/messages" in answer.json()["detail"]
+    assert len(await rows(worker, Message)) == 3
+
+
+async def test_sent_again_long_before_its_end_it_waits_a_day(client: AsyncClient, worker: HandWorker) -> None:
+    first = await send(client, worker)
+    await become(worker, first, Status.FAILED)
+    answer = await client.post(f"/v1/messages/{first}/resend")
+    assert answer.json()["expires_at"] == (worker.now() + timedelta(days=1)).isoformat().replace("+00:00", "Z")
+
+
+async def test_message_of_a_version_before_has_its_end_from_the_voucher(
+    client: AsyncClient, worker: HandWorker, by_hand: HandClock
+) -> None:
+    ends = worker.now() + timedelta(hours=2)
+    first = await send(client, worker, voucher=TOLD | {"valid_until": ends.isoformat()})
+    async with worker.transaction() as tx:
+        await tx.execute(update(Message).values(valid_until=None, status=Status.FAILED))
+    answer = await client.post(f"/v1/messages/{first}/resend")
+    assert answer.json()["expires_at"] == ends.isoformat().replace("+00:00", "Z")
+    await become(worker, UUID(answer.json()["id"]), Status.EXPIRED)
+    await by_hand.advance(hours=3)
+    answer = await client.post(f"/v1/messages/{answer.json()['id']}/resend")
+    assert answer.json()["type"] == "/problems/voucher-ended"
+
+
 async def test_first_one_in_doubt_counts_although_the_second_failed(
     client: AsyncClient, worker: HandWorker, by_hand: HandClock
 ) -> None:
