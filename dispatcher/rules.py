@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dispatcher.queries.claims import Claimed
 from dispatcher.queries.quiet import list_quiet_steps
 from shared.domain.policy import Policy
 from shared.domain.quiet_hours import QuietWindow, next_open
@@ -59,9 +60,15 @@ class Rules:
         """Whether there is a window at all: without one, nobody's clock matters."""
         return bool(self._of_policy or self._of_steps)
 
-    def windows_of(self, kind: str, step_id: UUID | None) -> Windows:
-        """The windows that a message has to respect: the policy's for its kind, and its campaign's own."""
-        return self.windows_with(kind, self._of_steps.get(step_id, ()) if step_id is not None else ())
+    def windows_of(self, one: Claimed) -> Windows:
+        """The windows that a message has to respect: the policy's for its kind, and its campaign's own.
+
+        An automation says itself whether its messages respect the policy's: its choice goes with each of them.
+        """
+        if one.respect_quiet_hours is not None:
+            return self._of_policy if one.respect_quiet_hours else ()
+        step_id = one.campaign_message_id
+        return self.windows_with(one.kind, self._of_steps.get(step_id, ()) if step_id is not None else ())
 
     def windows_with(self, kind: str, own: Windows) -> Windows:
         common = self._of_policy if kind in self.policy.quiet_hours_kinds else ()

@@ -177,6 +177,7 @@ def _message(message_id: UUID, whose: tuple[Any, Person, bytes], made: Plan, now
         "segments": made.measured.segments,
         "not_before": made.not_before,
         "expires_at": made.not_before + LIFE,
+        "respect_quiet_hours": automation.respect_quiet_hours,
         "created_by": CREATED_BY,
         "created_at": now,
         "status_at": now,

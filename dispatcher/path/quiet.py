@@ -25,7 +25,7 @@ async def find_resting(worker: Worker, tx: AsyncConnection, claimed: Sequence[Cl
     rules = worker.rules
     if not (claimed and rules.is_quiet_anywhere):
         return claimed, ()
-    windows = {one.id: rules.windows_of(one.kind, one.campaign_message_id) for one in claimed}
+    windows = {one.id: rules.windows_of(one) for one in claimed}
     watched = [id_ for id_, those in windows.items() if those]
     own = await list_time_zones(tx, watched) if watched else {}
     now = worker.now()

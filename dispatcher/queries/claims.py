@@ -40,6 +40,7 @@ class Claimed(NamedTuple):
     had: list[UUID] | None  # who was handed it before, whatever came of that
     not_before: datetime
     expires_at: datetime | None
+    respect_quiet_hours: bool | None = None  # None: as the policy has it for the kind
 
     def __repr__(self) -> str:
         """Without number and text: a log may hold it."""
@@ -87,7 +88,7 @@ _MOVE = """
                   SELECT a.gateway_id FROM attempts a WHERE a.message_id = m.id AND a.fault = 'gateway') END,
               CASE WHEN m.tried_gateway_ids IS NOT NULL THEN ARRAY(
                   SELECT DISTINCT a.gateway_id FROM attempts a WHERE a.message_id = m.id) END,
-              m.not_before, m.expires_at
+              m.not_before, m.expires_at, m.respect_quiet_hours
 """
 
 # A fate is made out once (materialized): the database would otherwise ask all of it anew for each column it decides.
