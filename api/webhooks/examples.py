@@ -25,6 +25,7 @@ WEBHOOK: Final[dict[str, Any]] = {
     "failing_since": None,
     "retry_at": None,
     "old_secret_until": None,
+    "older_secrets_until": [],
     "created_by": world.API_KEY,
     "created_at": world.CREATED,
     "updated_at": world.CREATED,

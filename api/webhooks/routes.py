@@ -1,7 +1,7 @@
 """Webhooks over HTTP: who is told of what. The dispatchers know of it before the answer leaves."""
 
 import os
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -14,7 +14,7 @@ from api.examples import answered
 from api.paging import PageOut, page_of
 from api.places import id_of
 from api.problems import problems
-from api.webhooks import examples, queries
+from api.webhooks import examples, old_secrets, queries
 from api.webhooks.known import NEWS, KnownRoute
 from api.webhooks.queries import AnyRow
 from api.webhooks.schemas import NewWebhookOut, SecretRotationIn, WebhookIn, WebhookOut, WebhookPatch
@@ -25,7 +25,7 @@ from shared.domain.webhook_url import UnusableUrl, check_url
 from shared.errors import Conflict, FieldError, Invalid
 from shared.ids import uuid7
 from shared.queries import audit
-from shared.sealing import Sealer, place_of_webhook
+from shared.sealing import place_of_webhook
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"], route_class=KnownRoute)
 
@@ -122,7 +122,9 @@ async def delete_webhook(webhook_id: WebhookId, tx: Tx, caller: CanAdmin, now: N
     return Response(status_code=204)
 
 
-@router.post("/{webhook_id}/rotate-secret", responses={**problems(404), **answered(examples.ROTATED)})
+@router.post(
+    "/{webhook_id}/rotate-secret", responses={**problems(404, old_secrets.TooManySecrets), **answered(examples.ROTATED)}
+)
 async def rotate_webhook_secret(  # noqa: PLR0913, PLR0917 - a route asks for what it needs
     webhook_id: WebhookId,
     tx: Tx,
@@ -132,27 +134,21 @@ async def rotate_webhook_secret(  # noqa: PLR0913, PLR0917 - a route asks for wh
     request_id: RequestId,
     body: SecretRotationIn | None = None,
 ) -> NewWebhookOut:
-    """Make a new secret. The one before signs beside it for a while, so that no event is refused meanwhile."""
+    """Make a new secret. Those before sign beside it, each until its own time, so that no event is refused meanwhile.
+
+    At most three old ones sign at a time.
+    """
     body = body or SecretRotationIn()
     row = await queries.lock_webhook(tx, webhook_id)
     secret = os.urandom(SECRET_BYTES)
     changes = {
         "secret_sealed": res.sealer.seal(secret, place=place_of_webhook(webhook_id)),
-        **_kept(row, res.sealer, until=now + timedelta(hours=body.keep_old_hours) if body.keep_old_hours else None),
+        **old_secrets.keep(row, res.sealer, hours=body.keep_old_hours, now=now),
         "updated_at": now,
     }
     row = await queries.update_webhook(tx, webhook_id, changes)
     await _record(tx, caller.id, "webhook.secret_rotated", row, (now, request_id))
     return _with_secret(row, secret)
-
-
-def _kept(row: AnyRow, sealer: Sealer, *, until: datetime | None) -> dict[str, Any]:
-    """The secret so far, sealed for the place of old ones."""
-    if until is None:
-        return {"old_secret_sealed": None, "old_secret_until": None}
-    old = sealer.open(row.secret_sealed, place=place_of_webhook(row.id))
-    sealed = sealer.seal(old, place=place_of_webhook(row.id, "old_secret_sealed"))
-    return {"old_secret_sealed": sealed, "old_secret_until": until}
 
 
 def checked_events(events: list[str]) -> list[str]:

@@ -57,6 +57,9 @@ class WebhookOut(Out):
     failing_since: datetime | None = Field(description="Since when nothing was taken.")
     retry_at: datetime | None = Field(description="While the receiver is away: when it is asked next.")
     old_secret_until: datetime | None = Field(description="Until when the secret before signs, too.")
+    older_secrets_until: list[datetime] = Field(
+        description="Until when each of the secrets before that one signs, too; the one replaced last is first."
+    )
     created_by: str | None
     created_at: datetime
     updated_at: datetime
@@ -72,7 +75,11 @@ class SecretRotationIn(Body):
     model_config = shown(examples.ROTATION)
 
     keep_old_hours: int = Field(
-        default=24, ge=0, le=_LONGEST_ROTATION, description="For so long the old secret signs beside the new one."
+        default=24,
+        ge=0,
+        le=_LONGEST_ROTATION,
+        description="For so long the old secret signs beside the new one; what was promised to earlier ones stays. "
+        "0: no old one signs any more, none of the earlier either.",
     )
 
 
@@ -107,7 +114,9 @@ class RedeliverIn(Body):
     model_config = shown(examples.AGAIN)
 
     event_id: UUID | None = None
-    dead_since: AwareDatetime | None = Field(default=None, description="Those that happened then or later.")
+    dead_since: AwareDatetime | None = Field(
+        default=None, description="Those that died then or later, whenever they happened."
+    )
 
     @model_validator(mode="after")
     def one_of_both(self) -> Self:

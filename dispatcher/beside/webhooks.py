@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
+from itertools import compress
 from time import monotonic
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -28,7 +29,7 @@ from shared.domain import webhook as law
 from shared.domain.event import EventType
 from shared.domain.outcome import Lost
 from shared.domain.webhook import DeliveryStatus, Heard
-from shared.domain.webhook_signature import signature_headers
+from shared.domain.webhook_signature import signature_headers, split_secrets
 from shared.queries.notices import insert_notice
 from shared.sealing import SealBroken, place_of_webhook
 
@@ -180,13 +181,15 @@ class Courier:
 def _opened(worker: Worker, target: Target) -> list[bytes]:
     """The secrets that sign, the newest first; none, where they cannot be opened."""
     try:
-        return [
-            worker.sealer.open(sealed, place=place_of_webhook(target.id, column))
+        opened = {
+            column: worker.sealer.open(sealed, place=place_of_webhook(target.id, column))
             for column, sealed in target.secrets_sealed.items()
-        ]
+        }
     except SealBroken:
         log.warning("a webhook's secret cannot be opened", extra={"webhook_id": str(target.id)})
         return []
+    older = split_secrets(opened.pop("older_secrets_sealed", b""))
+    return [*opened.values(), *compress(older, target.older_live)]
 
 
 def body_of(delivery: Delivery, subject: Mapping[str, Any]) -> bytes:

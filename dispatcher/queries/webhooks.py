@@ -18,12 +18,13 @@ from shared.domain.webhook import DeliveryStatus, DisabledReason, Endpoint
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A webhook as its deliveries need it. Secrets are sealed; the old one signs until its time is over."""
+    """A webhook as its deliveries need it. Secrets are sealed; old ones sign until their time is over."""
 
     id: UUID
     url: str = field(repr=False)
     enabled: bool
-    secrets_sealed: Mapping[str, bytes] = field(repr=False)  # by column
+    secrets_sealed: Mapping[str, bytes] = field(repr=False)  # by column, the newest first
+    older_live: Sequence[bool]  # of those that `older_secrets_sealed` holds: whether it still signs
     endpoint: Endpoint
 
 
@@ -91,6 +92,9 @@ _DUE = text("""
 _HOLD = text("""
     SELECT id, url, enabled, failures, failing_since, retry_at, secret_sealed,
            CASE WHEN old_secret_until > now() THEN old_secret_sealed END AS old_secret_sealed,
+           CASE WHEN now() < ANY (older_secrets_until) THEN older_secrets_sealed END AS older_secrets_sealed,
+           ARRAY(SELECT o.until > now() FROM unnest(older_secrets_until) WITH ORDINALITY AS o (until, place)
+                 ORDER BY o.place) AS older_live,
            enabled AND (retry_at IS NULL OR retry_at <= now()) AS is_open
     FROM webhooks WHERE id = :id
     FOR NO KEY UPDATE
@@ -201,10 +205,9 @@ async def claim_deliveries(
     if row is None:
         return None
     endpoint = Endpoint(row.failures, row.failing_since, row.retry_at)
-    sealed = {"secret_sealed": row.secret_sealed, "old_secret_sealed": row.old_secret_sealed}
-    target = Target(
-        row.id, row.url, row.enabled, {name: value for name, value in sealed.items() if value is not None}, endpoint
-    )
+    columns = ("secret_sealed", "old_secret_sealed", "older_secrets_sealed")
+    sealed = {column: row._mapping[column] for column in columns if row._mapping[column] is not None}  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
+    target = Target(row.id, row.url, row.enabled, sealed, row.older_live, endpoint)
     asked = {
         "webhook_id": webhook_id,
         "is_open": row.is_open,

@@ -18,6 +18,17 @@ def secret_text(secret: bytes) -> str:
     return PREFIX + base64.b64encode(secret).decode()
 
 
+def join_secrets(secrets: Sequence[bytes]) -> bytes:
+    """Several secrets as one value, to be sealed as one; `split_secrets` takes them apart."""
+    if any(len(secret) != SECRET_BYTES for secret in secrets):
+        raise ValueError(f"a secret has {SECRET_BYTES} bytes")
+    return b"".join(secrets)
+
+
+def split_secrets(joined: bytes) -> list[bytes]:
+    return [joined[place : place + SECRET_BYTES] for place in range(0, len(joined), SECRET_BYTES)]
+
+
 def signature_headers(
     secrets: Sequence[bytes], *, event_id: str, timestamp: int, body: bytes
 ) -> tuple[tuple[str, str], ...]:

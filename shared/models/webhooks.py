@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, DateTime, ForeignKey, Identity, Index, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -26,6 +26,12 @@ class Webhook(Base):
     secret_sealed: Mapped[bytes]
     old_secret_sealed: Mapped[bytes | None]  # signs, too, until old_secret_until
     old_secret_until: Mapped[datetime | None]
+    older_secrets_sealed: Mapped[
+        bytes | None
+    ]  # the ones before that, the newest first, joined; each signs until its time
+    older_secrets_until: Mapped[list[datetime]] = mapped_column(
+        ARRAY(DateTime(timezone=True)), server_default=text("'{}'")
+    )
     failures: Mapped[int] = mapped_column(server_default="0")  # rounds in a row without a success
     failing_since: Mapped[datetime | None]
     retry_at: Mapped[datetime | None]  # nothing is tried before
@@ -62,8 +68,10 @@ class WebhookDelivery(Base):
         ),
         # measure_backlog: the oldest of each webhook
         Index("ix_webhook_deliveries_oldest", "webhook_id", "at", postgresql_where=text("status = 'waiting'")),
-        # count_dead, revive_deliveries
+        # count_dead, list_deliveries
         Index("ix_webhook_deliveries_dead", "webhook_id", "id", postgresql_where=text("status = 'dead'")),
+        # revive_deliveries
+        Index("ix_webhook_deliveries_deaths", "webhook_id", "closed_at", postgresql_where=text("status = 'dead'")),
         # erasures
         Index("ix_webhook_deliveries_otps", "subject_id", postgresql_where=text("type LIKE 'otp.%'")),
         # list_deliveries

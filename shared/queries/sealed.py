@@ -50,6 +50,7 @@ SEALED: Final = (
     Sealed("gateways", "secrets_sealed", lambda row: place_of_secrets(row.id)),
     Sealed("webhooks", "secret_sealed", lambda row: place_of_webhook(row.id)),
     Sealed("webhooks", "old_secret_sealed", lambda row: place_of_webhook(row.id, "old_secret_sealed")),
+    Sealed("webhooks", "older_secrets_sealed", lambda row: place_of_webhook(row.id, "older_secrets_sealed")),
     Sealed("installation", "pepper_sealed", lambda _row: PLACE_OF_PEPPER),
     Sealed("idempotency_keys", "body", lambda row: place_of_answer(Scope(row.caller, row.method, row.path, row.key))),
 )

@@ -48,7 +48,7 @@ async def told(engine: AsyncEngine, webhook_id: str, **over: Any) -> UUID:
         "data": {},
         "status": "delivered",
     } | over
-    row |= {"created_at": row["at"], "closed_at": row["at"] if row["status"] != "waiting" else None}
+    row = {"created_at": row["at"], "closed_at": row["at"] if row["status"] != "waiting" else None} | row
     async with begin(engine) as tx:
         await tx.execute(insert(WebhookDelivery).values(**row))
     return event_id
@@ -265,6 +265,50 @@ async def test_rotation_keeps_the_old_secret_for_a_while(
     assert (row.old_secret_sealed, row.old_secret_until) == (None, None)
 
 
+async def rotate(client: AsyncClient, webhook_id: str, **asked: Any) -> dict[str, Any]:
+    answer = await client.post(f"/v1/webhooks/{webhook_id}/rotate-secret", json=asked)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def live(told: dict[str, Any]) -> list[datetime]:
+    """Until when old secrets sign, as the answer says."""
+    return [datetime.fromisoformat(one) for one in (told["old_secret_until"], *told["older_secrets_until"]) if one]
+
+
+async def test_every_old_secret_keeps_its_own_time(client: AsyncClient, clock: Clock) -> None:
+    hour = timedelta(hours=1)
+    made, begun = await create(client), clock.now
+    assert live(made) == []
+    await rotate(client, made["id"], keep_old_hours=48)
+    clock.advance(hour)
+    told = await rotate(client, made["id"], keep_old_hours=2)
+    assert live(told) == [begun + 3 * hour, begun + 48 * hour]
+    told = await rotate(client, made["id"], keep_old_hours=24)
+    assert live(told) == [begun + 25 * hour, begun + 3 * hour, begun + 48 * hour]
+    assert (await client.get(f"/v1/webhooks/{made['id']}")).json()["older_secrets_until"] == told["older_secrets_until"]
+    refused = await client.post(f"/v1/webhooks/{made['id']}/rotate-secret", json={"keep_old_hours": 24})
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/too-many-secrets")
+    (error,) = refused.json()["errors"]
+    assert error["pointer"] == "/keep_old_hours"
+    assert (begun + 3 * hour).isoformat(timespec="seconds") in error["detail"]
+    clock.advance(2 * hour)
+    told = await rotate(client, made["id"], keep_old_hours=1)
+    assert live(told) == [begun + 4 * hour, begun + 25 * hour, begun + 48 * hour]
+    assert live(await rotate(client, made["id"], keep_old_hours=0)) == []
+    assert live(await rotate(client, made["id"])) == [clock.now + 24 * hour]
+
+
+async def test_a_secret_that_no_key_opens_is_replaced(client: AsyncClient, engine: AsyncEngine) -> None:
+    made = await create(client)
+    await rotate(client, made["id"])
+    async with begin(engine) as tx:
+        broken = {"secret_sealed": b"of another key", "old_secret_sealed": b"of another key"}
+        await tx.execute(Webhook.__table__.update().values(broken))  # type: ignore[attr-defined]  # SQLAlchemy's table
+    assert live(await rotate(client, made["id"])) == []
+    assert (await row_of(engine, made["id"])).old_secret_sealed is None
+
+
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
@@ -377,6 +421,7 @@ async def test_all_dead_ones_since_a_time_in_their_order(
     subject, busy = uuid4(), uuid4()
     long_ago = clock.now - timedelta(days=2)
     await told(engine, made["id"], at=long_ago, status="dead")
+    old = await told(engine, made["id"], at=long_ago, status="dead", closed_at=clock.now)  # it died today
     await told(engine, made["id"], at=clock.now, status="delivered")
     await told(engine, made["id"], at=clock.now, status="waiting", subject_id=busy, due_at=clock.now)
     first = await told(engine, made["id"], at=clock.now, status="dead", subject_id=subject)
@@ -384,8 +429,9 @@ async def test_all_dead_ones_since_a_time_in_their_order(
     behind = await told(engine, made["id"], at=clock.now, status="dead", subject_id=busy)
     since = (clock.now - timedelta(hours=1)).isoformat()
     answer = await client.post(f"/v1/webhooks/{made['id']}/redeliver", json={"dead_since": since})
-    assert answer.json() == {"redelivered": 3, "more": False}
+    assert answer.json() == {"redelivered": 4, "more": False}
     rows = {row.event_id: row for row in await deliveries_of(engine)}
+    assert (rows[old].status, rows[old].closed_at) == ("waiting", None)
     assert [rows[one].status for one in (first, second, behind)] == ["waiting"] * 3
     assert [rows[one].due_at for one in (first, second, behind)] == [clock.now, None, None]
     async with begin(engine) as tx:

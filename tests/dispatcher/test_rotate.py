@@ -74,6 +74,8 @@ async def fill(engine: AsyncEngine, now: datetime, *, sealer: Sealer = BEFORE) -
             if old:
                 place = place_of_webhook(webhook_id, "old_secret_sealed")
                 webhook["old_secret_sealed"] = sealer.seal(WEBHOOK_SECRET, place=place)
+                place = place_of_webhook(webhook_id, "older_secrets_sealed")
+                webhook["older_secrets_sealed"] = sealer.seal(WEBHOOK_SECRET, place=place)
             await tx.execute(insert(Webhook).values(webhook))
         for number in range(ANSWERS):
             body = sealer.seal(b"answer %d" % number, place=place_of_answer(scope(number)))
@@ -90,7 +92,7 @@ async def check_opens(engine: AsyncEngine, sealer: Sealer, now: datetime) -> Non
             secrets = open_secrets(row.secrets_sealed, gateway_id=row.id, sealer=sealer)
             assert secrets == {"api_secret": GATEWAY_SECRET}
         for webhook in (await tx.execute(select(Webhook))).all():
-            for column in ("secret_sealed", "old_secret_sealed"):
+            for column in ("secret_sealed", "old_secret_sealed", "older_secrets_sealed"):
                 if sealed := webhook._mapping[column]:
                     assert sealer.open(sealed, place=place_of_webhook(webhook.id, column)) == WEBHOOK_SECRET
         for number in range(ANSWERS):
@@ -162,7 +164,7 @@ async def test_many_that_no_key_opens(engine: AsyncEngine, now: datetime) -> Non
     await fill(engine, now, sealer=Sealer.from_texts([LOST]))
     code, lines = await run(engine, WHILE)
     assert code == NOT_DONE
-    assert len([line for line in lines if "cannot be opened" in line]) == 3 + 2 + 1 + 1 + 20 + 1
+    assert len([line for line in lines if "cannot be opened" in line]) == 3 + 2 + 1 + 1 + 1 + 20 + 1
     assert f"idempotency_keys.body: {ANSWERS - 20} more cannot be opened" in lines
 
 

@@ -16,7 +16,10 @@ from uuid import UUID
 
 import pytest
 import respx
-from sqlalchemy import TextClause, insert, select, update
+from httpx import AsyncClient
+from sqlalchemy import TextClause, insert, select, text, update
+from standardwebhooks.webhooks import Webhook as StandardWebhook
+from standardwebhooks.webhooks import WebhookVerificationError
 
 from dispatcher import queries
 from dispatcher.beside.rescue import rescue
@@ -278,6 +281,48 @@ async def test_both_secrets_sign_during_a_rotation(
     await carry(courier)
     signatures.append(len(receiver.taken[-1].headers["webhook-signature"].split()))
     assert signatures == [2, 2, 1]
+
+
+async def test_every_secret_signs_until_its_own_time(
+    worker: HandWorker, courier: Courier, receiver: Receiver, client: AsyncClient
+) -> None:
+    """A receiver that was promised a day has it, however often the secret is replaced meanwhile."""
+    webhook_id = await make_webhook(worker, receiver.server.url)
+    secrets, verified = [secret_text(SECRET)], []
+    for hours in (24, 1, 24):
+        asked = await client.post(f"/v1/webhooks/{webhook_id}/rotate-secret", json={"keep_old_hours": hours})
+        secrets.append(asked.json()["secret"])
+
+    async def signing() -> list[int]:
+        receiver.secret = secrets[-1]
+        await client.post(f"/v1/webhooks/{webhook_id}/test")
+        await carry(courier)
+        got = receiver.taken[-1]
+        signatures = got.headers["webhook-signature"].split()
+        assert len(set(signatures)) == len(signatures)
+        return [place for place, secret in enumerate(secrets) if is_signed(got, secret)]
+
+    verified.append(await signing())
+    async with worker.transaction() as tx:  # signatures are checked against the real clock
+        await tx.execute(
+            text("""
+            UPDATE webhooks SET old_secret_until = old_secret_until - interval '2 h',
+                older_secrets_until = ARRAY(SELECT u - interval '2 h' FROM unnest(older_secrets_until) u)
+        """)
+        )
+    verified.append(await signing())
+    async with worker.transaction() as tx:
+        await tx.execute(text("UPDATE webhooks SET older_secrets_until = ARRAY[now(), now()]"))
+    verified.append(await signing())
+    assert verified == [[0, 1, 2, 3], [0, 2, 3], [2, 3]]
+
+
+def is_signed(got: Got, secret: str) -> bool:
+    try:
+        StandardWebhook(secret).verify(got.body, got.headers)
+    except WebhookVerificationError:
+        return False
+    return True
 
 
 async def test_each_webhook_gets_what_it_wants(worker: HandWorker, courier: Courier, receiver: Receiver) -> None:
