@@ -23,7 +23,6 @@ from api.problems import (
     InternalError,
     MalformedJson,
     MethodNotAllowed,
-    UnreadableBody,
     UnsupportedMediaType,
     document_of,
     headers_of,
@@ -31,6 +30,7 @@ from api.problems import (
 )
 from api.schemas import LEFT_OUT, UNSTORABLE
 from api.sentences import describe, in_one, sentence_of
+from api.unreadable import find_encoded, refusal_of
 from shared.db import is_busy, is_outage, is_unstorable
 from shared.errors import FieldError, Invalid, NotFound, ServiceError, Unavailable
 
@@ -43,7 +43,6 @@ _FROM_FRAMEWORK: Final[dict[int, tuple[type[ServiceError], str]]] = {
         ContentTooLarge,
         "The body is larger than this path takes; send it in parts.",
     ),
-    HTTPStatus.BAD_REQUEST: (UnreadableBody, "The body cannot be read in the form it claims; JSON has to be UTF-8."),
 }
 _NO_BODY: Final = frozenset({"missing", "model_attributes_type", "model_type"})
 _MOST_NAMED: Final = 5
@@ -100,6 +99,8 @@ async def _on_service_error(request: Request, error: Exception) -> Response:
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
+    if error.status_code == HTTPStatus.BAD_REQUEST:
+        return respond(refusal_of(request, error), request_id=_request_id(request))
     kind, detail = _FROM_FRAMEWORK.get(error.status_code, (InternalError, "The request could not be answered."))
     headers = dict(error.headers) if error.headers else None
     if kind is MethodNotAllowed:
@@ -158,6 +159,8 @@ def _said_of(found: dict[str, Any], request: Request, *, pointer: str) -> str:
 def _unreadable(request: Request, error: RequestValidationError) -> ServiceError | None:
     found = error.errors()
     if found and found[0]["type"] == "json_invalid":
+        if encoded := find_encoded(request):
+            return encoded
         at = found[0]["loc"][-1]
         reason = found[0].get("ctx", {}).get("error", "it cannot be read")
         return MalformedJson(f"The body is not valid JSON: {reason} (at character {at}).{_slip_at(at, error.body)}")

@@ -53,9 +53,13 @@ def decode_cursor(cursor: str) -> dict[str, Any]:
 def _read(cursor: str) -> object:
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        return json.loads(text)
+        return json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):
         return None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number of JSON's")
 
 
 def bad_cursor() -> Invalid:

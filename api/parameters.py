@@ -85,11 +85,11 @@ def _fields_of(route: Any) -> tuple[str, ...]:
 def _known_to(route: Any) -> tuple[str, ...]:
     """The names as clients write them, of the route and of all that it depends on; found out once."""
     if route.endpoint not in _known:
-        _known[route.endpoint] = tuple(sorted(set(_names_of(route.dependant))))
+        _known[route.endpoint] = tuple(sorted(set(names_of(route.dependant))))
     return _known[route.endpoint]
 
 
-def _names_of(dependant: Dependant) -> Iterator[str]:
+def names_of(dependant: Dependant) -> Iterator[str]:
     for field in dependant.query_params:
         model = field.field_info.annotation
         if isinstance(model, type) and issubclass(model, BaseModel):
@@ -97,4 +97,4 @@ def _names_of(dependant: Dependant) -> Iterator[str]:
         else:
             yield field.alias
     for each in dependant.dependencies:
-        yield from _names_of(each)
+        yield from names_of(each)

@@ -64,6 +64,12 @@ class UnsupportedMediaType(ServiceError):
     remedy: ClassVar[str] = "Send the `Content-Type` that `detail` names."
 
 
+class UnsupportedContentEncoding(UnsupportedMediaType):
+    """The body is compressed, and bodies are read as they come."""
+
+    remedy: ClassVar[str] = "Send the body as it is, without the header `Content-Encoding`."
+
+
 class IdempotencyKeyReused(errors.Invalid):
     """The key was used before, with another body: it stands for that request alone."""
 

@@ -18,6 +18,8 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 UNSTORABLE: Final = "unstorable"
+# What is read back from the database is read by a parser that stops at 200, and some of it is wrapped once more.
+DEEPEST: Final = 100
 # A field that may be left out, but not beside what else is sent: named like one that is always required.
 LEFT_OUT: Final = "left_out"
 
@@ -118,11 +120,11 @@ def _find_unstorable(value: object) -> tuple[_Path, str] | None:
     waiting: list[tuple[_Path, object]] = [((), value)]
     while waiting:
         path, node = waiting.pop()
+        if len(path) > DEEPEST:
+            return (), f"The value is nested more than {DEEPEST} levels deep; flatten it."
         match node:
-            case str() if told := _fault_of(node):
+            case str() | float() if told := _fault_of(node):
                 return path, told
-            case float() if not isfinite(node):
-                return path, "Give a number that is finite; JSON has neither NaN nor Infinity."
             case SecretStr():
                 waiting.append((path, node.get_secret_value()))
             case dict():
@@ -137,12 +139,14 @@ def _find_unstorable(value: object) -> tuple[_Path, str] | None:
     return None
 
 
-def _fault_of(text: str) -> str:
-    """What is to be done about a text that cannot be stored; empty for one that can."""
-    if "\0" in text:
+def _fault_of(value: str | float) -> str:
+    """What is to be done about a text or a number that cannot be stored; empty for one that can."""
+    if isinstance(value, float):
+        return "" if isfinite(value) else "Give a number that is finite; JSON has neither NaN nor Infinity."
+    if "\0" in value:
         return "The text holds a NUL character (U+0000); remove it."
     try:
-        text.encode()
+        value.encode()
     except UnicodeEncodeError:
         return "The text holds half a character (a lone surrogate); remove it, or send the whole of it."
     return ""

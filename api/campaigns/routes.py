@@ -1,6 +1,6 @@
 """Campaigns over HTTP: read the request, ask the law, write the row. The dispatcher does the rest."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -33,7 +33,7 @@ from api.deps import CanManage, CanRead, Deeds, Now, Page, Reader, Res, Tx
 from api.examples import answered
 from api.idempotency import IdempotentRoute
 from api.paging import PageAsked, PageOut, bad_cursor, encode_cursor
-from api.places import id_of
+from api.places import id_of, mark_of
 from api.problems import problems
 from api.regions import asked_number
 from shared.domain import campaign as law
@@ -324,22 +324,19 @@ async def _refuse_taken_name(tx: AsyncConnection, name: str) -> None:
 
 def _place_of(page: PageAsked, sort: str) -> tuple[Any, UUID] | None:
     """Where the page before ended, in the same order."""
-    mark = page.after
+    mark = mark_of(page)
     if mark is None:
         return None
-    if mark.get("sort") != sort:
+    if mark.text("sort") != sort:
         raise bad_cursor()
-    try:
-        value: Any = str(mark["value"])
-        if sort.endswith("_at"):
-            value = datetime.fromisoformat(value).astimezone(UTC)
-        elif sort.endswith("status"):
-            value = Status(value)
-        elif sort.endswith("messages"):
-            value = int(value)
-        return value, UUID(str(mark["id"]))
-    except (KeyError, ValueError):
-        raise bad_cursor() from None
+    if sort.endswith("_at"):
+        return mark.moment("value"), mark.id()
+    if sort.endswith("messages"):
+        return mark.number("value"), mark.id()
+    value = mark.text("value")
+    if sort.endswith("status") and value not in set(Status):
+        raise bad_cursor()
+    return value, mark.id()
 
 
 def _acknowledged(acknowledged: bool, caller: str, now: datetime) -> dict[str, Any]:

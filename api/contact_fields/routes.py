@@ -8,7 +8,8 @@ from api.contact_fields import queries
 from api.contact_fields.schemas import MOST_COUNTED, ContactFieldIn, ContactFieldOut, ContactFieldPatch, DefinedFieldOut
 from api.deps import CanManage, CanRead, Deeds, Now, Page, Reader, Tx
 from api.idempotency import IdempotentRoute
-from api.paging import PageAsked, PageOut, bad_cursor, page_of
+from api.paging import PageOut, page_of
+from api.places import mark_of
 from api.problems import problems
 from shared.domain.contact import problem_of_field
 from shared.domain.contact_field import Definition, FieldType
@@ -51,7 +52,8 @@ async def define_contact_field(
 @router.get("", responses=problems(422))
 async def list_contact_fields(tx: Reader, _caller: CanRead, page: Page) -> PageOut[ContactFieldOut]:
     """Every field that is defined, or that some contact was given, by key."""
-    rows = await queries.list_fields(tx, after=_key_of(page), limit=page.limit + 1)
+    mark = mark_of(page)
+    rows = await queries.list_fields(tx, after=None if mark is None else mark.text("key"), limit=page.limit + 1)
     shown, cursor = page_of(rows, page, place=lambda row: {"key": row.key})
     return PageOut(items=[ContactFieldOut.model_validate(row) for row in shown], next_cursor=cursor)
 
@@ -109,12 +111,3 @@ def _once(choices: list[str]) -> list[str]:
                 f"{choice!r} differs from another choice in its case only; leave one out.", pointer=f"/choices/{place}"
             )
     return list(by_form.values())
-
-
-def _key_of(page: PageAsked) -> str | None:
-    if page.after is None:
-        return None
-    key = page.after.get("key")
-    if not isinstance(key, str):
-        raise bad_cursor()
-    return key

@@ -1,12 +1,11 @@
 """Presets over HTTP: the gateways that a client can make without describing them."""
 
-from typing import Any
-
 from fastapi import APIRouter
 
 from api.deps import CanRead, Page
 from api.gateways.schemas import PresetOut
-from api.paging import PageOut, bad_cursor, page_of
+from api.paging import PageOut, page_of
+from api.places import mark_of
 from api.problems import problems
 from shared.gateways.custom import KIND
 from shared.gateways.custom.presets import PRESETS
@@ -17,7 +16,8 @@ router = APIRouter(prefix="/gateway-presets", tags=["gateways"])
 @router.get("", responses=problems(422))
 async def list_gateway_presets(_: CanRead, page: Page) -> PageOut[PresetOut]:
     """Vendors' gateways as settings of the kind `custom`: name one in `POST /v1/gateways`, with its secrets."""
-    after = _place(page.after)
+    mark = mark_of(page)
+    after = mark.text("name") if mark else ""
     rows = [preset for name, preset in sorted(PRESETS.items()) if name > after]
     shown, cursor = page_of(rows[: page.limit + 1], page, place=lambda preset: {"name": preset.name})
     return PageOut(
@@ -35,12 +35,3 @@ async def list_gateway_presets(_: CanRead, page: Page) -> PageOut[PresetOut]:
         ],
         next_cursor=cursor,
     )
-
-
-def _place(after: dict[str, Any] | None) -> str:
-    if after is None:
-        return ""
-    name = after.get("name")
-    if not isinstance(name, str):
-        raise bad_cursor()
-    return name

@@ -1,7 +1,7 @@
 """Gateways over HTTP: what is configured here, the dispatcher picks up within seconds."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Response
@@ -16,8 +16,8 @@ from api.gateways.script import check_script
 from api.gateways.script_versions import keep_script
 from api.gateways.shown import shown
 from api.idempotency import IdempotentRoute
-from api.paging import PageOut, bad_cursor, page_of
-from api.places import id_of
+from api.paging import PageOut, page_of
+from api.places import Mark, id_of, mark_of
 from api.problems import problems
 from shared.domain.breaker import Health
 from shared.errors import Invalid
@@ -59,7 +59,7 @@ async def create_gateway(  # noqa: PLR0913, PLR0917 - a route asks for what it n
 @router.get("", responses=problems(422))
 async def list_gateways(tx: Reader, caller: CanRead, page: Page, res: Res) -> PageOut[GatewayOut]:
     """All gateways, the first choice first."""
-    rows = await queries.list_gateways(tx, after=_place(page.after), limit=page.limit + 1)
+    rows = await queries.list_gateways(tx, after=_place(mark_of(page)), limit=page.limit + 1)
     rows, cursor = page_of(rows, page, place=lambda row: {"priority": row.priority, "id": row.id})
     return PageOut(items=[shown(row, res, caller) for row in rows], next_cursor=cursor)
 
@@ -198,10 +198,5 @@ async def _tell_recovery(
         await record_change(tx, after.id, was=before.health, health=Health.OK, reason=reason, by=by, now=now)
 
 
-def _place(after: dict[str, Any] | None) -> tuple[int, UUID] | None:
-    if after is None:
-        return None
-    try:
-        return int(after["priority"]), UUID(after["id"])
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise bad_cursor() from None
+def _place(mark: Mark | None) -> tuple[int, UUID] | None:
+    return None if mark is None else (mark.number("priority"), mark.id())

@@ -17,7 +17,8 @@ from api.gateways.schemas import GatewayOut, GatewayPatch
 from api.gateways.script import check_script
 from api.gateways.shown import shown
 from api.idempotency import IdempotentRoute
-from api.paging import PageAsked, PageOut, bad_cursor, page_of
+from api.paging import PageOut, page_of
+from api.places import version_of
 from api.problems import problems
 from api.schemas import Out
 from shared.queries import audit
@@ -47,7 +48,7 @@ async def list_scripts(gateway_id: GatewayId, tx: Reader, _: CanRead, page: Page
     """Every wording that the gateway's script ever had, the newest first."""
     gateway = await queries.get_gateway(tx, gateway_id)
     newest = await queries.find_newest(tx, gateway_id)
-    rows = await queries.list_scripts(tx, gateway_id, before=_place(page), limit=page.limit + 1)
+    rows = await queries.list_scripts(tx, gateway_id, before=version_of(page), limit=page.limit + 1)
     items, cursor = page_of(rows, page, place=lambda row: {"version": row.version})
     in_force = newest.version if newest is not None and newest.text == gateway.settings.get("script") else None
     return PageOut(
@@ -93,13 +94,3 @@ async def keep_script(
     if script is None or script == was:
         return {}
     return {"script_version": await queries.insert_script(tx, gateway_id, script, caller=caller, now=now)}
-
-
-def _place(page: PageAsked) -> int | None:
-    """The version that the page before ended with."""
-    if page.after is None:
-        return None
-    version = page.after.get("version")
-    if type(version) is not int or not 0 < version < 2**31:
-        raise bad_cursor()
-    return version

@@ -10,7 +10,8 @@ from api.deps import CanManage, CanRead, Deeds, Now, Page, Reader, Res, Tx
 from api.idempotency import IdempotentRoute
 from api.inbound import queries
 from api.inbound.schemas import InboundOut, ResolveIn
-from api.paging import PageOut, bad_cursor, page_of
+from api.paging import PageOut, page_of
+from api.places import id_of
 from api.problems import problems
 from api.regions import asked_number
 from api.schemas import Moment
@@ -51,7 +52,7 @@ async def list_inbound(  # noqa: PLR0913, PLR0917 - a route asks for what it nee
         until=until,
         review=review,
     )
-    rows = await queries.list_inbound(tx, wanted, before=_place(page.after), limit=page.limit + 1)
+    rows = await queries.list_inbound(tx, wanted, before=id_of(page), limit=page.limit + 1)
     shown, cursor = page_of(rows, page, place=lambda row: {"id": row.id})
     return PageOut(items=[InboundOut.model_validate(row) for row in shown], next_cursor=cursor)
 
@@ -78,12 +79,3 @@ async def _as_stored(tx: AsyncConnection, raw: str, region: str | None) -> str:
         return await asked_number(tx, raw, region)
     except InvalidMsisdn:
         return raw
-
-
-def _place(after: dict[str, str] | None) -> UUID | None:
-    if after is None:
-        return None
-    try:
-        return UUID(after["id"])
-    except (KeyError, ValueError, AttributeError):
-        raise bad_cursor() from None

@@ -10,7 +10,8 @@ from api.idempotency import IdempotentRoute
 from api.opt_outs import queries
 from api.opt_outs.schemas import Msisdn, OptOutIn, OptOutOut
 from api.opt_outs.senders import InvalidOptOut, read_senders
-from api.paging import PageOut, bad_cursor, page_of
+from api.paging import PageOut, page_of
+from api.places import id_of
 from api.problems import problems
 from api.regions import asked_number, usual_region
 from shared.domain.automation import OPT_IN
@@ -74,7 +75,7 @@ async def list_opt_outs(
     if msisdn is not None:
         number = await asked_number(tx, msisdn, res.default_region)
         asked = hash_msisdn(res.pepper, number)
-    rows = await queries.list_opt_outs(tx, msisdn_hash=asked, before=_place(page.after), limit=page.limit + 1)
+    rows = await queries.list_opt_outs(tx, msisdn_hash=asked, before=id_of(page), limit=page.limit + 1)
     shown, cursor = page_of(rows, page, place=lambda row: {"id": row.id})
     return PageOut(items=[OptOutOut.model_validate(row) for row in shown], next_cursor=cursor)
 
@@ -121,12 +122,3 @@ def _parsed(raw: str, region: str | None, *, pointer: str) -> str:
         raise refusal.at("/default_region") from None
     except InvalidMsisdn as refusal:
         raise refusal.at(pointer) from None
-
-
-def _place(after: dict[str, str] | None) -> UUID | None:
-    if after is None:
-        return None
-    try:
-        return UUID(after["id"])
-    except (KeyError, ValueError, AttributeError):
-        raise bad_cursor() from None

@@ -14,7 +14,8 @@ from api.campaigns.startable import check_still_startable
 from api.deps import CanManage, CanRead, Deeds, Now, Page, Reader, Res, Tx
 from api.examples import answered
 from api.idempotency import IdempotentRoute
-from api.paging import PageAsked, PageOut, bad_cursor, encode_cursor
+from api.paging import PageAsked, PageOut, encode_cursor
+from api.places import Mark, mark_of
 from api.problems import problems
 from api.recipients import examples, queries
 from api.recipients.queries import Found, Listed
@@ -40,8 +41,9 @@ _NOT_CHANGED: Final = (
     TagsMissing,
 )
 
-# A list of several parts, one after the other: each asks for rows after a place of its own, and says where a row is.
-Stage = tuple[Callable[[Any, int], Awaitable[Found]], Callable[[Listed], Any]]
+# A list of several parts, one after the other: each asks for rows after a place of its own, says where a row is, and
+# how that is read from a cursor.
+Stage = tuple[Callable[[Any, int], Awaitable[Found]], Callable[[Listed], Any], Callable[[Mark], Any]]
 
 
 @router.get("/{campaign_id}/recipients", responses=problems(404, 422))
@@ -58,7 +60,7 @@ async def list_recipients(
     async def frozen(after: Any, limit: int) -> Found:
         return await queries.list_frozen(tx, campaign_id, skipped=skipped, q=q, after=after or 0, limit=limit)
 
-    stages: list[Stage] = [(frozen, lambda row: row.position)] if campaign.frozen_at or skipped else []
+    stages: list[Stage] = [(frozen, lambda row: row.position, _position_in)] if campaign.frozen_at or skipped else []
     if campaign.frozen_at is None:
         audience = await load_audience(tx, campaign_id, now=now)
 
@@ -66,31 +68,30 @@ async def list_recipients(
             return await queries.list_unreachable(tx, audience, q=q, after=after, limit=limit)
 
         async def contacts(after: Any, limit: int) -> Found:
-            place = None if after is None else UUID(after)
-            return await queries.list_expected_contacts(tx, audience, q=q, after=place, limit=limit)
+            return await queries.list_expected_contacts(tx, audience, q=q, after=after, limit=limit)
 
         async def numbers(after: Any, limit: int) -> Found:
             return await queries.list_expected_numbers(tx, audience, q=q, after=after, limit=limit)
 
         if skipped:
-            stages.append((unreachable, lambda row: row.msisdn))
+            stages.append((unreachable, lambda row: row.msisdn, _number_in))
         else:
-            stages += [(contacts, lambda row: str(row.contact_id)), (numbers, lambda row: row.msisdn)]
+            stages += [
+                (contacts, lambda row: row.contact_id, _contact_in),
+                (numbers, lambda row: row.msisdn, _number_in),
+            ]
     rows, cursor = await _page_through(stages, page)
     return PageOut(items=[RecipientOut.model_validate(row) for row in rows], next_cursor=cursor)
 
 
 async def _page_through(stages: Sequence[Stage], page: PageAsked) -> tuple[list[Listed], str | None]:
     """A page that goes on from one part into the next."""
-    at, after = _place_of(page, len(stages))
+    at, after = _place_of(page, stages)
     rows: list[Listed] = []
     while at < len(stages):
-        ask, place = stages[at]
+        ask, place, _ = stages[at]
         wanted = page.limit - len(rows)
-        try:
-            found = await ask(after, wanted + 1)
-        except (TypeError, ValueError):
-            raise bad_cursor() from None
+        found = await ask(after, wanted + 1)
         rows += found.rows[:wanted]
         if len(found.rows) > wanted:
             after = place(rows[-1]) if wanted else after
@@ -101,13 +102,25 @@ async def _page_through(stages: Sequence[Stage], page: PageAsked) -> tuple[list[
     return rows, None
 
 
-def _place_of(page: PageAsked, stages: int) -> tuple[int, Any]:
-    if page.after is None:
+def _place_of(page: PageAsked, stages: Sequence[Stage]) -> tuple[int, Any]:
+    mark = mark_of(page)
+    if mark is None:
         return 0, None
-    at, after = page.after.get("stage"), page.after.get("after")
-    if type(at) is not int or not 0 <= at < stages or not isinstance(after, str | int | None):
-        raise bad_cursor()
-    return at, after
+    at = mark.number("stage", least=0, most=len(stages) - 1)
+    _, _, read = stages[at]
+    return at, read(mark) if mark.parts.get("after") is not None else None
+
+
+def _position_in(mark: Mark) -> int:
+    return mark.number("after")
+
+
+def _contact_in(mark: Mark) -> UUID:
+    return mark.id("after")
+
+
+def _number_in(mark: Mark) -> str:
+    return mark.text("after")
 
 
 @router.post("/{campaign_id}/exclusions", responses=problems(404, *_NOT_CHANGED, 422))

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Path, Query, Response
 
 from api.deps import CanManage, CanRead, Now, Page, Reader, RequestId, Tx
 from api.idempotency import IdempotentRoute
-from api.paging import PageOut, bad_cursor, page_of
+from api.paging import PageOut, page_of
+from api.places import id_of
 from api.problems import problems
 from api.sender_ids import queries
 from api.sender_ids.schemas import SenderIdIn, SenderIdOut, SenderIdPatch
@@ -65,7 +66,7 @@ async def list_sender_ids(
     gateway_id: Annotated[UUID | None, Query(description="Only those of this gateway.")] = None,
 ) -> PageOut[SenderIdOut]:
     """All sender IDs, the oldest first."""
-    rows = await queries.list_sender_ids(tx, gateway_id=gateway_id, after=_place(page.after), limit=page.limit + 1)
+    rows = await queries.list_sender_ids(tx, gateway_id=gateway_id, after=id_of(page), limit=page.limit + 1)
     shown, cursor = page_of(rows, page, place=lambda row: {"id": row.id})
     policy = await get_policy(tx)
     return PageOut(items=[_shown(row, policy) for row in shown], next_cursor=cursor)
@@ -137,12 +138,3 @@ def _shown_by(gateway_kind: str, value: str) -> SenderId:
             "value is a name, and this gateway shows only numbers; give a number or a short code.", pointer="/value"
         )
     return sender
-
-
-def _place(after: dict[str, str] | None) -> UUID | None:
-    if after is None:
-        return None
-    try:
-        return UUID(after["id"])
-    except (KeyError, ValueError, AttributeError):
-        raise bad_cursor() from None

@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.deps import CanManage, CanRead, Now, Page, Reader, RequestId, Tx
 from api.examples import answered
 from api.idempotency import AskingRoute, IdempotentRoute
-from api.paging import PageAsked, PageOut, bad_cursor, page_of
-from api.places import id_of
+from api.paging import PageOut, page_of
+from api.places import id_of, version_of
 from api.problems import problems
 from api.templates import examples, queries
 from api.templates.schemas import RenderedOut, RenderIn, TemplateIn, TemplateOut, TemplatePatch, TemplateVersionOut
@@ -107,7 +107,7 @@ async def list_template_versions(
 ) -> PageOut[TemplateVersionOut]:
     """Every wording that the template ever had, the newest first."""
     await queries.get_template(tx, template_id)
-    rows = await queries.list_versions(tx, template_id, before=_version_of(page), limit=page.limit + 1)
+    rows = await queries.list_versions(tx, template_id, before=version_of(page), limit=page.limit + 1)
     shown, cursor = page_of(rows, page, place=lambda row: {"version": row.version})
     return PageOut(items=[TemplateVersionOut.model_validate(row) for row in shown], next_cursor=cursor)
 
@@ -143,16 +143,6 @@ def _shown(row: queries.AnyRow) -> TemplateOut:
     tags = compile_template(row.text, known=TEMPLATE_TAGS).tags
     told = list(strange_tags.warnings(row.text, known=TEMPLATE_TAGS))
     return TemplateOut.model_validate({**row._mapping, "tags": tags, "warnings": told})  # noqa: SLF001 - SQLAlchemy's public name
-
-
-def _version_of(page: PageAsked) -> int | None:
-    """The version that the page before ended with."""
-    if page.after is None:
-        return None
-    version = page.after.get("version")
-    if type(version) is not int or not 0 < version < 2**31:
-        raise bad_cursor()
-    return version
 
 
 async def _record(

@@ -1,0 +1,133 @@
+"""Bodies that cannot be read, or not be kept: each is told what is wrong with it, and none is the end of us."""
+
+import gzip
+import json
+from typing import Any
+
+import pytest
+from httpx import AsyncClient
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.problems import MEDIA_TYPE
+from api.schemas import DEEPEST
+from shared.db import begin
+from shared.sealing import Sealer
+from tests.factories import make_gateway, make_msisdn
+
+JSON = {"Content-Type": "application/json"}
+FORM = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\nmsisdn\r\n--b--\r\n'
+MULTIPART = "multipart/form-data; boundary=b"
+
+
+def nested(levels: int) -> Any:
+    """So many objects, one in the other."""
+    value: Any = 1
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
+@pytest.mark.parametrize(
+    ("sent", "headers", "status", "slug", "told"),
+    [
+        pytest.param(b'{"a":' * 3000 + b"1" + b"}" * 3000, {}, 422, "invalid", "nested too deep", id="too deep"),
+        pytest.param(
+            b'{"a": ' + b"9" * 5000 + b"}", {}, 422, "invalid", "more than 4,300 digits", id="a number without end"
+        ),
+        pytest.param(b'{"a": "Gr\xfc\xdfe"}', {}, 400, "unreadable-body", "no UTF-8 at byte 9", id="not UTF-8"),
+        pytest.param(
+            gzip.compress(b"{}"),
+            {"Content-Encoding": "gzip"},
+            415,
+            "unsupported-content-encoding",
+            "without that header",
+            id="compressed",
+        ),
+        pytest.param(
+            b"x\x9c",
+            {"Content-Encoding": "br"},
+            415,
+            "unsupported-content-encoding",
+            "compressed",
+            id="compressed, too",
+        ),
+        pytest.param(
+            b"x", {"Content-Encoding": "br"}, 415, "unsupported-content-encoding", "compressed", id="as a text"
+        ),
+        pytest.param(
+            b"x", {"Content-Encoding": "identity"}, 400, "malformed-json", "not valid JSON", id="not compressed"
+        ),
+    ],
+)
+async def test_json_that_cannot_be_read(
+    client: AsyncClient, sent: bytes, headers: dict[str, str], status: int, slug: str, told: str
+) -> None:
+    answer = await client.post("/v1/events", content=sent, headers=JSON | headers)
+    assert answer.headers["content-type"] == MEDIA_TYPE
+    problem = answer.json()
+    assert (answer.status_code, problem["type"]) == (status, f"/problems/{slug}"), answer.text
+    assert told in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "media_type", "told"),
+    [
+        pytest.param(FORM, "multipart/form-data", "names no boundary", id="without a boundary"),
+        pytest.param(b"msisdn\r\n", MULTIPART, "between the boundaries", id="no form"),
+        pytest.param(FORM.replace(b'name="file"; ', b""), MULTIPART, "has no name", id="a part without a name"),
+        pytest.param(FORM[:-7] + FORM, MULTIPART, "more files than this path takes: 1", id="two files"),
+        pytest.param(
+            FORM.replace(b'; filename="a.csv"', b"").replace(b"msisdn", b"x" * (2 << 20)),
+            MULTIPART,
+            "larger than 1024 kB",
+            id="a field as large as a file",
+        ),
+    ],
+)
+async def test_form_that_cannot_be_read(client: AsyncClient, sent: bytes, media_type: str, told: str) -> None:
+    answer = await client.post("/v1/contacts/import", content=sent, headers={"Content-Type": media_type})
+    assert (answer.status_code, answer.json()["type"]) == (400, "/problems/unreadable-body"), answer.text
+    assert told in answer.json()["detail"]
+
+
+async def test_what_is_nested_as_deep_as_may_be_is_kept(client: AsyncClient) -> None:
+    told = {"id": "a", "name": "x", "msisdn": make_msisdn(1), "data": nested(DEEPEST)}
+    made = await client.post("/v1/events", json=told)
+    assert made.status_code == 202, made.text
+    (kept,) = (await client.get("/v1/events")).json()["items"]
+    assert kept["data"] == told["data"]
+
+
+@pytest.mark.parametrize("levels", [DEEPEST + 1, 202, 700])
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/v1/events", {"id": "a", "name": "x", "msisdn": make_msisdn(1)}, "data"),
+        ("/v1/gateways", {"name": "a", "kind": "custom", "secrets": {}}, "settings"),
+        ("/v1/gateways/classify", {"kind": "custom", "status": 200, "body": ""}, "settings"),
+        ("/v1/contacts", {"msisdn": make_msisdn(1)}, "fields"),
+        ("/v1/messages", {"msisdn": make_msisdn(1), "text": "Hi"}, "variables"),
+        ("/v1/messages", {"msisdn": make_msisdn(1), "text": "Hi", "kind": "voucher"}, "voucher"),
+        ("/v1/target-groups", {"name": "a", "kind": "dynamic"}, "conditions"),
+        ("/v1/target-groups/preview", {}, "conditions"),
+    ],
+)
+async def test_what_is_nested_deeper_is_refused_by_its_field(
+    client: AsyncClient, path: str, body: dict[str, Any], field: str, levels: int
+) -> None:
+    answer = await client.post(path, content=json.dumps(body | {field: nested(levels)}), headers=JSON)
+    assert answer.status_code == 422, answer.text
+    assert any(error["pointer"].startswith(f"/{field}") for error in answer.json()["errors"]), answer.text
+
+
+async def test_settings_of_a_gateway_are_changed_within_the_same_depth(
+    client: AsyncClient, engine: AsyncEngine, sealer: Sealer
+) -> None:
+    async with begin(engine) as tx:
+        gateway = await make_gateway(tx, sealer)
+    answer = await client.patch(f"/v1/gateways/{gateway}", json={"settings": {"x": nested(202)}})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0] == {
+        "pointer": "/settings",
+        "detail": "The value is nested more than 100 levels deep; flatten it.",
+    }
