@@ -88,7 +88,9 @@ class TryOut(Out):
 
     at: datetime
     http_status: int | None
-    error: str | None = Field(description="Why there was no answer, as `read_timeout` or `forbidden_address`.")
+    error: str | None = Field(
+        description="Why there was no answer, as `read_timeout` or `forbidden_address`, or what was amiss in its body."
+    )
 
 
 class DeliveryOut(Out):

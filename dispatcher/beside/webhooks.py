@@ -218,7 +218,8 @@ async def _post(
     call = Call("POST", target.url, (("Content-Type", "application/json"), *signed), body)
     answer = await worker.transport.perform(call, deadline=DEADLINE_SECONDS)
     if isinstance(answer, Lost):
-        return Heard(cause=answer.cause)
+        # Its head is all that counts: who answers 200 with a page of megabytes has the event.
+        return Heard(status=answer.status, cause=answer.cause)
     return Heard(status=answer.status, retry_after=retry_after_of(answer.headers))
 
 
@@ -237,7 +238,8 @@ async def _settle(worker: Worker, target: Target, heard: Sequence[tuple[Delivery
             await queries.write_endpoint(tx, target.id, after)
             if endpoint.is_away and not after.is_away:
                 await queries.hasten_deliveries(tx, target.id)
-            reason = law.disabled_by(after, counted, now=now)
+            tried_since = min(delivery.created_at for delivery, _ in heard if delivery.type != EventType.WEBHOOK_TEST)
+            reason = law.disabled_by(after, counted, tried_since=tried_since, now=now)
             if reason is not None and await queries.disable_webhook(tx, target.id, reason):
                 host = urlsplit(target.url).hostname or "?"
                 await insert_notice(tx, law.disabled_notice(target.id, host=host, reason=reason), now=now)

@@ -6,8 +6,8 @@ follows, never asks again, reads no proxies from the environment and decompresse
 the cap. Exceptions carry no URL.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import NoReturn
@@ -17,6 +17,7 @@ from pyreqwest import exceptions as engine_errors
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.http import HeaderMap
 from pyreqwest.request import StreamRequest
+from pyreqwest.response import Response
 
 from shared.addresses import Address
 
@@ -71,9 +72,23 @@ class ClosedUnanswered(httpx.RemoteProtocolError):
 class CutBody(httpx.RemoteProtocolError):
     """The answer's body ended early, or could not be decoded."""
 
+    status: int | None = None  # what the answer's head said
+
 
 class BodyTooLarge(httpx.ReadError):
     """The answer's body is larger than the cap, after decompression."""
+
+    status: int | None = None
+
+
+@contextmanager
+def body_of_answer(status: int) -> Iterator[None]:
+    """Whatever is wrong with the body, the head was read: its status goes with the exception."""
+    try:
+        yield
+    except (CutBody, BodyTooLarge) as error:
+        error.status = status
+        raise
 
 
 class ReadBody(httpx.AsyncByteStream):
@@ -98,17 +113,24 @@ class ReqwestEngine(httpx.AsyncBaseTransport):
         asked = self._build(request)
         try:
             async with asked as answer:
-                body = await answer.body_reader.read(self._read_at_most)
-                if body is not None and len(body) > self._cap:
-                    raise BodyTooLarge("body over the cap")
-                headers = _readable(answer.headers)
-                if any(name == "content-encoding" and value != "identity" for name, value in headers):
-                    raise CutBody("in a coding that was not asked for")
-                return httpx.Response(
-                    answer.status, headers=headers, stream=ReadBody(b"" if body is None else bytes(body))
-                )
+                with body_of_answer(answer.status):
+                    headers, body = await self._read(answer)
+                return httpx.Response(answer.status, headers=headers, stream=ReadBody(body))
         except engine_errors.PyreqwestError as error:
             _retell(error)
+
+    async def _read(self, answer: Response) -> tuple[list[tuple[str, str]], bytes]:
+        """The headers and the body, decoded and within the cap."""
+        try:
+            body = await answer.body_reader.read(self._read_at_most)
+        except engine_errors.PyreqwestError as error:
+            _retell(error)
+        if body is not None and len(body) > self._cap:
+            raise BodyTooLarge("body over the cap")
+        headers = _readable(answer.headers)
+        if any(name == "content-encoding" and value != "identity" for name, value in headers):
+            raise CutBody("in a coding that was not asked for")
+        return headers, b"" if body is None else bytes(body)
 
     async def aclose(self) -> None:
         await self._client.close()

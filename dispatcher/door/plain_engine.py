@@ -24,6 +24,7 @@ from dispatcher.door.engine import (
     ReadBody,
     TlsFailure,
     Unreachable,
+    body_of_answer,
 )
 
 # No longer true of a decoded body; httpx would decode it once more.
@@ -51,7 +52,8 @@ class PlainEngine(httpx.AsyncBaseTransport):
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
             _retell(error)
         try:
-            body = await self._read(answer)
+            with body_of_answer(answer.status):
+                body = await self._read(answer)
         finally:
             await answer.aclose()
         headers = [(name, value) for name, value in answer.headers if name.lower() not in _ENCODED]

@@ -272,7 +272,8 @@ class Transport:
 def _lost_by(error: Exception) -> Lost:
     for kind, may_have_arrived, cause in _LOST_BY:
         if isinstance(error, kind):
-            return Lost(may_have_arrived=may_have_arrived, cause=cause)
+            status = error.status if isinstance(error, BodyTooLarge | CutBody) else None
+            return Lost(may_have_arrived=may_have_arrived, cause=cause, status=status)
     _log_unforeseen(error)
     return Lost(may_have_arrived=True, cause=Cause.UNFORESEEN)
 

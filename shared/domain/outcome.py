@@ -4,7 +4,7 @@ The line that matters runs between what certainly did not arrive and everything 
 handed over again.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -46,6 +46,8 @@ class Lost:
     may_have_arrived: bool
     cause: str
     blameless: bool = False
+    # Of an answer that began, and whose body could not be read. A gateway's says nothing without it.
+    status: int | None = field(default=None, compare=False)
 
 
 Outcome = Accepted | Refused | Lost

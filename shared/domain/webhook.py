@@ -42,6 +42,9 @@ TRIES: Final = len(WAITS) + 1
 # An event dies when it has had its tries and its days: an outage that used up the tries quickly kills none.
 LIFE: Final = timedelta(days=3)
 DISABLED_AFTER: Final = timedelta(days=5)
+# And only when what it refuses now was tried for so long: with a webhook that is seldom told of anything, days may lie
+# between the last event, which died, and a new one that comes in a bad moment.
+TRIED_FOR: Final = timedelta(hours=1)
 # So many rounds in a row without one success, and the receiver counts as away.
 AWAY_AFTER: Final = 3
 _FIRST_PAUSE: Final = timedelta(seconds=5)
@@ -53,7 +56,7 @@ _BUSY: Final = frozenset({429, 503})
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What one try came to: the answer's status, or why there is none."""
+    """What one try came to: the answer's status, and why there is none, or what was wrong with the answer's body."""
 
     status: int | None = None
     cause: str | None = None
@@ -103,11 +106,14 @@ def after_round(endpoint: Endpoint, heard: Sequence[Heard], *, now: datetime, ch
     return Endpoint(failures, endpoint.failing_since or now, now + pause if pause else None)
 
 
-def disabled_by(endpoint: Endpoint, heard: Sequence[Heard], *, now: datetime) -> DisabledReason | None:
-    """Why the webhook is switched off after this round, if it is."""
+def disabled_by(
+    endpoint: Endpoint, heard: Sequence[Heard], *, tried_since: datetime, now: datetime
+) -> DisabledReason | None:
+    """Why the webhook is switched off after this round, if it is; `tried_since`, the oldest of its events."""
     if any(one.is_gone for one in heard):
         return DisabledReason.GONE
-    if endpoint.failing_since is not None and now - endpoint.failing_since >= DISABLED_AFTER:
+    was_failing = endpoint.failing_since is not None and now - endpoint.failing_since >= DISABLED_AFTER
+    if was_failing and now - tried_since >= TRIED_FOR:
         return DisabledReason.FAILING
     return None
 

@@ -6,10 +6,11 @@ Receivers are real servers on loopback, reached through the one door.
 import asyncio
 import pkgutil
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
 from importlib import import_module
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -454,6 +455,43 @@ async def test_disabled_after_days_and_going_on_afterwards(
     assert {got.id for got in receiver.taken} == {str(row.event_id) for row in waiting}
 
 
+async def test_one_bad_moment_after_weeks_disables_nothing(
+    worker: HandWorker, courier: Courier, receiver: Receiver
+) -> None:
+    """An event died, nothing happened for a month, and the next one is refused once."""
+    webhook_id = await make_webhook(worker, receiver.server.url)
+    receiver.status_of = lambda _: 500
+    await happen(worker, uuid7(), EventType.CAMPAIGN_STARTED)
+    for _ in range(TRIES):
+        await carry(courier)
+        await pass_time(worker, timedelta(hours=27))
+        await execute(worker.engine, "UPDATE webhooks SET failing_since = now()")  # five days are not the matter here
+    assert [row.status for row in await rows(worker)] == ["dead"]
+    await pass_time(worker, timedelta(days=30))
+    await happen(worker, uuid7(), EventType.CAMPAIGN_STARTED)
+    await carry(courier)
+    assert (await webhook_of(worker, webhook_id)).enabled
+    receiver.status_of = lambda _: 200
+    await pass_time(worker, timedelta(minutes=10))
+    await carry(courier)
+    webhook = await webhook_of(worker, webhook_id)
+    assert (webhook.enabled, webhook.failing_since, len(receiver.taken)) == (True, None, 1)
+
+
+async def test_test_shortens_no_pause(worker: HandWorker, courier: Courier, receiver: Receiver) -> None:
+    """A receiver that is away and asked for an hour has it; the test itself is sent at once."""
+    pause = {"failures": 5, "failing_since": worker.now(), "retry_at": worker.now() + timedelta(hours=1)}
+    webhook_id = await make_webhook(worker, receiver.server.url, **pause)
+    await happen(worker, uuid7(), EventType.CAMPAIGN_STARTED)
+    test = {"webhook_id": webhook_id, "event_id": uuid7(), "type": "webhook.test", "subject_id": uuid7(), "data": {}}
+    times = {"at": worker.now(), "created_at": worker.now(), "due_at": worker.now()}
+    async with worker.transaction() as tx:
+        await tx.execute(insert(WebhookDelivery).values(test | times))
+    await carry(courier)
+    assert [got.type for got in receiver.taken] == ["webhook.test"]
+    assert (await webhook_of(worker, webhook_id)).retry_at == pause["retry_at"]
+
+
 async def test_busy_receiver_is_asked_when_it_says(worker: HandWorker, courier: Courier) -> None:
     busy = b"HTTP/1.1 429 Busy\r\nRetry-After: 900\r\nContent-Length: 0\r\n\r\n"
     async with HostileServer(saying(busy)) as server:
@@ -474,9 +512,9 @@ async def test_busy_receiver_is_asked_when_it_says(worker: HandWorker, courier: 
         ),
         pytest.param(saying(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"), None, 500, id="500"),
         pytest.param(
-            saying(b"HTTP/1.1 200 OK\r\nContent-Length: 9000000\r\n\r\n", b"x" * 200_000),
+            saying(b"HTTP/1.1 500 No\r\nContent-Length: 9000000\r\n\r\n", b"x" * 200_000),
             Cause.BODY_TOO_LARGE,
-            None,
+            500,
             id="huge body",
         ),
         pytest.param(saying(b"SSH-2.0-x\r\n"), Cause.UNREADABLE_ANSWER, None, id="no HTTP"),
@@ -495,6 +533,34 @@ async def test_receiver_that_misbehaves(
     assert (row.status, row.attempts, row.leased_until) == ("waiting", 1, None)
     assert row.due_at > worker.now()
     assert [(one["http_status"], one["error"]) for one in row.log] == [(status, error)]
+
+
+@pytest.fixture(params=["pyreqwest", "httpx"])
+async def either(request: pytest.FixtureRequest, worker: HandWorker) -> AsyncIterator[Courier]:
+    """A dispatcher with each of the engines."""
+    door = Transport(request.param, allowed_networks=(ip_network("127.0.0.0/8"),))
+    yield Courier(replace(worker, transport=door))
+    await door.aclose()
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        pytest.param(b"Content-Length: 100000000\r\n\r\n" + b"x" * 200_000, Cause.BODY_TOO_LARGE, id="of 100 MB"),
+        pytest.param(b"Content-Encoding: br\r\nContent-Length: 2\r\n\r\nxx", Cause.CUT_BODY, id="in another coding"),
+    ],
+)
+@pytest.mark.parametrize(("said", "status", "enabled"), [(200, "delivered", True), (410, "waiting", False)])
+async def test_body_of_an_answer_does_not_matter(
+    worker: HandWorker, either: Courier, body: bytes, error: str, said: int, status: str, enabled: bool
+) -> None:
+    async with HostileServer(saying(b"HTTP/1.1 %d X\r\n" % said + body)) as server:
+        webhook_id = await make_webhook(worker, server.url)
+        await happen(worker, uuid7(), EventType.CAMPAIGN_STARTED)
+        await carry(either)
+    (row,) = await rows(worker)
+    assert (row.status, (await webhook_of(worker, webhook_id)).enabled) == (status, enabled)
+    assert [(one["http_status"], one["error"]) for one in row.log] == [(said, error)]
 
 
 async def test_slow_receiver_holds_up_no_other(

@@ -13,6 +13,7 @@ from shared.domain.webhook import (
     DISABLED_AFTER,
     LIFE,
     LONGEST_PAUSE,
+    TRIED_FOR,
     TRIES,
     WAITS,
     DisabledReason,
@@ -83,18 +84,19 @@ def test_one_success_is_enough() -> None:
 
 
 @pytest.mark.parametrize(
-    ("since", "heard", "reason"),
+    ("since", "tried", "heard", "reason"),
     [
-        pytest.param(timedelta(), [REFUSED], None, id="just begun"),
-        pytest.param(DISABLED_AFTER - timedelta(seconds=1), [REFUSED], None, id="for days"),
-        pytest.param(DISABLED_AFTER, [LOST], DisabledReason.FAILING, id="for too long"),
-        pytest.param(timedelta(), [Heard(status=410)], DisabledReason.GONE, id="gone"),
-        pytest.param(None, [TAKEN], None, id="well"),
+        pytest.param(timedelta(), TRIED_FOR, [REFUSED], None, id="just begun"),
+        pytest.param(DISABLED_AFTER - timedelta(seconds=1), LIFE, [REFUSED], None, id="for days"),
+        pytest.param(DISABLED_AFTER, TRIED_FOR, [LOST], DisabledReason.FAILING, id="for too long"),
+        pytest.param(DISABLED_AFTER, timedelta(minutes=59), [LOST], None, id="with days of silence between"),
+        pytest.param(timedelta(), timedelta(), [Heard(status=410)], DisabledReason.GONE, id="gone"),
+        pytest.param(None, LIFE, [TAKEN], None, id="well"),
     ],
 )
-def test_disabled(since: timedelta | None, heard: list[Heard], reason: DisabledReason | None) -> None:
+def test_disabled(since: timedelta | None, tried: timedelta, heard: list[Heard], reason: DisabledReason | None) -> None:
     endpoint = Endpoint(5, None if since is None else NOW - since)
-    assert disabled_by(endpoint, heard, now=NOW) is reason
+    assert disabled_by(endpoint, heard, tried_since=NOW - tried, now=NOW) is reason
 
 
 @pytest.mark.parametrize("reason", [DisabledReason.GONE, DisabledReason.FAILING])
