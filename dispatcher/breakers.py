@@ -110,7 +110,8 @@ class Healths:
         if mark is Mark.GOOD and gateway_id in self.rests:
             self._taken(gateway_id)
         slow = mark is Mark.GOOD and seconds > self.deadline * SLOW_SHARE_OF_DEADLINE
-        window.hear(mark, slow=slow, now=monotonic(), messages=len(outcomes))
+        cause = next((one.cause for one in outcomes if isinstance(one, Lost)), "")
+        window.hear(mark, slow=slow, now=monotonic(), messages=len(outcomes), cause=cause)
         verdict = window.verdict() if mark is not Mark.GOOD or slow else None
         if verdict is not None and gateway_id not in self.verdicts:
             self.verdicts[gateway_id] = verdict

@@ -16,9 +16,10 @@ from api.idempotency import AskingRoute
 from api.problems import problems
 from api.resources import Resources
 from api.schemas import Body, Out
-from shared.adapter import Account, Answer, Sms
+from shared.adapter import Account, Answer, Capabilities, Sms
 from shared.db import reading
 from shared.domain.outcome import Accepted, Fault, Lost, Outcome, OutcomeName, Refused, is_certain_no, name_of
+from shared.domain.repeats import may_repeat
 from shared.errors import Invalid, Unavailable
 from shared.gateways import SCRIPTED, adapter_for
 from shared.ids import uuid7
@@ -80,13 +81,15 @@ async def classify_answer(body: ClassifyIn, _: CanManage, now: Now, res: Res) ->
     sms = Sms(id=uuid7(now), attempt=1, msisdn="+12025550142", text=_SAMPLE)
     headers = {name.lower(): value for name, value in body.answer.headers.items()}
     heard = Answer(body.answer.status, headers, body.answer.body.encode("utf-8", "replace"))
+    adapter = adapter_for(kind, account)
     try:
         outcome = await _by_script(kind, account, sms, heard, res)
     except ScriptFailed as failure:
         if failure.reason in _NOT_ITS_FAULT:
             raise Unavailable("The script could not be asked just now; send this again.") from failure
-        return _told(Lost(may_have_arrived=True, cause="script_failed"), detail=str(failure))
-    return _told(outcome or adapter_for(kind, account).read_send([sms], heard)[0])
+        outcome = Lost(may_have_arrived=True, cause="script_failed")
+        return _told(outcome, adapter.CAPABILITIES, detail=str(failure))
+    return _told(outcome or adapter.read_send([sms], heard)[0], adapter.CAPABILITIES)
 
 
 async def _by_script(kind: str, account: Account, sms: Sms, heard: Answer, res: Resources) -> Outcome | None:
@@ -115,19 +118,26 @@ async def _account(tx: AsyncConnection, body: ClassifyIn) -> tuple[str, Account]
     return body.kind, Account(gateway_id=uuid7(), settings=settings, secrets={})
 
 
-def _told(outcome: Outcome, *, detail: str | None = None) -> ClassifyOut:
-    again = is_certain_no(outcome)
+def _told(outcome: Outcome, can: Capabilities, *, detail: str | None = None) -> ClassifyOut:
     match outcome:
         case Accepted(reference=reference, segments=segments):
-            then = "The message is submitted; receipts follow."
+            then = f"The message is submitted; {'receipts follow' if can.receipts else 'no receipts of it are read'}."
             return _out(outcome, then, again=False, reference=reference, segments=segments)
         case Refused(fault=fault, code=code, detail=detail, retry_after=retry_after):
             again = fault not in {Fault.MESSAGE, Fault.OPTED_OUT}
             said = {"code": code, "detail": detail or None, "retry_after": retry_after}
             return _out(outcome, _THEN[fault], again=again, fault=fault, **said)
+        case Lost(cause=cause) if is_certain_no(outcome):
+            return _out(outcome, "It is handed over again.", again=True, code=cause, detail=detail)
+        case Lost(cause=cause) if can.repeats is not None and may_repeat(outcome):
+            then = (
+                "The message is unconfirmed, and is handed to this gateway again under the same id, which it takes "
+                f"once: at most {can.repeats.most} times, within {can.repeats.window} seconds."
+            )
+            return _out(outcome, then, again=True, code=cause, detail=detail)
         case Lost(cause=cause):
-            doubt = "The message is unconfirmed until a receipt or a look-up tells; it is not sent again by itself."
-            return _out(outcome, "It is handed over again." if again else doubt, again=again, code=cause, detail=detail)
+            then = "The message is unconfirmed until a receipt or a look-up tells; it is not sent again by itself."
+            return _out(outcome, then, again=False, code=cause, detail=detail)
 
 
 def _out(outcome: Outcome, then: str, *, again: bool, **said: Any) -> ClassifyOut:

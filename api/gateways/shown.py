@@ -6,7 +6,7 @@ from api.gateways.queries import GatewayRow
 from api.gateways.schemas import BalanceOut, CallbackUrlsOut, CapabilitiesOut, GatewayOut, HealthOut, hint
 from api.resources import Resources
 from api.security import ADMIN, Caller
-from shared.adapter import Account
+from shared.adapter import Account, Capabilities
 from shared.clock import utc_now
 from shared.domain import balance as law
 from shared.domain import gateway_hosts
@@ -18,6 +18,7 @@ from shared.sealing import SealBroken
 
 def shown(row: GatewayRow, resources: Resources, caller: Caller) -> GatewayOut:
     urls = callback_urls(resources.public_url, gateway_id=row.id, token=row.callback_token)
+    can = capabilities_of(row)
     return GatewayOut(
         id=row.id,
         name=row.name,
@@ -31,7 +32,7 @@ def shown(row: GatewayRow, resources: Resources, caller: Caller) -> GatewayOut:
         balance_check=row.balance_check,
         callback_urls=CallbackUrlsOut.model_validate(urls) if ADMIN in caller.scopes else None,
         old_callback_urls_until=row.old_callback_token_until,
-        capabilities=_capabilities(row),
+        capabilities=CapabilitiesOut.model_validate(can) if can else None,
         warnings=_warnings(row, resources),
         health=_health(row, now=utc_now()),
         balance=balance_of(row) if row.balance is not None or row.balance_failures else None,
@@ -51,12 +52,9 @@ def _warnings(row: GatewayRow, resources: Resources) -> list[str]:
     return found
 
 
-def _capabilities(row: GatewayRow) -> CapabilitiesOut | None:
+def capabilities_of(row: GatewayRow) -> Capabilities | None:
     """What the kind can do, and where its owner describes it, what the settings make of that."""
-    if row.kind not in ADAPTERS:
-        return None
-    adapter = adapter_for(row.kind, Account(row.id, row.settings, {}))
-    return CapabilitiesOut.model_validate(adapter.CAPABILITIES)
+    return adapter_for(row.kind, Account(row.id, row.settings, {})).CAPABILITIES if row.kind in ADAPTERS else None
 
 
 def balance_of(row: GatewayRow) -> BalanceOut:

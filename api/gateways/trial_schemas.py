@@ -12,6 +12,7 @@ from api.schemas import Body, Out
 from shared.domain.breaker import Health
 from shared.domain.message import SkipReason, Status
 from shared.domain.outcome import Fault, OutcomeName
+from shared.domain.remedies import REMEDIES
 
 Words = Annotated[str, StringConstraints(min_length=1, max_length=1600)]
 
@@ -68,7 +69,8 @@ class TrialOut(Out):
     answer: HeardOut | None = Field(description="Null where none came.")
 
     @classmethod
-    def of(cls, message: Row[Any], attempt: Row[Any] | None, gateway: Row[Any] | None) -> Self:
+    def of(cls, message: Row[Any], attempt: Row[Any] | None, gateway: Row[Any] | None, *, receipts: bool) -> Self:
+        """`receipts`: whether what this gateway tells of a message later can be read."""
         exchange = (attempt.exchange if attempt else None) or {}
         sent, heard = exchange.get("request"), exchange.get("answer")
         return cls(
@@ -83,12 +85,22 @@ class TrialOut(Out):
             reference=attempt.reference if attempt else None,
             segments=attempt.segments if attempt else None,
             took_ms=exchange.get("took_ms"),
-            then=f"{_THEN[message.status]}{_besides(message.status, gateway)}",
+            then=_then(message.status, attempt, gateway, receipts=receipts),
             request=SentOut(line=f"{sent['method']} {sent['url']}", headers=sent["headers"], body=sent["body"])
             if sent
             else None,
             answer=HeardOut.model_validate(heard) if heard else None,
         )
+
+
+def _then(status: Status, attempt: Row[Any] | None, gateway: Row[Any] | None, *, receipts: bool) -> str:
+    if status is Status.SUBMITTED and not receipts:
+        return f"{_NO_RECEIPTS}{_besides(status, gateway)}"
+    if status not in {Status.FAILED, Status.UNCONFIRMED} or attempt is None:
+        return f"{_THEN[status]}{_besides(status, gateway)}"
+    # A code beside a fault is the gateway's own word.
+    remedy = REMEDIES.get(attempt.code) if attempt.fault is None else None
+    return f"{_THEN[status]} {remedy}" if remedy else f"{_THEN[status]}{_WHY[status]}"
 
 
 def _besides(status: Status, gateway: Row[Any] | None) -> str:
@@ -109,9 +121,16 @@ _THEN: Final = {
     Status.SENT: "The gateway took it, and the carrier has it.",
     Status.DELIVERED: "The handset has it.",
     Status.UNDELIVERED: "The gateway took it, and it was not delivered.",
-    Status.FAILED: "It was certainly not sent; outcome and code say why.",
+    Status.FAILED: "It was certainly not sent.",
     Status.UNCONFIRMED: "The gateway may have it: no answer came that could be read. It is not sent again by itself.",
     Status.EXPIRED: "No dispatcher took it within a minute, so it was not sent; see whether one is running.",
     Status.SKIPPED: "It was not sent: the recipient has opted out.",
     Status.CANCELLED: "It was called back before it was sent.",
 }
+_WHY: Final = {
+    Status.FAILED: " fault, code and detail say why.",
+    Status.UNCONFIRMED: " See what it answered, and what the settings make of that in POST /v1/gateways/classify.",
+}
+_NO_RECEIPTS: Final = (
+    "The gateway took it; no receipts of it are read, so that is all that will be known: see receipt in its settings."
+)

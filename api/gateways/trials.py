@@ -18,6 +18,7 @@ from api.deps import CanManage, Now, RequestId, Res
 from api.examples import answered
 from api.gateways import examples, queries
 from api.gateways.queries import GatewayRow
+from api.gateways.shown import capabilities_of
 from api.gateways.trial_schemas import TrialIn, TrialOut
 from api.idempotency import REPLAYED, AskingRoute, IdempotencyKey, Replay, claim_key, store_answer
 from api.messages import queries as messages
@@ -185,7 +186,9 @@ async def _settled(res: Resources, message_id: UUID) -> TrialOut:
             message = await messages.get_message(tx, message_id)
             attempts = await messages.list_attempts(tx, message_id)
             gateway = await queries.find_gateway(tx, message.gateway_id)
-        trial = TrialOut.of(message, attempts[-1] if attempts else None, gateway)
+        can = capabilities_of(gateway) if gateway is not None else None
+        receipts = can is not None and can.receipts
+        trial = TrialOut.of(message, attempts[-1] if attempts else None, gateway, receipts=receipts)
         if trial.status not in OPEN or loop.time() >= give_up:
             return trial
         await asyncio.sleep(LOOK_SECONDS)

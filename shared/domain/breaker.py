@@ -9,12 +9,13 @@ nothing changes. A message is never used up by a breaker: it waits, or takes the
 goes to it wherever it is in the order.
 """
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
 from shared.domain.outcome import Accepted, Fault, Lost, Outcome, Refused
+from shared.domain.remedies import REMEDIES
 
 WINDOW_SECONDS: Final = 60.0
 # So many hand-overs that failed, one after the other, open the breaker.
@@ -81,37 +82,61 @@ def rest_of(trips: int) -> float:
 class Window:
     """What one dispatcher saw of one gateway within the last minute. Times are seconds of any clock that goes on."""
 
-    marks: deque[tuple[float, Mark, bool, int]] = field(default_factory=deque)
+    marks: deque[tuple[float, Mark, bool, int, str]] = field(default_factory=deque)
     messages: int = 0  # of all requests, of which each is one mark
     failed: int = 0
     slow: int = 0
     failed_in_a_row: int = 0
     refused_in_a_row: int = 0
+    causes: Counter[str] = field(default_factory=Counter)  # of all that failed
+    causes_in_a_row: Counter[str] = field(default_factory=Counter)
 
-    def hear(self, mark: Mark, *, slow: bool, now: float, messages: int = 1) -> None:
+    def hear(self, mark: Mark, *, slow: bool, now: float, messages: int = 1, cause: str = "") -> None:
+        """One request came to this; `cause` is why it failed."""
         if mark is Mark.SILENT:
             return
         self.failed_in_a_row = self.failed_in_a_row + 1 if mark is Mark.FAILED else 0
         self.refused_in_a_row = self.refused_in_a_row + 1 if mark is Mark.REFUSED else 0
-        self.marks.append((now, mark, slow, messages))
+        if mark is Mark.FAILED:
+            self.causes[cause] += 1
+            self.causes_in_a_row[cause] += 1
+        elif self.causes_in_a_row:
+            self.causes_in_a_row.clear()
+        self.marks.append((now, mark, slow, messages, cause))
         self.messages += messages
         self.failed += mark is Mark.FAILED
         self.slow += slow
         while self.marks and self.marks[0][0] < now - WINDOW_SECONDS:
-            _, old, was_slow, shared = self.marks.popleft()
-            self.messages -= shared
-            self.failed -= old is Mark.FAILED
-            self.slow -= was_slow
+            self._forget(*self.marks.popleft())
+
+    def _forget(self, _at: float, mark: Mark, slow: bool, messages: int, cause: str) -> None:
+        self.messages -= messages
+        self.slow -= slow
+        if mark is Mark.FAILED:
+            self.failed -= 1
+            self.causes[cause] -= 1
+            if not self.causes[cause]:
+                del self.causes[cause]
 
     def verdict(self) -> tuple[Health, str] | None:
         """What its gateway should be, and why; None while there is nothing to say against it."""
         heard = len(self.marks)
         if self.failed_in_a_row >= IN_A_ROW:
-            return Health.OPEN, f"{self.failed_in_a_row} hand-overs in a row failed"
+            return Health.OPEN, f"{self.failed_in_a_row} hand-overs in a row failed{_mostly(self.causes_in_a_row)}"
         if self.refused_in_a_row >= REFUSED_IN_A_ROW:
             return Health.OPEN, f"it refused {self.refused_in_a_row} messages in a row"
         if heard >= AT_LEAST and self.failed >= SHARE * heard:
-            return Health.OPEN, f"{self.failed} of {heard} hand-overs within a minute failed"
+            return Health.OPEN, f"{self.failed} of {heard} hand-overs within a minute failed{_mostly(self.causes)}"
         if heard >= AT_LEAST and self.slow >= SLOW_SHARE * heard:
             return Health.SLOW, f"{self.slow} of {heard} answers within a minute were slow"
         return None
+
+
+def _mostly(causes: Counter[str]) -> str:
+    """The cause that came most often, for its owner; and what that means, where it has words."""
+    cause = max(causes, key=causes.__getitem__, default="")
+    if not cause:
+        return ""
+    said = f", {'all' if len(causes) == 1 else 'most of them'} by {cause}"
+    remedy = REMEDIES.get(cause)
+    return f"{said}. {remedy.removesuffix('.')}" if remedy else said

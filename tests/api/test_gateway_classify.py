@@ -53,6 +53,50 @@ async def test_answer_of_a_configured_gateway(
 
 
 @pytest.mark.parametrize(
+    ("preset", "settings", "answer", "again", "said"),
+    [
+        pytest.param(
+            "infobip", {"url": "https://x.example.com/sms/3/messages"}, {"status": 500, "body": "oops"}, True,
+            "at most 3 times, within 600 seconds", id="in doubt, and taken once",
+        ),
+        pytest.param("bulksms", {}, {"status": 504}, True, "under the same id", id="another that takes none twice"),
+        pytest.param(
+            "vonage", {}, {"status": 500, "body": "oops"}, False, "not sent again by itself", id="in doubt for good"
+        ),
+        pytest.param(
+            "infobip", {"url": "https://x.example.com/sms/3/messages"},
+            {"status": 200, "body": '{"messages": [{"messageId": "R1", "status": {"groupId": 1}}]}'}, False,
+            "receipts follow", id="taken",
+        ),
+    ],
+)  # fmt: skip
+async def test_what_is_taken_once_is_handed_over_again(
+    client: httpx.AsyncClient, preset: str, settings: dict[str, Any], answer: dict[str, Any], again: bool, said: str
+) -> None:
+    listed = (await client.get("/v1/gateway-presets")).json()["items"]
+    wanted = next(one for one in listed if one["name"] == preset)
+    made = await client.post(
+        "/v1/gateways",
+        json={
+            "name": preset,
+            "kind": "custom",
+            "preset": preset,
+            "settings": {"sender_id": "Ada", **settings},
+            "secrets": dict.fromkeys(wanted["secrets"], "s3cr3t-of-ours"),
+        },
+    )
+    assert made.status_code == 201, made.text
+    found = await client.post(CLASSIFY, json={"gateway_id": made.json()["id"], "answer": answer})
+    assert found.status_code == 200, found.text
+    assert (found.json()["handed_over_again"], said in found.json()["then"]) == (again, True), found.json()["then"]
+
+
+async def test_no_receipts_are_promised_where_none_are_read(client: httpx.AsyncClient) -> None:
+    found = await client.post(CLASSIFY, json={**CUSTOM, "answer": {"status": 200, "body": "OK 17"}})
+    assert found.json()["then"] == "The message is submitted; no receipts of it are read."
+
+
+@pytest.mark.parametrize(
     ("body", "outcome"), [("OK 17", "accepted"), ("sorry", "lost")], ids=["its success text", "anything else"]
 )
 async def test_answer_for_settings_that_are_not_saved(client: httpx.AsyncClient, body: str, outcome: str) -> None:

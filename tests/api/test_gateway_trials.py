@@ -2,8 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
+from functools import partial
+from ipaddress import ip_network
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,6 +18,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dispatcher.beside.quota import keep_quota
+from dispatcher.door.transport import Transport
 from dispatcher.path.receipts import receipts
 from dispatcher.path.trials import Trials
 from shared.db import begin
@@ -201,6 +206,81 @@ async def test_one_attempt_and_nobody_else_is_asked(
     assert row["health"]["state"] in ({"ok", "resting"} if fault == "throttled" else {"ok"})
     again = await client.post(f"/v1/messages/{told['message_id']}/resend")
     assert (again.status_code, again.json()["type"]) == (409, "/problems/message-not-resendable")
+
+
+@asynccontextmanager
+async def no_tls() -> AsyncIterator[int]:
+    """The port of a server that does not speak TLS."""
+
+    async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+async def nowhere(_name: str, _port: int) -> list[str]:
+    raise socket.gaierror
+
+
+LOOPBACK = ip_network("127.0.0.0/8")
+
+
+@pytest.mark.parametrize(
+    ("host", "make", "code", "named"),
+    [
+        pytest.param("127.0.0.1", Transport, "forbidden_address", "LAPWING_ALLOWED_NETWORKS", id="inside"),
+        pytest.param(
+            "127.0.0.1", partial(Transport, allowed_networks=[LOOPBACK]), "tls_failure", "verify_tls", id="no TLS"
+        ),
+        pytest.param("127.0.0.1:1", partial(Transport, allowed_networks=[LOOPBACK]), "refused_connection", "port",
+                     id="a closed port"),
+        pytest.param("gone.example.com", partial(Transport, resolver=nowhere), "dns_failure", "name server",
+                     id="no name"),
+    ],
+)  # fmt: skip
+async def test_what_left_nothing_is_told_with_its_remedy(
+    client: httpx.AsyncClient,
+    worker: HandWorker,
+    engine: AsyncEngine,
+    sealer: Sealer,
+    host: str,
+    make: Callable[[], Transport],
+    code: str,
+    named: str,
+) -> None:
+    async with no_tls() as port, aclosing(make()) as door:
+        at_port = f"{host}:{port}" if host == "127.0.0.1" else host
+        settings = {"base_url": f"https://{at_port}", "account_sid": "AC" + "0" * 32, "from": "+12025550100"}
+        async with begin(engine) as tx:
+            gateway = await make_gateway(tx, sealer, settings=settings)
+        async with dispatcher(replace(worker, transport=door)):
+            told = (await client.post(f"/v1/gateways/{gateway}/test", json=BODY)).json()
+    assert (told["outcome"], told["code"], told["fault"]) == ("not_sent", code, None), told
+    assert told["then"].startswith("It was certainly not sent. ")
+    assert named in told["then"]
+
+
+async def test_receipts_follow_where_they_are_read_alone(
+    client: httpx.AsyncClient, worker: HandWorker, router: respx.MockRouter
+) -> None:
+    router.route(host="mine.example.com").mock(return_value=httpx.Response(200, text="OK 17"))
+    script = "function build(sms) return {query = {to = sms.to, text = sms.message, hook = sms.callback_url}} end"
+    settings: dict[str, Any] = {"url": "https://mine.example.com/send", "success_text": "OK 1", "script": script}
+    made = await client.post("/v1/gateways", json={"name": "Mine", "kind": "custom", "settings": settings})
+    assert made.status_code == 201, made.text
+    path, said = f"/v1/gateways/{made.json()['id']}", []
+    for receipt in (None, {"status": "s", "statuses": {"x": "sent"}}):
+        if receipt:
+            changed = await client.patch(path, json={"settings": {**settings, "receipt": receipt}})
+            assert changed.status_code == 200, changed.text
+            async with begin(worker.engine) as tx:
+                await worker.book.read(tx)
+        async with dispatcher(worker):
+            said.append((await client.post(f"{path}/test", json=BODY)).json()["then"])
+    assert "no receipts of it are read" in said[0]
+    assert said[1].startswith("The gateway took it; receipts follow.")
 
 
 async def test_pumps_leave_tests_alone(

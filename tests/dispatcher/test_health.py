@@ -101,7 +101,7 @@ async def test_failing_one_is_left_alone(
     assert await statuses(worker.engine) == {"submitted": len(NUMBERS)}
     row = await state_of(worker, first)
     assert (row.health, row.trips) == ("open", 1)
-    assert "in a row failed" in row.health_reason
+    assert "in a row failed, all by refused_connection. Nobody takes connections there" in row.health_reason
     assert await history(worker) == [("ok", "open")]
     assert await notices(worker) == ["gateway_failing"]
     await check_tallies(worker.engine)

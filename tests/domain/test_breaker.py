@@ -68,6 +68,46 @@ def test_verdicts(marks: list[Mark], verdict: Health | None) -> None:
     assert told is None or any(digit.isdigit() for digit in told[1])
 
 
+def failed_by(*causes: str) -> Window:
+    """Each a failure by its cause; nothing is one that was taken."""
+    window = Window()
+    for at, cause in enumerate(causes):
+        window.hear(FAILED if cause else GOOD, slow=False, now=at * 0.1, cause=cause)
+    return window
+
+
+@pytest.mark.parametrize(
+    ("causes", "reason"),
+    [
+        pytest.param(
+            ["closed_unanswered"] * IN_A_ROW,
+            f"{IN_A_ROW} hand-overs in a row failed, all by closed_unanswered. The gateway took the request and closed "
+            "the line without an answer: ask its vendor",
+            id="one cause",
+        ),
+        pytest.param(
+            ["unheard_of"] * (IN_A_ROW - 1) + ["read_timeout"],
+            f"{IN_A_ROW} hand-overs in a row failed, most of them by unheard_of",
+            id="one that has no words, mostly",
+        ),
+        pytest.param(
+            ["old"] * (IN_A_ROW - 1) + [""] + ["new"] * IN_A_ROW,
+            f"{IN_A_ROW} hand-overs in a row failed, all by new",
+            id="of those in a row alone",
+        ),
+        pytest.param(
+            ["one", "", "two", ""] * 4 + ["one", "", "one", ""],
+            f"{AT_LEAST // 2} of {AT_LEAST} hand-overs within a minute failed, most of them by one",
+            id="within a minute",
+        ),
+    ],
+)
+def test_the_reason_names_the_cause(causes: list[str], reason: str) -> None:
+    told = failed_by(*causes).verdict()
+    assert told is not None
+    assert told[1] == reason
+
+
 def test_slow_answers() -> None:
     slow = heard(*[GOOD] * AT_LEAST, slow=True).verdict()
     assert slow is not None
@@ -79,7 +119,7 @@ def test_what_is_older_than_a_minute_counts_no_more() -> None:
     window = heard(*[GOOD, FAILED] * (AT_LEAST // 2 - 1))
     window.hear(FAILED, slow=False, now=WINDOW_SECONDS + 60)
     assert window.verdict() is None
-    assert window.failed == 1
+    assert (window.failed, window.causes.total()) == (1, 1)
 
 
 def test_rests_grow_to_their_cap() -> None:

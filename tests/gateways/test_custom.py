@@ -261,6 +261,12 @@ def test_a_number_that_is_none_stays_as_it_is() -> None:
         ("5xx as a doubt", {"faults": [{"status": 503, "fault": "in_doubt"}]}, []),
         ("receipts nobody reads", {"payload": "t=%TO%&m=%MESSAGE%&c=%CALLBACK_URL%"}, ["receipts are asked for"]),
         (
+            "receipts nobody reads, by a script",
+            {"script": "function build(sms) return {query = {to = sms.to, hook = sms.callback_url}} end"},
+            ["receipts are asked for by the script's sms.callback_url"],
+        ),
+        ("a script that asks for none", {"script": "function build(sms) return {query = {to = sms.to}} end"}, []),
+        (
             "receipts of nobody",
             {"receipt": {"id": "id", "status": "s", "statuses": {"x": "sent"}}},
             ["receipts and replies are believed", "receipts cannot be matched"],
@@ -331,6 +337,11 @@ def test_an_account_says_what_it_can_do() -> None:
         payload="t=%TO%&m=%MESSAGE%&c=%CALLBACK_URL%", receipt={"status": "s", "statuses": {"x": "sent"}}
     )
     assert adapter_for("custom", by_address).CAPABILITIES.client_reference is True
+    by_script = account(
+        script="function build(sms) return {query = {hook = sms.callback_url}} end",
+        receipt={"status": "s", "statuses": {"x": "sent"}},
+    )
+    assert adapter_for("custom", by_script).CAPABILITIES.client_reference is True
     by_reference = account(receipt={"id": "i", "status": "s", "statuses": {"x": "sent"}})
     assert adapter_for("custom", by_reference).CAPABILITIES.client_reference is False
     assert metered_for("custom", account()) is None

@@ -78,6 +78,20 @@ def test_every_preset_is_listed() -> None:
         assert all(f"`{secret}`" in PRESET_PAGE for secret in preset.secrets)
 
 
+WORDS_OF_SECONDS = {600: "ten minutes", 21_600: "six hours"}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_what_a_preset_repeats_is_told_and_for_how_long(name: str) -> None:
+    """In its row of what to set at the vendor's; and of no other that it does."""
+    row = PRESET_PAGE.split(f"| `{name}` |")[2].split("\n")[0]
+    rule = PRESETS[name].settings.get("deduplication")
+    assert ("what is in doubt is repeated" in row) is (rule is not None)
+    assert [words for words in WORDS_OF_SECONDS.values() if f"for {words}" in row] == (
+        [WORDS_OF_SECONDS[rule["window"]]] if rule else []
+    )
+
+
 TOLD_OF = sorted(page.stem for page in PAGES.glob("*.md") if page.stem in ADAPTERS.keys() - {custom.KIND})
 
 

@@ -123,8 +123,10 @@ def _of_their_way(settings: Mapping[str, Any]) -> Iterator[str]:
     templates = [outline.url, *([outline.payload] if outline.payload else [])]
     names = {slot.name for template in templates for slot in template.slots}
     if receipt is None:
-        if "CALLBACK_URL" in names:
-            yield "receipts are asked for by %CALLBACK_URL%, and receipt does not say how to read them; add it."
+        by_script = "callback_url" in (settings.get("script") or "")
+        if by_script or "CALLBACK_URL" in names:
+            way = "the script's sms.callback_url" if by_script else "%CALLBACK_URL%"
+            yield f"receipts are asked for by {way}, and refused, for receipt does not say how to read them; add it."
         return
     by_reference = "id" in receipt and any(
         settings.get(name) for name in ("reference_path", "reference_pattern", "reference_header")

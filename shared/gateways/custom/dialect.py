@@ -56,7 +56,8 @@ class Dialect:
 
     @property
     def _asks_for_receipts(self) -> bool:
-        return "CALLBACK_URL" in self._names_in(with_payload=True)
+        script = self.account.settings.get("script") or ""
+        return "callback_url" in script or "CALLBACK_URL" in self._names_in(with_payload=True)
 
     @property
     def _carries_media(self) -> bool:
