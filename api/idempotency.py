@@ -32,6 +32,8 @@ _FORMS: Final = ("multipart/form-data", "application/x-www-form-urlencoded")
 _PIECE: Final = 1 << 20
 _PERSON: Final = b"idempotency"  # keeps this use of the pepper apart from the others
 _KEYED: Final = b"\x01"  # how a fingerprint is made: with another way comes another byte
+# For how long an answer waits is no part of what is asked for: it may be another each time.
+_PATIENCE: Final = frozenset({"wait", "wait_for"})
 
 IdempotencyKey = Annotated[
     str | None,
@@ -174,15 +176,25 @@ async def _fingerprint(request: Request, *, pepper: bytes) -> Fingerprint:
 
     By the installation's pepper, which stays the same when the keys that seal it are rotated.
     """
-    plain = await _digest(request)
-    keyed = blake2b(plain, digest_size=32, key=pepper[:64], person=_PERSON).digest()
-    # The bare ones are of versions before this one, which kept them for 72 hours: gone from the next one on.
-    return Fingerprint(kept=_KEYED + keyed, known=(_KEYED + keyed, keyed, plain))
+    whole = request.url.query
+    asked = "&".join(part for part in whole.split("&") if part.partition("=")[0] not in _PATIENCE)
+    plain = await _digest(request, query=asked)
+    keyed = _keyed(plain, pepper)
+    known = [keyed, keyed.removeprefix(_KEYED), plain]
+    # The bare ones, and those of the whole query, are of versions before this one, which kept them for 72 hours: gone
+    # from the next one on.
+    if whole != asked:
+        known.append(_keyed(await _digest(request, query=whole), pepper))
+    return Fingerprint(kept=keyed, known=tuple(known))
 
 
-async def _digest(request: Request) -> bytes:
+def _keyed(plain: bytes, pepper: bytes) -> bytes:
+    return _KEYED + blake2b(plain, digest_size=32, key=pepper[:64], person=_PERSON).digest()
+
+
+async def _digest(request: Request, *, query: str) -> bytes:
     """Of the query and the raw body; of a form's fields, for its boundary differs each time it is sent."""
-    digest = sha256(request.url.query.encode())
+    digest = sha256(query.encode())
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if media_type not in _FORMS:
         digest.update(b"\nbody\n" + await request.body())

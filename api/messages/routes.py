@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.deps import Bell, CanRead, CanSend, Now, Page, Reader, Res, Tx
 from api.examples import answered
 from api.idempotency import REPLAYED
-from api.messages import examples, queries, references, vouchers
+from api.messages import examples, queries, references, views, vouchers
 from api.messages.asked import with_number
-from api.messages.outlook import NO_CARRIER, with_outlook
+from api.messages.outlook import with_outlook
 from api.messages.schemas import MadeOut, MessageDetailOut, MessageFilter, MessageIn, MessageOut
 from api.messages.values import TextTooManySegments, UnknownSender, fresh, measured
 from api.messages.wait import Awaited, Goal, Wait, WaitFor, WaitingRoute, is_reached
@@ -43,7 +43,6 @@ from shared.sealing import hash_msisdn
 router = APIRouter(prefix="/messages", tags=["messages"], route_class=WaitingRoute)
 
 DEFAULT_LIFE: Final = timedelta(hours=24)
-_OF_CONTACTS: Final = ("msisdn", "contact_id", "text", "location_id")
 _COPIED: Final = (
     *("msisdn", "msisdn_hash", "text", "encoding", "segments", "sender_id", "contact_id"),
     *("location_id", "client_reference"),
@@ -91,8 +90,8 @@ async def create_message(  # noqa: PLR0913, PLR0917 - a route asks for what it n
         bell.ring("urgent")
     assert row is not None
     told = await warnings_of(tx, wanted)
-    _await(request, row.id, wait, wait_for, lambda tx: _read(tx, row.id, caller, res, told))
-    return await _made(tx, row, caller, res, told)
+    _await(request, row.id, wait, wait_for, lambda tx: views.read_made(tx, row.id, caller, res, told))
+    return await views.made(tx, row, caller, res, told)
 
 
 async def _make(tx: AsyncConnection, wanted: MessageIn, caller: Caller, now: datetime, res: Resources) -> Any:
@@ -176,11 +175,6 @@ async def _read_whole(tx: AsyncConnection, message_id: UUID, res: Resources) -> 
     return MessageDetailOut.model_validate(await _whole(tx, message_id, res)).model_dump_json().encode()
 
 
-async def _read(tx: AsyncConnection, message_id: UUID, caller: Caller, res: Resources, warnings: list[str]) -> bytes:
-    made = await _made(tx, await queries.get_message(tx, message_id), caller, res, warnings)
-    return MadeOut.model_validate(made).model_dump_json().encode()
-
-
 def _await(
     request: Request, message_id: UUID, seconds: float, goal: Goal, read: Callable[[AsyncConnection], Awaitable[bytes]]
 ) -> None:
@@ -202,7 +196,7 @@ async def cancel_message(message_id: UUID, tx: Tx, caller: CanSend, now: Now, re
     row = await queries.request_cancel(tx, message_id, now)
     await _record(tx, caller.id, "message.cancelled", message_id, {}, now)
     bell.ring("bulk")
-    return await _shown(tx, row, caller, res)
+    return await views.shown(tx, row, caller, res)
 
 
 @router.post(
@@ -238,7 +232,7 @@ async def resend_message(message_id: UUID, tx: Tx, caller: CanSend, now: Now, re
     await hold_message(tx, row.id, row.text, policy=policy, now=now)
     await _record(tx, caller.id, "message.resent", message_id, {"as": str(row.id)}, now)
     bell.ring("urgent")
-    return await _shown(tx, row, caller, res)
+    return await views.shown(tx, row, caller, res)
 
 
 async def _copy(tx: AsyncConnection, message: Any, caller: Caller, now: datetime) -> Any:
@@ -274,20 +268,6 @@ def _check_reach(message: Any, caller: Caller) -> None:
     """A key that may only send knows of its own messages and those of its line, and of no others."""
     if not caller.may_read and message.created_by not in caller.keys:
         raise NotFound(f"There is no message {message.id}.")
-
-
-async def _made(tx: AsyncConnection, row: Any, caller: Caller, res: Resources, warnings: list[str]) -> dict[str, Any]:
-    shown = await _shown(tx, row, caller, res)
-    return {**shown, "warnings": warnings if shown.get("carried", True) else [*warnings, NO_CARRIER]}
-
-
-async def _shown(tx: AsyncConnection, row: Any, caller: Caller, res: Resources) -> dict[str, Any]:
-    """A message as the caller may see it: a key that may only send learns nothing of a contact, nor who is one.
-
-    A tag in the text would read their name or any field; what is hidden of everybody tells of nobody.
-    """
-    shown = await with_outlook(tx, row, res)
-    return shown if caller.may_read else {**shown, **dict.fromkeys(_OF_CONTACTS)}
 
 
 def _times(wanted: MessageIn, policy: Policy, now: datetime) -> tuple[datetime, datetime]:

@@ -5,6 +5,7 @@ all the messages that somebody waits for, with one query each time.
 """
 
 import asyncio
+import json
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
@@ -13,13 +14,17 @@ from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from fastapi import Query
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from api.idempotency import IdempotentRoute
+from api.idempotency import REPLAYED, IdempotentRoute
 from api.messages import queries
+from api.messages.outlook import NO_CARRIER
+from api.messages.views import read_made
 from shared.db import reading
 from shared.domain.message import FINAL, OPEN, Status
 
@@ -132,14 +137,48 @@ class _Waiting(Response):
 
 
 class WaitingRoute(IdempotentRoute):
-    """A route whose answer may wait: it says so in `request.state.awaited`."""
+    """A route whose answer may wait: it says so in `request.state.awaited`.
+
+    Where an answer is repeated the route itself is not asked; it waits again all the same, for who asks for that.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
+        takes_wait = any(field.alias == "wait" for field in self.dependant.query_params)
 
         async def answer(request: Request) -> Response:
             response = await handle(request)
             awaited: Awaited | None = getattr(request.state, "awaited", None)
+            if awaited is None and takes_wait and response.headers.get(REPLAYED):
+                awaited = _awaited_again(request, response)
             return response if awaited is None else _Waiting(response, awaited)
 
         return answer
+
+
+class _Patience(BaseModel):
+    """What the route would have read from the query."""
+
+    wait: Wait = 0
+    wait_for: WaitFor = "submitted"
+
+
+def _awaited_again(request: Request, answer: Response) -> Awaited | None:
+    """What is waited for, by an answer that was given before; None where nobody asks for that."""
+    try:
+        patience = _Patience.model_validate(dict(request.query_params))
+    except ValidationError as refused:
+        errors = [{**error, "loc": ("query", *error["loc"])} for error in refused.errors()]
+        raise RequestValidationError(errors) from None
+    if not patience.wait:
+        return None
+    told = json.loads(bytes(answer.body))
+    warnings = [one for one in told["warnings"] if one != NO_CARRIER]  # which is found out anew
+    message_id, caller, state = UUID(told["id"]), request.state.caller, request.app.state
+    return Awaited(
+        message_id,
+        patience.wait_for,
+        patience.wait,
+        state.watch,
+        lambda tx: read_made(tx, message_id, caller, state.resources, warnings),
+    )

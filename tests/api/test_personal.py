@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from hashlib import blake2b, sha256
 from time import monotonic
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,11 +13,12 @@ from httpx import AsyncClient, Response
 from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.idempotency import REPLAYED
 from api.messages.wait import Watch, is_reached
 from shared.db import begin
 from shared.domain.advice import advice_of
 from shared.domain.message import FINAL, RESENDABLE, Kind, Status
-from shared.models import ClientReference, Message
+from shared.models import ClientReference, IdempotencyKey, Message
 from shared.sealing import Sealer
 from tests.conftest import Clock
 from tests.factories import make_api_key, make_contact, make_gateway, make_message, make_msisdn
@@ -347,15 +349,72 @@ async def test_send_only_key_sees_no_contacts_number(anonymous: AsyncClient, eng
     assert (answer.json()["status"], answer.json()["msisdn"]) == ("submitted", None)
 
 
-async def test_idempotency_key_keeps_what_was_first_told(client: AsyncClient, engine: AsyncEngine) -> None:
-    moved = asyncio.create_task(later(engine, Status.SUBMITTED))
-    key = {"Idempotency-Key": "k-1"}
-    first = await client.post("/v1/messages", params={"wait": 10}, json=PLAIN, headers=key)
+KEY = {"Idempotency-Key": "k-1"}
+
+
+async def test_a_repeat_with_a_key_waits_as_the_first_did(client: AsyncClient, engine: AsyncEngine) -> None:
+    """Who lost the line while the first one waited learns from the repeat what became of the message."""
+    first = await client.post("/v1/messages", json=PLAIN, headers=KEY)
+    moved = asyncio.create_task(later(engine, Status.DELIVERED))
+    query: dict[str, Any] = {"wait": 10, "wait_for": "final"}
+    waited = await client.post("/v1/messages", params=query, json=PLAIN, headers=KEY)
     await moved
-    again = await client.post("/v1/messages", params={"wait": 10}, json=PLAIN, headers=key)
-    assert (first.json()["status"], again.json()["status"]) == ("submitted", "queued")
-    assert first.json()["id"] == again.json()["id"]
+    assert (waited.status_code, waited.json()["status"], waited.headers[REPLAYED]) == (202, "delivered", "true")
+    assert waited.json().keys() == first.json().keys()
+    begun = monotonic()
+    at_once = await client.post("/v1/messages", params=query, json=PLAIN, headers=KEY)
+    assert (at_once.json()["status"], at_once.json()["id"]) == ("delivered", first.json()["id"])
+    assert monotonic() - begun < 5
+    plain = await client.post("/v1/messages", json=PLAIN, headers=KEY)
+    assert plain.json() == first.json(), "without waiting it is what was told at first"
     assert await count(engine) == 1
+
+
+async def test_a_repeat_that_waits_in_vain_has_its_warnings_and_advice(
+    client: AsyncClient, engine: AsyncEngine
+) -> None:
+    body = PLAIN | {"text": "Hi {name}"}
+    first = (await client.post("/v1/messages", params={"wait": 0.2}, json=body, headers=KEY)).json()
+    again = await client.post("/v1/messages", params={"wait": 0.3}, json=body, headers=KEY)
+    assert again.headers[REPLAYED] == "true"
+    assert again.json() == first
+    assert len(set(first["warnings"])) == len(first["warnings"]) == 2
+    assert first["advice"]
+
+
+async def test_a_repeat_to_a_key_that_may_only_send_hides_the_contact(
+    anonymous: AsyncClient, engine: AsyncEngine
+) -> None:
+    async with begin(engine) as tx:
+        contact_id = await make_contact(tx, msisdn=NUMBER)
+        key = {"Authorization": f"Bearer {(await make_api_key(tx, 'send')).text}"} | KEY
+    body = {"contact_id": str(contact_id), "text": "Hello."}
+    await anonymous.post("/v1/messages", json=body, headers=key)
+    answer = await anonymous.post("/v1/messages", params={"wait": 0.1}, json=body, headers=key)
+    assert (answer.headers[REPLAYED], answer.json()["msisdn"], answer.json()["text"]) == ("true", None, None)
+
+
+@pytest.mark.parametrize("query", [{"wait": 11}, {"wait": "nan"}, {"wait": 1, "wait_for": "read"}])
+async def test_a_repeat_waits_no_longer_than_a_first_one(client: AsyncClient, query: dict[str, Any]) -> None:
+    await client.post("/v1/messages", json=PLAIN, headers=KEY)
+    again = await client.post("/v1/messages", params=query, json=PLAIN, headers=KEY)
+    assert again.status_code == 422
+    (error,) = again.json()["errors"]
+    assert error == (await send(client, query)).json()["errors"][0]
+
+
+async def test_a_repeat_is_known_that_waited_under_the_version_before(
+    client: AsyncClient, engine: AsyncEngine, pepper: bytes
+) -> None:
+    """That one took for how long it waited for a part of what was asked."""
+    query = {"wait": 0.1}
+    first = await client.post("/v1/messages", params=query, json=PLAIN, headers=KEY)
+    plain = sha256(first.request.url.query + b"\nbody\n" + first.request.content).digest()
+    old = b"\x01" + blake2b(plain, digest_size=32, key=pepper, person=b"idempotency").digest()
+    async with begin(engine) as tx:
+        await tx.execute(update(IdempotencyKey).values(fingerprint=old))
+    again = await client.post("/v1/messages", params=query, json=PLAIN, headers=KEY)
+    assert (again.status_code, again.json()["id"]) == (202, first.json()["id"])
 
 
 @pytest.mark.parametrize("query", [{"wait": 11}, {"wait": -1}, {"wait": "nan"}, {"wait": 1, "wait_for": "read"}])
