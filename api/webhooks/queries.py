@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, delete, func, insert, select, text, update
+from sqlalchemy import Row, delete, func, insert, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.domain.webhook import DeliveryStatus
@@ -158,6 +158,17 @@ async def redeliver_one(tx: AsyncConnection, delivery: AnyRow, *, now: datetime)
             "created_at": now,
         }
     await tx.execute(update(WebhookDelivery).where(WebhookDelivery.id == delivery.id).values(**values))
+
+
+async def hasten_deliveries(tx: AsyncConnection, webhook_id: UUID, *, now: datetime) -> None:
+    """Nothing waits for its next try any more; what is on the line at this moment stays as it is."""
+    waiting = update(WebhookDelivery).where(
+        WebhookDelivery.webhook_id == webhook_id,
+        WebhookDelivery.status == DeliveryStatus.WAITING.value,
+        WebhookDelivery.due_at > now,
+        or_(WebhookDelivery.leased_until.is_(None), WebhookDelivery.leased_until < now),
+    )
+    await tx.execute(waiting.values(due_at=now))
 
 
 async def redeliver_dead(tx: AsyncConnection, webhook_id: UUID, *, since: datetime, now: datetime, limit: int) -> int:

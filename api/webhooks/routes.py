@@ -95,7 +95,10 @@ async def change_webhook(  # noqa: PLR0913, PLR0917 - a route asks for what it n
     request_id: RequestId,
     bell: Bell,
 ) -> WebhookOut:
-    """Change what is given. Enabled again, it goes on with what was waiting; what happened meanwhile it is not told."""
+    """Change what is given. Enabled again, or with another URL, it goes on at once with what was waiting.
+
+    What happened while it was disabled it is not told.
+    """
     row = await queries.lock_webhook(tx, webhook_id)
     changes: dict[str, Any] = {"updated_at": now}
     if body.url is not None:
@@ -108,6 +111,8 @@ async def change_webhook(  # noqa: PLR0913, PLR0917 - a route asks for what it n
     if body.enabled is not None and body.enabled != row.enabled:
         changes |= _switched(body.enabled, now)
     was, row = row, await queries.update_webhook(tx, webhook_id, changes)
+    if "retry_at" in changes:  # it begins anew
+        await queries.hasten_deliveries(tx, webhook_id, now=now)
     await _record(tx, caller.id, "webhook.changed", row, (now, request_id), changed=_difference(was, row))
     bell.ring(_LANE)
     return WebhookOut.model_validate(row)

@@ -55,7 +55,7 @@ class WebhookOut(Out):
     )
     disabled_at: datetime | None
     failing_since: datetime | None = Field(description="Since when nothing was taken.")
-    retry_at: datetime | None = Field(description="While the receiver is away: when it is asked next.")
+    retry_at: datetime | None = Field(description="While the receiver is away or wants a pause: when it is asked next.")
     old_secret_until: datetime | None = Field(description="Until when the secret before signs, too.")
     older_secrets_until: list[datetime] = Field(
         description="Until when each of the secrets before that one signs, too; the one replaced last is first."

@@ -95,11 +95,11 @@ def is_over(tries: int, *, since: datetime, now: datetime) -> bool:
 
 
 def after_round(endpoint: Endpoint, heard: Sequence[Heard], *, now: datetime, chance: float) -> Endpoint:
-    """What a round of tries says of the receiver. One success is enough: it is there."""
-    if any(one.is_taken for one in heard):
-        return Endpoint()
-    failures = endpoint.failures + 1
+    """What a round of tries says of the receiver. One success is enough: it is there, though it may ask for a pause."""
     pause = _asked_pause(heard)
+    if any(one.is_taken for one in heard):
+        return Endpoint(retry_at=now + pause if pause else None)
+    failures = endpoint.failures + 1
     if pause is None and failures >= AWAY_AFTER:
         doubled = _FIRST_PAUSE * (1 << min(failures - AWAY_AFTER, 10))
         pause = min(doubled, LONGEST_PAUSE) * (0.9 + 0.2 * chance)

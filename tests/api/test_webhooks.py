@@ -239,6 +239,24 @@ async def test_changed_disabled_and_enabled_again(client: AsyncClient, engine: A
     assert "another" not in str(entries)
 
 
+@pytest.mark.parametrize("change", [{"enabled": True}, {"url": f"{URL}/new"}])
+async def test_what_waits_goes_on_at_once(
+    client: AsyncClient, engine: AsyncEngine, clock: Clock, change: dict[str, Any]
+) -> None:
+    """Not in a day, when its next try would have been; what is on the line or behind another stays there."""
+    made = await create(client, enabled="url" in change)
+    later = clock.now + timedelta(hours=20)
+    over: dict[str, Any] = {"at": clock.now, "status": "waiting"}
+    tried = await told(engine, made["id"], due_at=later, **over)
+    leased = await told(engine, made["id"], due_at=later, leased_until=later, **over)
+    behind = await told(engine, made["id"], due_at=None, **over)
+    await client.patch(f"/v1/webhooks/{made['id']}", json={"description": "nothing else"})
+    assert {row.due_at for row in await deliveries_of(engine)} == {later, None}
+    await client.patch(f"/v1/webhooks/{made['id']}", json=change)
+    due = {row.event_id: row.due_at for row in await deliveries_of(engine)}
+    assert due == {tried: clock.now, leased: later, behind: None}
+
+
 async def test_deleted_with_what_it_was_told(client: AsyncClient, engine: AsyncEngine, now: datetime) -> None:
     made = await create(client)
     await told(engine, made["id"], at=now)

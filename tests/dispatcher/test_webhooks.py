@@ -12,6 +12,7 @@ from datetime import timedelta
 from importlib import import_module
 from ipaddress import ip_network
 from pathlib import Path
+from random import Random
 from typing import Any
 from uuid import UUID
 
@@ -630,6 +631,36 @@ async def test_two_dispatchers_never_deliver_the_same(
             await asyncio.gather(courier.drain(), other.drain())
     assert receiver.doubled() == []
     assert receiver.types_by_subject() == {str(subject): [kind.value for kind in ORDER] for subject in subjects}
+
+
+async def test_order_holds_through_failures_and_two_dispatchers(
+    courier: Courier, worker: HandWorker, another: Callable[..., HandWorker], door: Transport, receiver: Receiver
+) -> None:
+    """A receiver that refuses a third, at random: nothing comes before what was before it is taken, and all comes."""
+    dice = Random(4)
+    await make_webhook(worker, receiver.server.url)
+    subjects = [uuid7() for _ in range(30)]
+    early: list[Got] = []
+
+    def judge(got: Got) -> int:
+        taken = {one.type for one in receiver.taken if one.told["data"]["id"] == got.told["data"]["id"]}
+        early.extend([got] if {kind.value for kind in ORDER[: ORDER.index(EventType(got.type))]} - taken else [])
+        return dice.choice([200, 200, 500])
+
+    receiver.status_of = judge
+    other = Courier(replace(another(), transport=door))
+    for kind in ORDER:
+        for subject in subjects:
+            await happen(worker, subject, kind)
+        await asyncio.gather(fan_out(worker), fan_out(other.worker))
+    for _ in range(60):
+        while any(await asyncio.gather(courier.look(), other.look())):
+            await asyncio.gather(courier.drain(), other.drain())
+        await pass_time(worker, timedelta(hours=1))
+    assert early == []
+    assert receiver.doubled() == []
+    assert receiver.types_by_subject() == {str(subject): [kind.value for kind in ORDER] for subject in subjects}
+    assert len(receiver.got) > len(receiver.taken)
 
 
 async def test_one_that_dies_with_events_on_the_line(

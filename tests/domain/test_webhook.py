@@ -83,6 +83,11 @@ def test_one_success_is_enough() -> None:
     assert after_round(long_away, [LOST, TAKEN, REFUSED], now=NOW, chance=0.5) == Endpoint()
 
 
+def test_one_that_takes_some_and_is_busy_then_has_its_pause() -> None:
+    after = after_round(Endpoint(2, NOW), [TAKEN, Heard(status=429, retry_after=60)], now=NOW, chance=0.5)
+    assert after == Endpoint(retry_at=NOW + timedelta(seconds=60))
+
+
 @pytest.mark.parametrize(
     ("since", "tried", "heard", "reason"),
     [
