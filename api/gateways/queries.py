@@ -75,9 +75,10 @@ async def update_gateway(tx: AsyncConnection, gateway_id: UUID, row: Mapping[str
     return (await tx.execute(update(Gateway).where(Gateway.id == gateway_id).values(**row).returning(Gateway))).one()
 
 
-async def list_ids_in_order(tx: AsyncConnection) -> Sequence[UUID]:
-    question = select(Gateway.id).order_by(Gateway.priority, Gateway.id)
-    return (await tx.execute(question)).scalars().all()
+async def list_names_in_order(tx: AsyncConnection) -> Mapping[UUID, str]:
+    """Every gateway's name by its id, the first choice first."""
+    rows = await tx.execute(select(Gateway.id, Gateway.name).order_by(Gateway.priority, Gateway.id))
+    return {row.id: row.name for row in rows}
 
 
 async def order_gateways(tx: AsyncConnection, ids: Sequence[UUID]) -> None:

@@ -11,6 +11,7 @@ from api.deps import CanAdmin, CanManage, CanRead, Now, Page, Reader, RequestId,
 from api.examples import answered
 from api.gateways import examples, queries
 from api.gateways.configure import changed_openly, changed_row, healthy, new_row, told
+from api.gateways.orders import check_order
 from api.gateways.schemas import GatewayIn, GatewayOut, GatewayPatch, HealthChangeOut, OrderIn, OrderOut
 from api.gateways.script import check_script
 from api.gateways.script_versions import keep_script
@@ -20,7 +21,6 @@ from api.paging import PageOut, page_of
 from api.places import Mark, id_of, mark_of
 from api.problems import problems
 from shared.domain.breaker import Health
-from shared.errors import Invalid
 from shared.ids import uuid7
 from shared.queries import audit
 from shared.queries.health import list_changes, record_change
@@ -68,9 +68,7 @@ async def list_gateways(tx: Reader, caller: CanRead, page: Page, res: Res) -> Pa
 async def order_gateways(body: OrderIn, tx: Tx, caller: CanManage, now: Now, request_id: RequestId) -> OrderOut:
     """Put all gateways in the order in which they are chosen."""
     await queries.lock_order(tx)
-    there = await queries.list_ids_in_order(tx)
-    if sorted(body.ids) != sorted(there):
-        raise Invalid(f"ids must name each of the {len(there)} gateways exactly once.", pointer="/ids")
+    check_order(body.ids, await queries.list_names_in_order(tx))
     await queries.order_gateways(tx, body.ids)
     await audit.record(
         tx,

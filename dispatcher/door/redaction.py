@@ -19,11 +19,14 @@ from shared.adapter import Account, Answer, Call
 _PLAIN_HEADERS: Final = frozenset({"content-type", "content-length", "retry-after", "date", "server", "location-class"})
 _REQUEST_ID: Final = "request-id"  # x-request-id, and the vendors' own: what their support asks for
 _FORM: Final = "application/x-www-form-urlencoded"
-# What has digits and is no number: a UUID, a date with its time, an escape of a URL or of JSON; a word, such as an id,
-# where it has no long run of them. Then what could be a number.
+# What has digits and is no number: the host and port of an address, where the host is four small numbers; a UUID, a
+# date with its time, an escape of a URL or of JSON; a word, such as an id, where it has no long run of them. Then what
+# could be a number.
 _LONG_DIGITS: Final = re.compile(
     r"""(?P<kept>
-      (?:(?<![0-9A-Za-z])|(?<=%[0-9A-Fa-f]{2}))[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}(?![0-9A-Za-z])
+      https?(?::|%3[Aa])(?:\\?/|%2[Ff]){2}
+      (?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:(?::|%3[Aa])\d{1,5})?(?![\w.@:-]|%40|%3[Aa])
+    | (?:(?<![0-9A-Za-z])|(?<=%[0-9A-Fa-f]{2}))[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}(?![0-9A-Za-z])
     | (?:(?<!\d)|(?<=%[0-9A-Fa-f]{2}))(?:19|20)\d\d-[01]\d-[0-3]\d(?!\d)
       (?:(?:T|\+|\ |%20)[0-2]\d(?::|%3[Aa])[0-5]\d(?:(?::|%3[Aa])[0-5]\d)?(?:\.\d{1,9})?(?!\d))?
     | %[0-9A-Fa-f]{2} | \\u[0-9A-Fa-f]{4} | \\.

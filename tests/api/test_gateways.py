@@ -203,9 +203,20 @@ async def test_order_is_the_operators(client: httpx.AsyncClient, engine: AsyncEn
 
 async def test_an_order_names_each_gateway_once(client: httpx.AsyncClient) -> None:
     ids = [(await create(client, name=name))["id"] for name in ("A", "B")]
-    for wrong in ([ids[0]], [ids[0], ids[0]], [*ids, str(uuid4())], [*ids, ids[0]], []):
+    stranger = str(uuid4())
+    for wrong, told in (
+        ([ids[0]], {"/ids": ["'B'", ids[1]]}),
+        ([ids[0], ids[0]], {"/ids/1": ["'A'", ids[0], "ids/0"], "/ids": ["'B'", ids[1]]}),
+        ([stranger, *ids], {"/ids/0": [stranger]}),
+        ([*ids, ids[0]], {"/ids/2": ["'A'", ids[0], "ids/0"]}),
+        ([], {"/ids": ["'A'", ids[0], "'B'", ids[1]]}),
+    ):
         answer = await client.put("/v1/gateways/order", json={"ids": wrong})
-        assert pointers(answer) == ["/ids"], wrong
+        assert pointers(answer) == list(told), wrong
+        for error in answer.json()["errors"]:
+            assert [word for word in told[error["pointer"]] if word not in error["detail"]] == []
+        assert "2 gateways exactly once" in answer.json()["detail"]
+        assert answer.json()["errors"][0]["detail"] in answer.json()["detail"]
     listed = (await client.get("/v1/gateways")).json()
     assert [one["id"] for one in listed["items"]] == ids
 

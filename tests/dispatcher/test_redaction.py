@@ -225,6 +225,49 @@ def test_any_bytes_make_panes_that_can_be_stored(sent: bytes, heard: bytes) -> N
     kept.encode()
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("http://192.168.110.242:18763/callbacks/[hidden]/status", id="as it is"),
+        pytest.param('{"hook": "http:\\/\\/192.168.110.242:18763\\/callbacks"}', id="JSON of PHP"),
+        pytest.param("hook=http%3A%2F%2F192.168.110.242%3A18763%2Fcallbacks&to=x", id="in a form"),
+        pytest.param("https://10.200.100.250", id="at the end"),
+        pytest.param("<a>https://10.200.100.250?x=1</a>", id="before a query"),
+    ],
+)
+def test_the_host_of_an_address_is_nobody_s_number(text: str) -> None:
+    assert mask(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://447700900123/x",
+        "http://44.77.009.00123/x",
+        "http://4.4.770.0900123",
+        "http://44.77.0.12@447700900123",
+        "http://44.77.0.12:447700900123",
+        "see 192.168.110.242",
+        "http://10.0.0.1/447700900123",
+        "http://10.0.0.1:8080/?to=447700900123",
+    ],
+)
+def test_what_only_looks_like_one_is_hidden(text: str) -> None:
+    assert "digits]" in mask(text)
+    assert "7700900123" not in mask(text)
+
+
+def test_a_pane_shows_where_receipts_go_and_not_their_token() -> None:
+    base = "http://192.168.110.242:18763/callbacks/1/the-callback-token"
+    account = Account(UUID(int=1), {}, {"api_secret": SECRET}, f"{base}/status", f"{base}/inbound")
+    body = json.dumps({"hook": f"{base}/status?m=1", "to": MSISDN}).encode()
+    call = Call("POST", f"https://gw.example.com/?hook={quote(base, safe='')}", (), body)
+    (kept,) = redact_panes(call, None, private=[MSISDN], secrets=secrets_of(account)).values()
+    assert kept["body"] == '{"hook": "http://192.168.110.242:18763/callbacks/1/[hidden]/status?m=1", "to": "[hidden]"}'
+    hook = "http%3A%2F%2F192.168.110.242%3A18763%2Fcallbacks%2F1%2F[hidden]"
+    assert kept["url"] == f"https://gw.example.com/?hook={hook}"
+
+
 def test_addresses_of_callbacks_are_secrets_too() -> None:
     base = "https://sms.example.com/callbacks/1/the-callback-token"
     account = Account(UUID(int=1), {}, {"api_secret": SECRET}, f"{base}/status", f"{base}/inbound")

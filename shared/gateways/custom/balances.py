@@ -18,7 +18,17 @@ from shared.gateways.custom.values import secret_of, sender_of
 PLACEHOLDERS: Final = frozenset({"SECRET", "BASIC", "FROM", "TOKEN"})
 
 _NO_MESSAGE: Final = Sms(UUID(int=0), 1, msisdn="", text="")
-_NUMBER = re.compile(r"-?(?:[0-9]{1,18}(?:[.,][0-9]{1,12}){0,6}|(?<![0-9A-Za-z.])\.[0-9]{1,12})")
+# A blank (also one that breaks no line, or a narrow one) or an apostrophe stands between groups of three digits, and in
+# one number one kind of them. What is in groups otherwise has points or commas, and may have an exponent.
+_NUMBER = re.compile(
+    r"""(?P<sign>[-\u2212]?)(?:
+      (?P<grouped>[1-9][0-9]{0,2}(?P<between>[\ \u00a0\u202f'\u2019])[0-9]{3}(?:(?P=between)[0-9]{3}){0,4}(?![0-9]))
+      (?P<rest>(?:[.,][0-9]{1,12})?)
+    | (?P<plain>[0-9]{1,18}(?:[.,][0-9]{1,12}){0,6}|(?<![0-9A-Za-z.])\.[0-9]{1,12})
+      (?:[eE](?P<power>[+-]?[0-9]{1,2})(?![0-9A-Za-z]))?
+    )""",
+    re.VERBOSE,
+)
 _CURRENCY = re.compile(r"(?<![A-Za-z])[A-Z]{3}(?![A-Za-z])")
 
 
@@ -60,7 +70,7 @@ def read_balance(settings: Mapping[str, Any], answer: Answer) -> Balance:
     number = _NUMBER.search(said)
     if number is None:
         raise UnreadableAnswer("The answer has no number where balance says.")
-    return Balance(_decimal(number[0]), _unit(rule, said, document))
+    return Balance(_amount(number), _unit(rule, said, document))
 
 
 def _said(rule: Mapping[str, Any], text: str, document: Any) -> str:
@@ -72,6 +82,14 @@ def _said(rule: Mapping[str, Any], text: str, document: Any) -> str:
     if rule.get("pattern"):
         return patterns.captured(rule["pattern"], text) or ""
     return text
+
+
+def _amount(found: re.Match[str]) -> Decimal:
+    if grouped := found["grouped"]:
+        size = Decimal(grouped.replace(found["between"], "") + found["rest"].replace(",", "."))
+    else:
+        size = _decimal(found["plain"]).scaleb(int(found["power"] or 0))
+    return -size if found["sign"] else size
 
 
 def _decimal(text: str) -> Decimal:
