@@ -68,6 +68,7 @@ class Sms:
     location_id: str | None = None
     media_urls: tuple[str, ...] = field(default=(), repr=False)  # whoever has one may fetch what is behind it
     code: str = field(default="", repr=False)  # the part of the text that may not be recorded even by itself
+    alone: bool = False  # a request was refused with it among others: by itself it takes nobody with it
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ class InFlight:
         self.allowed = 0
         self.in_use = dict.fromkeys(_LANES, 0)
         self.taken = dict.fromkeys(_LANES, 0)  # messages that have room, and are in no request yet
+        self.launched = dict.fromkeys(_LANES, 0)  # requests that are made up, and have not come for their turn yet
         self.looking: set[str] = set()  # the lanes that were told of room and have not claimed yet
         self._lanes: set[str] = set()  # that this process serves
         self._line: dict[str, deque[asyncio.Future[None]]] = {lane: deque() for lane in _LANES}
@@ -48,12 +49,20 @@ class InFlight:
     @property
     def busy(self) -> int:
         """Requests in flight, and those that what was claimed will need."""
-        return self.used + sum(map(len, self._line.values())) + ceil(sum(self.taken.values()) / self.largest_batch)
+        waiting = sum(map(len, self._line.values())) + sum(self.launched.values())
+        return self.used + waiting + ceil(sum(self.taken.values()) / self.largest_batch)
 
     @property
     def beyond(self) -> int:
         """How many of all the requests are not for this process: those for urgent messages, where it serves none."""
         return 0 if self.limit is None or "urgent" in self._lanes else kept_for_urgent(self.limit)
+
+    @property
+    def seconds_each(self) -> float | None:
+        """After how long there is room for one more message, as requests go lately; None while nothing is known."""
+        if self._lasts is None or self.allowed <= 0:
+            return None
+        return self._lasts / (self.allowed * self.largest_batch)
 
     def waits(self, *lanes: str) -> bool:
         """Whether a request of these lanes, or of any, waits for one that ends."""
@@ -67,25 +76,30 @@ class InFlight:
         if self.allowed <= 0:
             return 0
         before = ("urgent",) if lane == "urgent" else _LANES
-        free = self._spare(lane) + self._ahead() - sum(len(self._line[one]) for one in before)
+        free = self._spare(lane) + self._ahead() - sum(len(self._line[one]) + self.launched[one] for one in before)
         return max(0, free * self.largest_batch - sum(self.taken[one] for one in before))
 
     def needs(self, *, more: bool) -> Needs:
         """What to ask for; what nobody here needs is given up with it.
 
-        Whoever wants more than it has asks for twice what it uses, so that its share follows what it has to do. Idle,
-        that is one, to look what there is.
+        Whoever wants more than it has asks for twice what it uses, beside what is kept for urgent messages, so that its
+        share follows what it has to do. Idle, that is one, to look what there is.
         """
         if self.limit is None:
             return Needs(0, 0)
         busy = self.busy
         self._peak = max(busy, self._peak // 2)
-        wanted = max(1, 2 * busy) if more else busy
+        wanted = max(1, self._beside_the_kept(2 * busy)) if more else busy
         if self.looking:
             wanted = max(wanted, self.allowed)
         wanted = min(self.limit - self.beyond, max(wanted, self._peak))
         self.allowed = min(self.allowed, wanted)
         return Needs(wanted, max(self.used, self.allowed))
+
+    def launch(self, lane: str, messages: int) -> None:
+        """So many messages that have room make up one request."""
+        self.taken[lane] -= messages
+        self.launched[lane] += 1
 
     async def begin(self, lane: str, start_by: float) -> bool:
         """Until a request may begin; False where that comes too late. Whoever began has to `end`."""
@@ -120,6 +134,12 @@ class InFlight:
             while line and self._may_begin(lane):
                 self.in_use[lane] += 1
                 line.popleft().set_result(None)
+
+    def _beside_the_kept(self, requests: int) -> int:
+        """How many it takes to have so many for campaigns: without these, one that keeps one of two never gets more."""
+        if "urgent" not in self._lanes or not requests:
+            return requests
+        return requests + kept_for_urgent(requests + kept_for_urgent(requests + 1))
 
     def _may_begin(self, lane: str) -> bool:
         return self.limit is None or self._spare(lane) > 0

@@ -18,8 +18,11 @@ from shared.domain.pace import AHEAD_SECONDS, Pace, slice_of
 CREDIT_SECONDS: Final = 0.2
 # Nobody is sent away for longer than this: the pace may be another by then.
 LATER_SECONDS: Final = 30.0
+# Batches are claimed for so much of the pace at a time. More at once would be more than the 2 % by which it is kept.
+GATHER_SECONDS: Final = 0.1
 # What has no room for lack of free requests is worth another look after this.
 _PAUSE: Final = 0.1
+_FOR_EACH_PLACE: Final = 8
 # A claim costs two round trips: a lane that waits for requests hears of it once this part of them is free.
 _PART: Final = 4
 
@@ -84,8 +87,16 @@ class Meter:
         self._hand_back()
 
     def _room(self, lane: str) -> int | None:
-        rows = [rows for rows in (self._by_segments(lane), self.in_flight.room(lane)) if rows is not None]
-        return min(rows) if rows else None
+        rooms = [rows for rows in (self._by_segments(lane), self.in_flight.room(lane)) if rows is not None]
+        if not rooms:
+            return None
+        rows = min(rooms)
+        return rows if lane == "urgent" or rows >= self._worth_a_claim() else 0
+
+    def _worth_a_claim(self) -> int:
+        """How many messages: of a gateway that takes batches, what may share a request at this pace."""
+        in_a_while = int(self._share() * GATHER_SECONDS / self._length)
+        return max(1, min(self.in_flight.largest_batch, in_a_while))
 
     def take(self, lane: str, segments: int) -> bool:
         """Use room for one message, if there is any."""
@@ -106,20 +117,36 @@ class Meter:
         """Seconds after which it is worth looking for room again: each that waits has its turn after the one before."""
         rate = self.pace.segments_per_second
         now = monotonic()
-        turn = max(self._later[lane], now) + (_PAUSE if rate is None else segments * self.live / rate)
+        pause = 0.0 if rate is None else segments * self.live / rate
+        if self.pace.in_flight is not None:
+            pause = max(pause, self._pause_for_requests())
+        turn = max(self._later[lane], now) + pause
         self._later[lane] = min(turn, now + LATER_SECONDS)
         return self._later[lane] - now
+
+    def _pause_for_requests(self) -> float:
+        """Several for each place, so that somebody is there when a request ends: who looks in between waits longer."""
+        each = self.in_flight.seconds_each
+        return _PAUSE if each is None else each / _FOR_EACH_PLACE
 
     def ask(self, lane: str) -> None:
         """Let a lane hear of the next slice."""
         self.waiting.add(lane)
         self.wanted.set()
 
+    def request(
+        self, lane: str, lengths: Sequence[int], *, start_by: float
+    ) -> contextlib.AbstractAsyncContextManager[bool]:
+        """One request, of messages that took room, of so many segments; enter it. False where it came too late.
+
+        It counts as one from now on, however few they are: what is claimed meanwhile makes up another one.
+        """
+        self.in_flight.launch(lane, len(lengths))
+        return self._request(lane, sum(lengths), start_by)
+
     @contextlib.asynccontextmanager
-    async def request(self, lane: str, lengths: Sequence[int], *, start_by: float) -> AsyncIterator[bool]:
-        """Have one request in flight, of messages that took room, of so many segments. False where it came too late."""
-        self.in_flight.taken[lane] -= len(lengths)
-        free = await self._get_credit(lane, sum(lengths), start_by) and await self._begin(lane, start_by)
+    async def _request(self, lane: str, segments: int, start_by: float) -> AsyncIterator[bool]:
+        free = await self._get_turn(lane, segments, start_by)
         begun = monotonic()
         try:
             yield free
@@ -214,7 +241,12 @@ class Meter:
         finally:
             self._pending[lane] -= segments
 
-    async def _begin(self, lane: str, start_by: float) -> bool:
+    async def _get_turn(self, lane: str, segments: int, start_by: float) -> bool:
+        try:
+            if not await self._get_credit(lane, segments, start_by):
+                return False
+        finally:
+            self.in_flight.launched[lane] -= 1
         if self.pace.in_flight is not None:
             self.wanted.set()
         return await self.in_flight.begin(lane, start_by)

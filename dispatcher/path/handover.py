@@ -135,6 +135,7 @@ def sms_of(worker: Worker, claimed: Claimed, account: Account, *, now_seconds: f
         location_id=claimed.location_id,
         media_urls=worker.media.links(claimed.campaign_message_id, now_seconds=now_seconds),
         code=claimed.code if isinstance(claimed, WithCode) else "",
+        alone=claimed.alone,
     )
 
 

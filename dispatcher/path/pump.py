@@ -9,6 +9,7 @@ out, and rescue.py makes the message unconfirmed. One pump a lane; it lives as l
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from time import monotonic
 from typing import Protocol
@@ -39,6 +40,8 @@ log = logging.getLogger(__name__)
 # Without a bell a pump looks this often; arq's clock makes it look every second anyway.
 IDLE_SECONDS = 1.0
 OUTAGE_SECONDS = 0.5
+# What was claimed had to wait for its gateway, all of it: others may stand behind it.
+WAITED_SECONDS = 0.1
 # Slots are claimed in handfuls: a claim costs two round trips however small it is.
 HANDFUL = 8
 # Without a gateway nothing is claimed, and so nothing expires in the claim: it is looked for, this often.
@@ -109,7 +112,7 @@ class Pump:
         # A campaign may have left some of its share to others, or a gateway's pace all of them: what comes free next
         # is worth a look.
         self._short = taken > 0 or spare is not None
-        await self.worker.sleep(bell, IDLE_SECONDS)
+        await self.worker.sleep(bell, WAITED_SECONDS if self._waited else IDLE_SECONDS)
 
     async def _claim(self, slots: int) -> int:
         """Claim and start handing over; how many rows were taken, whatever became of them."""
@@ -227,7 +230,8 @@ class Pump:
         if seconds > self.worker.limits.fresh / 2:
             self._most = max(1, slots // 2)
         elif len(choice.waiting) > len(choice.intents):
-            self._most = max(1, 2 * len(choice.intents))
+            # No fewer than a handful: behind those of one gateway that has no room may be many of one that has.
+            self._most = max(1, self.slots // HANDFUL, 2 * len(choice.intents))
         elif slots == self._most:
             self._most = min(self.slots, 2 * self._most)
 
@@ -243,18 +247,25 @@ class Pump:
 
     def _start(self, batch: Sequence[Claimed], account: Account, *, start_by: float, meter: Meter | None) -> None:
         self.in_flight += len(batch)
-        task = asyncio.create_task(self._hand_over(batch, account, start_by, meter))
+        turn = None
+        if meter is not None:
+            turn = meter.request(self.lane, [one.segments for one in batch], start_by=start_by)
+        task = asyncio.create_task(self._hand_over(batch, account, start_by, turn))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _hand_over(
-        self, batch: Sequence[Claimed], account: Account, start_by: float, meter: Meter | None
+        self,
+        batch: Sequence[Claimed],
+        account: Account,
+        start_by: float,
+        turn: AbstractAsyncContextManager[bool] | None,
     ) -> None:
         try:
-            if meter is None:
+            if turn is None:
                 settled = await hand_over(self.worker, self.lane, batch, account, start_by)
             else:
-                async with meter.request(self.lane, [one.segments for one in batch], start_by=start_by) as free:
+                async with turn as free:
                     settled = await hand_over(self.worker, self.lane, batch, account, start_by if free else 0.0)
         except Exception:
             # Nothing should bring us here; if something does, the lease tells, and the slots are not lost.

@@ -41,6 +41,7 @@ class Claimed(NamedTuple):
     not_before: datetime
     expires_at: datetime | None
     respect_quiet_hours: bool | None = None  # None: as the policy has it for the kind
+    alone: bool = False  # refused among others before, none of whom was named
 
     def __repr__(self) -> str:
         """Without number and text: a log may hold it."""
@@ -88,7 +89,9 @@ _MOVE = """
                   SELECT a.gateway_id FROM attempts a WHERE a.message_id = m.id AND a.fault = 'gateway') END,
               CASE WHEN m.tried_gateway_ids IS NOT NULL THEN ARRAY(
                   SELECT DISTINCT a.gateway_id FROM attempts a WHERE a.message_id = m.id) END,
-              m.not_before, m.expires_at, m.respect_quiet_hours
+              m.not_before, m.expires_at, m.respect_quiet_hours,
+              m.tried_gateway_ids IS NOT NULL AND EXISTS (
+                  SELECT 1 FROM attempts a WHERE a.message_id = m.id AND a.code IN ('batch_refused', 'build_failed'))
 """
 
 # A fate is made out once (materialized): the database would otherwise ask all of it anew for each column it decides.

@@ -8,7 +8,7 @@ from uuid import UUID
 import httpx
 import pytest
 import respx
-from sqlalchemy import update
+from sqlalchemy import func, update
 
 from dispatcher.path.due import due
 from dispatcher.path.handover import hand_over, parcels
@@ -17,7 +17,7 @@ from dispatcher.queries.settlements import Settled
 from shared.db import begin
 from shared.domain.breaker import IN_A_ROW
 from shared.domain.message import Status
-from shared.models import Gateway
+from shared.models import Gateway, Message
 from tests.dispatcher.test_handover import claimed
 from tests.factories import make_campaign, make_gateway, make_msisdn, make_sender_id
 from tests.stages import check_tallies, expand_all, pump_once, statuses
@@ -64,10 +64,10 @@ async def test_as_many_as_the_gateway_takes_go_together(worker: HandWorker) -> N
     assert sorted(len(batch) for _, batch in batches) == [50, 100, 100]
 
 
-async def test_what_differs_in_sender_or_was_tried_before_goes_apart(worker: HandWorker) -> None:
+async def test_what_differs_in_sender_or_was_refused_among_others_goes_apart(worker: HandWorker) -> None:
     gateway_id = await make(worker)
     account = worker.book.accounts[gateway_id]
-    some = [*people(worker, 3), *people(worker, 2, sender_id="OTHER"), *people(worker, 2, attempt=2)]
+    some = [*people(worker, 3), *people(worker, 2, sender_id="OTHER"), *people(worker, 2, attempt=2, alone=True)]
     batches = parcels(worker, [(one, account) for one in some])
     assert sorted(len(batch) for _, batch in batches) == [1, 1, 2, 3]
 
@@ -137,6 +137,45 @@ async def test_campaign_goes_in_batches_and_adds_up(worker: HandWorker, router: 
     numbers = [one["destination"] for call in route.calls for one in json.loads(call.request.content)["messages"]]
     assert len(numbers) == len(set(numbers)) == 20
     await check_tallies(worker.engine)
+
+
+NOT_THERE = httpx.ConnectError("connection refused")
+WRONG = httpx.Response(400, json={"statusCode": 400, "errors": [{"errorCode": "InvalidParameter.Format"}]})
+
+
+@pytest.mark.parametrize(
+    ("first", "sizes"),
+    [
+        pytest.param(NOT_THERE, [6, 6], id="nobody is to blame: together again"),
+        pytest.param(WRONG, [6, 1, 1, 1, 1, 1, 1], id="one of them is: each by itself"),
+    ],
+)
+async def test_what_comes_back_goes_together_unless_one_of_it_is_to_blame(
+    worker: HandWorker, router: respx.MockRouter, first: httpx.Response | Exception, sizes: list[int]
+) -> None:
+    await make(worker)
+    route = router.post(SEND)
+    asked: list[int] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(len(json.loads(request.content)["messages"]))
+        if len(asked) > 1:
+            return taken(request)
+        if isinstance(first, Exception):
+            raise first
+        return first
+
+    route.mock(side_effect=answer)
+    async with worker.transaction() as tx:
+        await make_campaign(tx, [make_msisdn(number) for number in range(6)], now=worker.now())
+    await due(worker)
+    await expand_all(worker)
+    await pump_once(worker)
+    async with worker.transaction() as tx:
+        await tx.execute(update(Message).values(not_before=func.now()))
+    await pump_once(worker)
+    assert asked == sizes
+    assert await statuses(worker.engine) == {"submitted": 6}
 
 
 async def test_people_who_are_counted_and_not_named_stop_no_campaign(

@@ -354,7 +354,8 @@ def test_what_a_request_says_once_divides_a_batch() -> None:
     assert alike(sender_id="Ada")
     assert not alike(sender_id="Eve")
     assert not alike(expires_in=7200)
-    assert not alike(attempt=2)
+    assert alike(attempt=2)
+    assert not alike(alone=True)
     with pytest.raises(ValueError, match="batch_key"):
         ADAPTERS["smsportal"].build_send(account, [first, replace(second, sender_id="Eve")])
 

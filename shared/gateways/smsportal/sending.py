@@ -18,12 +18,12 @@ _LONGEST_VALIDITY: Final = 168
 
 
 def batch_key(account: Account, sms: Sms) -> Hashable:
-    """Sender and validity, which a request says once. A repeated attempt goes alone.
+    """Sender and validity, which a request says once. Who was refused among others goes alone.
 
     A request is refused as a whole, and does not say for which of its messages: whatever was refused
     among others is by itself the next time, and then takes nobody with it.
     """
-    alone = sms.id if sms.attempt > 1 else None
+    alone = sms.id if sms.alone else None
     return _sender(account, sms), None if sms.expires_in is None else _hours(sms.expires_in), alone
 
 

@@ -1,0 +1,196 @@
+"""Room: how much is claimed for paced gateways that are slow, take batches, or share a queue with faster ones."""
+
+import asyncio
+import json
+from itertools import pairwise
+from time import monotonic
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+import respx
+from sqlalchemy import func, update
+
+from dispatcher.pacing.in_flight import CLAIM_AHEAD_SECONDS
+from dispatcher.pacing.meter import GATHER_SECONDS, Meter, Slice
+from dispatcher.path.pump import Pump
+from shared.domain.pace import Pace, kept_for_urgent
+from shared.models import Message
+from tests.dispatcher.answers import at, taken
+from tests.dispatcher.queued import NUMBERS, queue_campaign
+from tests.factories import make_gateway
+from tests.stages import check_tallies, statuses
+from tests.worlds import HandWorker
+
+SOON = 30.0
+
+
+def launch(meter: Meter, *lengths: int) -> Any:
+    """A request of messages that take room."""
+    assert all(meter.take("bulk", length) for length in lengths)
+    return meter.request("bulk", lengths, start_by=monotonic() + SOON)
+
+
+@pytest.mark.parametrize("urgent", [True, False], ids=["both lanes", "campaigns alone"])
+@pytest.mark.parametrize("limit", [2, 3, 9, 20, 100])
+async def test_slow_requests_get_all_the_room_there_is(limit: int, *, urgent: bool) -> None:
+    """However long the first one takes: the share grows by what is wanted, not by what has ended."""
+    meter = Meter(Pace(None, limit))
+    if urgent:
+        meter.room("urgent")
+        meter.looked("urgent")
+        meter.waiting.clear()
+    turns = []
+    for _ in range(12):
+        while (room := meter.room("bulk")) and meter.take("bulk", 1):
+            assert room > 0
+            turns.append(meter.request("bulk", [1], start_by=monotonic() + SOON))
+            assert await turns[-1].__aenter__()
+        meter.looked("bulk")
+        meter.ask("bulk")
+        meter.draw(Slice(0, meter.needs().requests, 1, 0.0))
+    # Of those that are kept where this process has no urgent messages, another one has the use.
+    assert len(turns) == limit - kept_for_urgent(limit)
+    for turn in turns:
+        await turn.__aexit__(None, None, None)
+
+
+async def test_a_request_counts_before_it_has_begun() -> None:
+    """Seventy of a hundred are a request: the thirty places in it are nobody's."""
+    meter = Meter(Pace(None, 1), largest_batch=100)
+    meter.room("bulk")
+    meter.draw(Slice(0, 1, 1, 0.0))
+    assert meter.room("bulk") == 100
+    turn = launch(meter, *[1] * 70)
+    assert meter.room("bulk") == 0
+    assert not meter.take("bulk", 1)
+    assert meter.in_flight.busy == 1
+    async with turn as free:
+        assert free
+        assert meter.room("bulk") == 0
+    assert meter.in_flight.busy == 0
+
+
+async def test_a_request_that_got_no_credit_leaves_its_place() -> None:
+    meter = Meter(Pace(100.0, 1), largest_batch=100)
+    meter.room("bulk")
+    meter.draw(Slice(0, 1, 1, 0.0))
+    meter.credit = -50.0
+    assert meter.take("bulk", 1) is False
+    meter.credit = 0.0
+    assert meter.take("bulk", 1)
+    async with meter.request("bulk", [1], start_by=monotonic()) as free:
+        assert not free
+    assert meter.in_flight.busy == 0
+    assert meter._pending == {"urgent": 0, "bulk": 0}
+
+
+@pytest.mark.parametrize(("rate", "least"), [(20.0, 2), (200.0, 20), (5_000.0, 100), (1.0, 1)])
+async def test_batches_are_gathered_for_a_moment(rate: float, least: int) -> None:
+    """Not a request for each crumb of the pace; and what one holds is no burst beyond it."""
+    meter = Meter(Pace(rate), largest_batch=100)
+    meter.draw(Slice(1, 0, 1, 0.0))
+    whole = meter.room("bulk")
+    assert whole is not None
+    assert whole >= least
+    assert least <= max(1, rate * GATHER_SECONDS) <= max(1, rate * CLAIM_AHEAD_SECONDS)
+    while (left := whole - meter._pending["bulk"]) >= least:
+        assert meter.room("bulk") == left
+        assert meter.take("bulk", 1)
+    assert meter.room("bulk") == 0
+    assert meter.room("urgent") != 0  # somebody waits for these
+    assert "bulk" in meter.waiting
+
+
+async def test_one_by_one_nothing_is_gathered() -> None:
+    meter = Meter(Pace(200.0))
+    meter.draw(Slice(1, 0, 1, 0.0))
+    while meter.room("bulk") != 1:
+        assert meter.take("bulk", 1)
+    assert meter.take("bulk", 1)
+
+
+async def test_who_waits_for_requests_comes_when_one_ends() -> None:
+    """As often as there will be room, and some for whom there is none yet; not all within the next seconds."""
+    meter = Meter(Pace(None, 2))
+    meter.room("bulk")
+    meter.draw(Slice(0, 2, 1, 0.0))
+    first = meter.later("bulk", 1)
+    assert first == pytest.approx(0.1, abs=0.05)  # nothing is known yet
+    meter.in_flight._lasts = 8.0
+    waits = [meter.later("bulk", 1) for _ in range(10)]
+    steps = [after - before for before, after in pairwise(waits)]
+    assert steps == pytest.approx([8.0 / 2 / 8] * 9, abs=0.05)
+
+
+@pytest.fixture
+def seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dispatcher.path.pump.IDLE_SECONDS", 60.0)
+
+
+@pytest.mark.usefixtures("seldom")
+async def test_those_of_a_full_gateway_hold_up_nobody_behind_them(
+    worker: HandWorker, another: Any, router: respx.MockRouter, first: UUID
+) -> None:
+    """Sixteen for a gateway that has no room stand before four for one that has; the pump does not wait for a bell."""
+    route = at(router)
+    router.route(host="slow.example.com").mock(side_effect=taken)
+    async with worker.transaction() as tx:
+        slow = await make_gateway(
+            tx, worker.sealer, "slow", priority=0, location_ids=["slow"], pace={"segments_per_second": 0.001}
+        )
+        await worker.book.read(tx)
+    await queue_campaign(worker)
+    async with worker.transaction() as tx:
+        early = func.now() - func.make_interval(0, 0, 0, 0, 0, 9)
+        await tx.execute(
+            update(Message).where(Message.msisdn.in_(NUMBERS[:16])).values(location_id="slow", not_before=early)
+        )
+    pumped = another(bulk_slots=8)
+    async with pumped.transaction() as tx:
+        await pumped.book.read(tx)
+    meter = pumped.paces.meter(slow, Pace(0.001), largest_batch=1)
+    assert meter.room("bulk") == 0
+    running = asyncio.create_task(Pump(pumped, "bulk").run())
+    async with asyncio.timeout(30):
+        while route.call_count < 4:
+            await asyncio.sleep(0.01)
+    pumped.stop()
+    await running
+    found = await statuses(worker.engine)
+    assert found["submitted"] in {4, 5}  # its pace is for one at once, where nothing went before
+    assert found["queued"] == 20 - found["submitted"]
+    await check_tallies(worker.engine)
+
+
+async def test_a_paced_portal_is_asked_in_batches(worker: HandWorker, router: respx.MockRouter) -> None:
+    """From end to end: as few requests as the pace allows."""
+    base = "https://smsportal.test"
+    async with worker.transaction() as tx:
+        await make_gateway(
+            tx,
+            worker.sealer,
+            "portal",
+            kind="smsportal",
+            settings={"base_url": base, "authentication": "basic"},
+            secrets={"client_id": "the-client", "api_secret": "the-secret-of-the-client"},
+            pace={"segments_per_second": 80, "in_flight": 4},
+        )
+        await worker.book.read(tx)
+    asked: list[int] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(len(json.loads(request.content)["messages"]))
+        return httpx.Response(200, json={"statusCode": 200, "sendResponse": {"eventId": 7, "messages": asked[-1]}})
+
+    router.post(f"{base}/v3/BulkMessages").mock(side_effect=answer)
+    await queue_campaign(worker)
+    running = asyncio.create_task(Pump(worker, "bulk").run())
+    async with asyncio.timeout(30):
+        while sum(asked) < len(NUMBERS):
+            await asyncio.sleep(0.01)
+    worker.stop()
+    await running
+    assert len(asked) <= len(NUMBERS) / 2
+    assert await statuses(worker.engine) == {"submitted": len(NUMBERS)}
