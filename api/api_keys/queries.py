@@ -137,10 +137,14 @@ async def lock_key(tx: AsyncConnection, public_id: str) -> KeyRow:
     return await _get(tx, select(*_SHOWN).where(ApiKey.public_id == public_id).with_for_update(), public_id)
 
 
-async def find_successor(tx: AsyncConnection, public_id: str) -> str | None:
-    """The public id of the key that replaces this one."""
-    found: str | None = await tx.scalar(select(ApiKey.public_id).where(ApiKey.successor_of == public_id))
-    return found
+async def list_live_relatives(tx: AsyncConnection, key: KeyRow, *, now: datetime) -> Sequence[KeyRow]:
+    """The other keys of its line that work, the oldest first."""
+    related = [ApiKey.line == (key.line or key.id), ApiKey.successor_of == key.id]
+    if key.successor_of is not None:
+        related.append(ApiKey.public_id == key.successor_of)
+    live = (ApiKey.revoked_at.is_(None), or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now))
+    question = select(*_SHOWN).where(or_(*related), ApiKey.public_id != key.id, *live).order_by(ApiKey.id)
+    return [_row(row) for row in await tx.execute(question)]
 
 
 async def update_key(tx: AsyncConnection, public_id: str, changes: Mapping[str, Any]) -> KeyRow:

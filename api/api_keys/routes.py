@@ -66,7 +66,9 @@ async def change_api_key(key_id: KeyId, body: ApiKeyPatch, tx: Tx, _: CanAdmin, 
     return row
 
 
-@router.post("/{key_id}/rotate", status_code=201, responses=problems(404, law.KeyNotLive, law.KeyRotated))
+@router.post(
+    "/{key_id}/rotate", status_code=201, responses=problems(404, law.KeyNotLive, law.KeyRotated, law.PredecessorLives)
+)
 async def rotate_api_key(  # noqa: PLR0913, PLR0917 - what a route asks for, by name
     key_id: KeyId,
     response: Response,
@@ -78,15 +80,17 @@ async def rotate_api_key(  # noqa: PLR0913, PLR0917 - what a route asks for, by 
 ) -> NewApiKeyOut:
     """Make a successor with the same reach. Both keys work until `old_until`; then the old one ends by itself.
 
-    What one of them has begun the other goes on with: a password to be verified, a request to be repeated.
+    No more than two live at a time: the successor is rotated once the old one has ended or is revoked, and the old one
+    again once a lost successor is revoked. What one of them has begun the other goes on with: a password to be
+    verified, a request to be repeated.
     """
     body = body or KeyRotationIn()
     old = await queries.lock_key(tx, key_id)
     law.check_live(expires_at=old.expires_at, revoked_at=old.revoked_at, now=now)
     law.check_ahead(body.expires_at, pointer="/expires_at", now=now)
-    successor = await queries.find_successor(tx, key_id)
-    if successor is not None:
-        raise law.KeyRotated(f"The key {successor} is its successor already; rotate that one.")
+    others = await queries.list_live_relatives(tx, old, now=now)
+    successor = next((each.id for each in others if each.successor_of == key_id), None)
+    law.check_alone(successor=successor, other=others[0].id if others else None)
     end = law.end_of_old(body.old_until, expires_at=old.expires_at, now=now)
     line = old.line or key_id
     await queries.update_key(tx, key_id, {"expires_at": end, "line": line})

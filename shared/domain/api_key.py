@@ -1,7 +1,7 @@
 """What may be done with an API key, and until when the old one lives beside its successor."""
 
 from datetime import datetime, timedelta
-from typing import Final
+from typing import ClassVar, Final
 
 from shared.errors import Conflict, Invalid
 
@@ -14,7 +14,17 @@ class KeyNotLive(Conflict):
 
 
 class KeyRotated(Conflict):
-    """The key has a successor already: two keys live at a time, not three."""
+    """The key has a successor that works already: two keys live at a time, not three."""
+
+    remedy: ClassVar[str] = (
+        "Use the successor that `detail` names. Where it was lost or has leaked, revoke it, and rotate this one again."
+    )
+
+
+class PredecessorLives(Conflict):
+    """The key that this one was made from still works: two keys live at a time, not three."""
+
+    remedy: ClassVar[str] = "Revoke the older key that `detail` names once nobody uses it, or wait for its end."
 
 
 def check_live(*, expires_at: datetime | None, revoked_at: datetime | None, now: datetime) -> None:
@@ -22,6 +32,20 @@ def check_live(*, expires_at: datetime | None, revoked_at: datetime | None, now:
         raise KeyNotLive("The key is revoked, for good; make a new one.")
     if expires_at is not None and expires_at <= now:
         raise KeyNotLive("The key has expired; make a new one, or give it a later `expires_at`.")
+
+
+def check_alone(*, successor: str | None, other: str | None) -> None:
+    """Raise where another key of the line works: the successor of this one, or any other."""
+    if successor is not None:
+        raise KeyRotated(
+            f"The key {successor} is its successor already. Use that one; where it was lost or has leaked, revoke it "
+            f"(DELETE /v1/api-keys/{successor}) and rotate this one again."
+        )
+    if other is not None:
+        raise PredecessorLives(
+            f"The key {other}, which came before it, still works. Revoke it (DELETE /v1/api-keys/{other}) once nobody "
+            "uses it, or wait for its end; then rotate this one."
+        )
 
 
 def check_ahead(moment: datetime | None, *, pointer: str, now: datetime) -> None:

@@ -17,7 +17,6 @@ class ApiKey(Base):
     __tablename__ = "api_keys"
     __table_args__ = (
         UniqueConstraint("public_id"),
-        UniqueConstraint("successor_of"),
         Index(None, "line"),  # find_key: all keys of a line
     )
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from httpx import AsyncClient, Response
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.api_keys import digest_of, parse
@@ -170,7 +170,56 @@ async def test_two_keys_live_and_not_three(client: AsyncClient) -> None:
     again = await rotate(client, old["id"])
     assert (again.status_code, again.json()["type"]) == (409, "/problems/key-rotated")
     assert new["id"] in again.json()["detail"]
+    early = await rotate(client, new["id"])
+    assert (early.status_code, early.json()["type"]) == (409, "/problems/predecessor-lives")
+    assert f"DELETE /v1/api-keys/{old['id']}" in early.json()["detail"]
+    assert (await client.delete(f"/v1/api-keys/{old['id']}")).status_code == 204
     assert (await rotate(client, new["id"])).status_code == 201
+
+
+async def test_a_successor_is_rotated_once_the_old_key_has_ended(client: AsyncClient, clock: Clock) -> None:
+    old = (await client.post("/v1/api-keys", json={"name": "crm", "scopes": ["send"]})).json()
+    new = (await rotate(client, old["id"])).json()
+    clock.advance(timedelta(days=1))
+    assert (await rotate(client, new["id"])).status_code == 201
+
+
+@pytest.mark.parametrize("how", ["revoked", "expired"])
+async def test_a_key_whose_successor_was_lost_has_another(
+    client: AsyncClient, anonymous: AsyncClient, clock: Clock, how: str
+) -> None:
+    old = (await client.post("/v1/api-keys", json={"name": "crm", "scopes": ["send"]})).json()
+    lost = (await rotate(client, old["id"], expires_at=(clock.now + timedelta(hours=1)).isoformat())).json()
+    if how == "revoked":
+        await client.delete(f"/v1/api-keys/{lost['id']}")
+    else:
+        clock.advance(timedelta(hours=1))
+    again = await rotate(client, old["id"])
+    assert again.status_code == 201
+    assert again.json()["successor_of"] == old["id"]
+    told = [await anonymous.get("/v1/me", headers=bearer(key["key"])) for key in (old, lost, again.json())]
+    assert [answer.status_code for answer in told] == [200, 401, 200]
+    third = await rotate(client, old["id"])
+    assert (third.json()["type"], again.json()["id"] in third.json()["detail"]) == ("/problems/key-rotated", True)
+
+
+async def test_three_that_live_already_become_fewer_before_there_is_a_fourth(
+    client: AsyncClient, engine: AsyncEngine, now: datetime
+) -> None:
+    """The version before let a successor be rotated beside the old key."""
+    ids = [(await client.post("/v1/api-keys", json={"name": "crm", "scopes": ["send"]})).json()["id"]]
+    for _ in range(2):
+        await set_revoked(engine, ids[:-1], now)
+        ids.append((await rotate(client, ids[-1])).json()["id"])
+    await set_revoked(engine, ids, None)
+    told = [(await rotate(client, each)).json() for each in ids]
+    assert [one["type"].rpartition("/")[2] for one in told] == ["key-rotated", "key-rotated", "predecessor-lives"]
+    assert ids[0] in told[2]["detail"]
+
+
+async def set_revoked(engine: AsyncEngine, ids: list[str], at: datetime | None) -> None:
+    async with begin(engine) as tx:
+        await tx.execute(update(ApiKey).where(ApiKey.public_id.in_(ids)).values(revoked_at=at))
 
 
 async def test_rotating_twice_at_once_makes_one_successor(client: AsyncClient) -> None:

@@ -32,11 +32,15 @@ def bearer(key: dict[str, Any]) -> Headers:
 
 
 @pytest.fixture
-async def line(client: AsyncClient) -> Line:
+async def line(client: AsyncClient, engine: AsyncEngine) -> Line:
     asked = {"name": "splash page", "scopes": ["send"]}
     first, stranger = [(await client.post("/v1/api-keys", json=asked)).json() for _ in range(2)]
     second = (await client.post(f"/v1/api-keys/{first['id']}/rotate", json={})).json()
+    # The first one has ended by then; it lives on here, as it could under the version before.
+    await client.delete(f"/v1/api-keys/{first['id']}")
     third = (await client.post(f"/v1/api-keys/{second['id']}/rotate", json={})).json()
+    async with begin(engine) as tx:
+        await tx.execute(update(ApiKey).where(ApiKey.public_id == first["id"]).values(revoked_at=None))
     return Line(*map(bearer, (first, second, third, stranger)))
 
 

@@ -34,3 +34,18 @@ def test_each_key_is_of_the_line_of_the_first(postgres: Postgres, rotated: Confi
     command.upgrade(rotated, AFTER)
     rows = postgres.ask("SELECT public_id, line FROM api_keys ORDER BY public_id", database="rotated")
     assert rows.splitlines() == ["a|a", "alone|alone", "b|a", "c|a"]
+
+
+def test_of_several_successors_the_latest_is_left_on_the_way_down(postgres: Postgres, rotated: Config) -> None:
+    command.upgrade(rotated, "0043")
+    postgres.ask(
+        "INSERT INTO api_keys (id, public_id, digest, name, scopes, successor_of, created_at)"
+        " VALUES ('ffffffff-ffff-7fff-bfff-ffffffffffff', 'd', '', 'x', '{send}', 'b', now())",
+        database="rotated",
+    )
+    command.downgrade(rotated, "0042")
+    rows = postgres.ask(
+        "SELECT public_id, successor_of FROM api_keys WHERE successor_of IS NOT NULL ORDER BY public_id",
+        database="rotated",
+    )
+    assert rows.splitlines() == ["b|a", "d|b"]
