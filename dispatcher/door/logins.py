@@ -12,8 +12,9 @@ from typing import Final
 from uuid import UUID
 
 from dispatcher.door.transport import Transport
-from shared.adapter import ACCESS_TOKEN, Account, Answer, LoginFirst, LoginRefused, UnreadableAnswer
+from shared.adapter import ACCESS_TOKEN, Account, Answer, LoginFirst, LoginRefused, UnreadableAnswer, retry_after_of
 from shared.domain.outcome import Fault, Lost, Outcome, Refused
+from shared.domain.routing import RETRY_AFTER_CAP_SECONDS
 from shared.gateways import LOGINS
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,8 @@ PAUSE_SECONDS: Final = 1.0
 REFUSED_TOKENS: Final = 2
 
 _FAILED: Final = Lost(may_have_arrived=False, cause="login_failed")
+_THROTTLED: Final = Refused(Fault.THROTTLED, "login_throttled", "the gateway asks for time before the next login")
+_TOO_MANY: Final = 429
 _REFUSED: Final = Refused(Fault.ACCOUNT, "login_refused", "the gateway does not take the account's credentials")
 
 
@@ -62,17 +65,20 @@ class Logins:
     async def ready_account(self, account: Account) -> Account | Outcome:
         """The account as calls are built from it; or the outcome of all that cannot be handed over without a login.
 
-        An account that needs none comes back as it is. That outcome is always a certain no.
+        An account that needs none comes back as it is. That outcome is always a certain no. Where the gateway asked
+        for time, it says for how long yet, and the gateway is not asked before.
         """
         gateway = self._gateway_of(account)
         if gateway is None:
             return account
         held = self._held.get(account.gateway_id)
         now = self._clock()
-        if held is not None and now < held.ends_at and _is_same(held.account, account):
+        if held is not None and now < max(held.ends_at, held.renew_at) and _is_same(held.account, account):
             if now >= held.renew_at:
                 self._begin(account, gateway)  # nobody waits for it: the token is good for a while
-            return held.ready
+            elif now >= held.ends_at:
+                return replace(_THROTTLED, retry_after=held.renew_at - now)  # asked for while the token was good
+            return _with_rest(held.ready, held.ends_at - now)
         return await asyncio.shield(self._begin(account, gateway))
 
     def has_ended(self, ready: Account, answer: Answer) -> bool:
@@ -148,21 +154,36 @@ class Logins:
             log.warning("login refused", extra={**told, "http_status": heard.status})
             return _REFUSED, PAUSE_SECONDS
         except UnreadableAnswer as unreadable:
-            self._why[account.gateway_id] = unreadable.detail
             log.warning("login failed", extra={**told, "http_status": heard.status})
+            if heard.status == _TOO_MANY:
+                return self._throttled(account, heard)
+            self._why[account.gateway_id] = unreadable.detail
             return _FAILED, PAUSE_SECONDS
         self._why.pop(account.gateway_id, None)
         return replace(account, secrets={**account.secrets, ACCESS_TOKEN: login.token}), login.lifetime_seconds
+
+    def _throttled(self, account: Account, heard: Answer) -> tuple[Outcome, float]:
+        self._why[account.gateway_id] = "The gateway answered HTTP 429 to the login: it gets the time that it asks for."
+        asked = retry_after_of(heard.headers)
+        pause = PAUSE_SECONDS if asked is None else min(max(asked, PAUSE_SECONDS), RETRY_AFTER_CAP_SECONDS)
+        return replace(_THROTTLED, retry_after=asked), pause
 
     def _keep(self, account: Account, ready: Account | Outcome, *, lifetime: float) -> None:
         now = self._clock()
         held = self._held.get(account.gateway_id)
         failed = not isinstance(ready, Account)
         if failed and held is not None and now < held.ends_at and _is_same(held.account, account):
-            held.renew_at = now + PAUSE_SECONDS  # the token so far is still good
+            held.renew_at = now + lifetime  # the token so far is still good
             return
         renew_at = now + (lifetime if failed else lifetime * RENEW_AT)
         self._held[account.gateway_id] = _Held(account, ready, renew_at, now + lifetime)
+
+
+def _with_rest(ready: Account | Outcome, left: float) -> Account | Outcome:
+    """A wish for time counts from when it was said, however often it is told."""
+    if isinstance(ready, Refused) and ready.retry_after is not None:
+        return replace(ready, retry_after=left)
+    return ready
 
 
 def _is_same(one: Account, other: Account) -> bool:

@@ -1,5 +1,6 @@
 """The custom gateway on the dispatcher's path: what an answer means is its owner's word, from the moment it changes."""
 
+from datetime import timedelta
 from time import monotonic
 from typing import Any
 from uuid import UUID
@@ -7,17 +8,19 @@ from uuid import UUID
 import httpx
 import pytest
 import respx
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from dispatcher.path.handover import hand_over
 from dispatcher.queries.claims import Claimed
 from dispatcher.queries.settlements import Settled
 from shared.db import begin
 from shared.domain.breaker import IN_A_ROW
-from shared.domain.message import Status
+from shared.domain.message import Kind, Status
 from shared.ids import uuid7
 from shared.models import Gateway
-from tests.factories import GATEWAY_SECRET, TEXT, make_gateway, make_msisdn
+from tests.dispatcher.answers import at
+from tests.factories import GATEWAY_SECRET, TEXT, make_gateway, make_message, make_msisdn
+from tests.stages import pump_all, pump_once
 from tests.worlds import HandWorker
 
 URL = "https://own.example/send"
@@ -164,6 +167,25 @@ async def logging_in(worker: HandWorker) -> UUID:
         gateway_id = await make_gateway(tx, worker.sealer, kind="custom", settings=LOGGING_IN)
     await read(worker)
     return gateway_id
+
+
+async def test_a_login_that_is_asked_to_wait_rests_its_gateway(
+    worker: HandWorker, router: respx.MockRouter, logging_in: UUID
+) -> None:
+    """Passwords take the next one at once, nothing is tried meanwhile, and nothing speaks against the gateway."""
+    async with worker.transaction() as tx:
+        await make_gateway(tx, worker.sealer, "second", priority=2)
+        for kind in [Kind.OTP, Kind.PERSONAL] * IN_A_ROW:
+            await make_message(tx, worker.pepper, now=worker.now(), kind=kind)
+    login = router.post("https://own.example/token").respond(429, headers={"Retry-After": "120"})
+    send, second = router.post(URL).respond(200), at(router, "second")
+    await pump_once(worker, "urgent", slots=1)
+    await pump_all(worker, "urgent")
+    assert (login.call_count, send.call_count, second.call_count) == (1, 0, 2 * IN_A_ROW)
+    async with begin(worker.engine) as tx:
+        row = (await tx.execute(select(Gateway).where(Gateway.id == logging_in))).one()
+    assert (row.health, worker.healths.verdicts) == ("ok", {})
+    assert row.resting_until - worker.now() == pytest.approx(timedelta(seconds=120), abs=timedelta(seconds=5))
 
 
 async def test_a_token_is_got_once_and_anew_when_it_is_refused(

@@ -28,6 +28,7 @@ class Gateway:
 
     status: int = 200
     minutes: int = 60
+    retry_after: str = ""
     pause: float = 0.02
     given: int = 0
     sends: int = 0
@@ -51,7 +52,8 @@ class Gateway:
 
     async def _say(self, exchange: Exchange, status: int, body: object) -> None:
         said = json.dumps(body).encode()
-        await exchange.say(f"HTTP/1.1 {status} X\r\nContent-Length: {len(said)}\r\n\r\n".encode() + said)
+        more = f"Retry-After: {self.retry_after}\r\n" if self.retry_after else ""
+        await exchange.say(f"HTTP/1.1 {status} X\r\n{more}Content-Length: {len(said)}\r\n\r\n".encode() + said)
 
 
 class Clock:
@@ -193,8 +195,7 @@ class _Never(set[str]):
 
 
 @pytest.mark.parametrize(
-    ("status", "outcome"),
-    [(401, "refused"), (403, "refused"), (429, "failed"), (500, "failed"), (503, "failed"), (302, "failed")],
+    ("status", "outcome"), [(401, "refused"), (403, "refused"), (500, "failed"), (503, "failed"), (302, "failed")]
 )
 async def test_a_failed_login_is_a_certain_no(
     world: World, said: pytest.LogCaptureFixture, status: int, outcome: str
@@ -221,6 +222,48 @@ async def test_after_a_failure_there_is_a_pause_and_then_another_try(world: Worl
     world.gateway.status = 200
     world.clock.now += PAUSE_SECONDS + 0.1
     assert await world.token() == "token-2"
+
+
+@pytest.mark.parametrize(("asked", "pause"), [("120", 120.0), ("0", PAUSE_SECONDS), ("", PAUSE_SECONDS)])
+async def test_a_login_that_is_asked_to_wait_waits_and_says_for_how_long(
+    world: World, asked: str, pause: float
+) -> None:
+    world.gateway.status, world.gateway.retry_after = 429, asked
+    found = await asyncio.gather(*(world.logins.ready_account(world.account) for _ in range(20)))
+    first = Refused(
+        Fault.THROTTLED,
+        "login_throttled",
+        "the gateway asks for time before the next login",
+        float(asked) if asked else None,
+    )
+    assert set(found) == {first}
+    assert "429" in (world.logins.why_not(world.account) or "")
+    world.gateway.status = 200
+    world.clock.now += pause - 0.25
+    left = await world.logins.ready_account(world.account)
+    assert isinstance(left, Refused)
+    assert left == replace(first, retry_after=0.25 if asked else None)
+    assert world.gateway.given == 1
+    world.clock.now += 0.5
+    assert await world.token() == "token-2"
+
+
+async def test_a_renewal_that_is_asked_to_wait_waits_past_the_token_s_end(world: World) -> None:
+    await world.token()
+    world.clock.now += LIFE - 60
+    world.gateway.status, world.gateway.retry_after = 429, "120"
+    assert await world.token() == "token-1"
+    await _quiet(world)
+    world.gateway.status = 200
+    world.clock.now += 59
+    assert await world.token() == "token-1"
+    world.clock.now += 2
+    left = await world.logins.ready_account(world.account)
+    assert isinstance(left, Refused)
+    assert (left.fault, left.retry_after) == (Fault.THROTTLED, 59.0)
+    assert world.gateway.given == 2
+    world.clock.now += 60
+    assert await world.token() == "token-3"
 
 
 async def test_nobody_listens(world: World, said: pytest.LogCaptureFixture) -> None:
