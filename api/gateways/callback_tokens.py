@@ -17,11 +17,16 @@ from api.gateways.shown import shown
 from api.idempotency import IdempotentRoute
 from api.problems import problems
 from api.schemas import Body
+from shared.errors import Conflict
 
 router = APIRouter(prefix="/gateways", tags=["gateways"], route_class=IdempotentRoute)
 
 # As long as a message of unknown fate is waited for.
 LONGEST_HOURS: Final = 72
+
+
+class OldAddressesHeard(Conflict):
+    """The addresses before these are still heard for as long as was promised; two are heard at a time, not three."""
 
 
 class TokenRotationIn(Body):
@@ -37,7 +42,8 @@ class TokenRotationIn(Body):
 
 
 @router.post(
-    "/{gateway_id}/rotate-callback-token", responses={**problems(404, 422), **answered(examples.TOKEN_ROTATED)}
+    "/{gateway_id}/rotate-callback-token",
+    responses={**problems(404, 422, OldAddressesHeard), **answered(examples.TOKEN_ROTATED)},
 )
 async def rotate_callback_token(  # noqa: PLR0913, PLR0917 - a route asks for what it needs
     gateway_id: Annotated[UUID, Path(description="The gateway's id.")],
@@ -54,6 +60,13 @@ async def rotate_callback_token(  # noqa: PLR0913, PLR0917 - a route asks for wh
     """
     body = body or TokenRotationIn()
     row = await queries.lock_gateway(tx, gateway_id)
+    heard_until = row.old_callback_token_until
+    if body.keep_old_hours and heard_until is not None and heard_until > now:
+        raise OldAddressesHeard(
+            f"The addresses of before are heard until {heard_until.isoformat(timespec='seconds')}, as was promised; "
+            "`callback_urls` has those of now. Rotate after that, or with `keep_old_hours` 0, which ends them at once.",
+            pointer="/keep_old_hours",
+        )
     until = now + timedelta(hours=body.keep_old_hours) if body.keep_old_hours else None
     changes = {
         "callback_token": new_callback_token(),

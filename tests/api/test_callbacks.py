@@ -428,6 +428,9 @@ async def test_leaked_addresses_are_replaced(client: httpx.AsyncClient, monkeypa
     fresh = rotated["callback_urls"]
     assert rotated["old_callback_urls_until"] is not None
     assert fresh["status"] != account.status_url
+    again = await client.post(path, json={"keep_old_hours": 2})  # as after an answer that was lost
+    assert (again.status_code, again.json()["type"]) == (409, "/problems/old-addresses-heard")
+    assert [error["pointer"] for error in again.json()["errors"]] == ["/keep_old_hours"]
     for url in (account.status_url, fresh["status"]):
         assert (await post(client, account, url, account.fields())).status_code == 200
     rotated = (await client.post(path)).json()  # without a body: at once
@@ -448,6 +451,7 @@ async def test_old_addresses_end_when_their_time_is_over(
         ended = utc_now() - timedelta(seconds=1)
         await tx.execute(update(Gateway).where(Gateway.name == "Late").values(old_callback_token_until=ended))
     assert (await post(client, account, account.status_url, account.fields())).status_code == 404
+    assert (await client.post(path, json={"keep_old_hours": 1})).status_code == 200
 
 
 @pytest.mark.parametrize("body", [{"keep_old_hours": -1}, {"keep_old_hours": 73}, {"hours": 1}])
