@@ -46,6 +46,9 @@ AutomationId = Annotated[UUID, Path(description="The automation's id.")]
 _COLUMNS = ("name", "event", "template_id", "delay_seconds", "sender_id", "respect_quiet_hours", "enabled")
 
 
+IS_OFF = "The automation is off, so an event leads to nothing; PATCH it with enabled true to have it answer."
+
+
 class AutomationOn(Conflict):
     """The automation is on. Stop it first, so that it is clear what becomes of what waits."""
 
@@ -135,7 +138,10 @@ async def delete_automation(automation_id: AutomationId, tx: Tx, _caller: CanMan
 async def try_automation(
     automation_id: AutomationId, body: DryRunIn, tx: Reader, _caller: CanRead, now: Now, res: Res
 ) -> DryRunOut:
-    """What an event with this data would lead to for this person, right now. Nothing is sent and nothing is kept."""
+    """What an event with this data would lead to for this person, right now. Nothing is sent and nothing is kept.
+
+    An automation that is off is tried as if it were on, and `warnings` say that it is not.
+    """
     check_data(body.data)
     row = await queries.get_automation(tx, automation_id)
     person = await person_of(tx, row.sender_id, contact_id=body.contact_id, msisdn=body.msisdn, res=res)
@@ -157,6 +163,7 @@ async def try_automation(
         text=made.text or None,
         segments=made.measured.segments if made.measured else None,
         not_before=made.not_before,
+        warnings=[] if row.enabled else [IS_OFF],
     )
 
 

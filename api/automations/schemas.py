@@ -170,6 +170,7 @@ class DryRunOut(Out):
             "text": "Dear Ada, your voucher is SPRING-25.",
             "segments": 1,
             "not_before": world.STARTED,
+            "warnings": [],
         }
     )
 
@@ -178,6 +179,7 @@ class DryRunOut(Out):
     text: str | None
     segments: int | None
     not_before: datetime | None
+    warnings: list[str] = Field(description="What would keep an event from leading to that, whatever its data.")
 
 
 class EventIn(Body):

@@ -13,6 +13,7 @@ from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.sql.elements import ColumnElement
 
 from api.messages.schemas import MessageFilter
+from shared.domain.automation import CREATED_BY
 from shared.domain.contact import Consent
 from shared.domain.message import MAY_LEAVE, Kind, Status
 from shared.errors import NotFound
@@ -137,16 +138,20 @@ async def lock_first(tx: AsyncConnection, message_id: UUID) -> UUID:
 async def list_consents(tx: AsyncConnection, first: UUID, message: AnyRow) -> Sequence[Consent] | None:
     """What the contact of a campaign's words, and whoever has the number now, say to them; None for others' words.
 
+    An automation's words need no consent, but go to nobody who took it back: of theirs, only those who did are told.
+
     `first` is the message in whose place all this began. Where that one went with its month, and a campaign may have
     written it, it is taken for one.
     """
-    question = select(Message.kind, Message.resend_of).where(Message.id == first)
+    question = select(Message.kind, Message.resend_of, Message.created_by).where(Message.id == first)
     began = (await tx.execute(question)).one_or_none()
     lost = began is None or (began.kind is Kind.PERSONAL and began.resend_of is not None)
-    if began is not None and began.kind is not Kind.CAMPAIGN and not lost:
+    automated = began is not None and began.created_by == CREATED_BY
+    if began is not None and began.kind is not Kind.CAMPAIGN and not lost and not automated:
         return None
     theirs = or_(Contact.id == message.contact_id, Contact.msisdn == message.msisdn)
-    return [Consent(one) for one in (await tx.execute(select(Contact.consent_status).where(theirs))).scalars()]
+    found = [Consent(one) for one in (await tx.execute(select(Contact.consent_status).where(theirs))).scalars()]
+    return [one for one in found if one is Consent.WITHDRAWN] or None if automated else found
 
 
 async def list_others(tx: AsyncConnection, first: UUID, *, besides: UUID) -> Sequence[AnyRow]:

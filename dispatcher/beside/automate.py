@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.queries import automations as queries
 from dispatcher.worker import Worker
-from shared.domain.automation import Outcome
+from shared.domain.automation import CREATED_BY, Outcome
 from shared.domain.automation_plan import Given, Person, Plan, plan
 from shared.domain.message import PRIORITY_OF, Kind, Status
 from shared.domain.policy import Policy
@@ -33,7 +33,6 @@ log = logging.getLogger(__name__)
 
 BATCH: Final = 200
 LIFE: Final = timedelta(hours=24)
-CREATED_BY: Final = "automation"
 
 
 @dataclass(slots=True)
@@ -176,7 +175,8 @@ def _message(message_id: UUID, whose: tuple[Any, Person, bytes], made: Plan, now
         "encoding": made.measured.encoding.value,
         "segments": made.measured.segments,
         "not_before": made.not_before,
-        "expires_at": made.not_before + LIFE,
+        "expires_at": min(made.not_before + LIFE, made.ends or made.not_before + LIFE),
+        "valid_until": made.ends,
         "respect_quiet_hours": automation.respect_quiet_hours,
         "created_by": CREATED_BY,
         "created_at": now,

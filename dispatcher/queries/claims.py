@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.queries.tallies import Moves
 from dispatcher.queries.tellings import Moving, Told
+from shared.domain.automation import CREATED_BY
 from shared.domain.message import PRIORITY_OF, PUMPED, Kind, Status
 from shared.queries.opt_outs import holds_back
 
@@ -103,6 +104,8 @@ UNWILLING = """EXISTS (
                         SELECT 1 FROM contacts c WHERE c.id = d.contact_id AND c.consent_status = 'withdrawn')
                       OR EXISTS (
                         SELECT 1 FROM contacts c WHERE c.msisdn = d.msisdn AND c.consent_status = 'withdrawn')"""
+# So does an automation: nobody asked for its message either.
+UNASKED = f"d.created_by = '{CREATED_BY}'"
 
 # A recipient reads a sequence in its order. A step has its turn when nothing is due of those before it, and a message
 # waits while an earlier one to the same number is open: it stays queued and is looked at again a moment later.
@@ -151,7 +154,7 @@ _URGENT = text(
     f"""
     WITH due AS (
         SELECT q.* FROM (VALUES {_PRIORITIES}) AS p (priority) CROSS JOIN LATERAL (
-            SELECT {_DECISIVE} FROM messages m
+            SELECT {_DECISIVE}, m.created_by FROM messages m
             WHERE m.campaign_message_id IS NULL AND m.status = 'queued'
               AND m.priority = p.priority AND m.not_before <= now()
             ORDER BY m.not_before, m.id
@@ -159,7 +162,7 @@ _URGENT = text(
             FOR UPDATE SKIP LOCKED) q
         LIMIT :slots
     )"""
-    + _MOVE.format(held=_HELD, unwilling="", waits="", later="")
+    + _MOVE.format(held=_HELD, unwilling=f"WHEN {UNASKED} AND ({UNWILLING}) THEN 'no_consent'", waits="", later="")
 )
 
 # Tests of gateways, which the pumps leave to `dispatcher/path/trials.py`.

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.queries.claims import UNWILLING, Claimed
+from dispatcher.queries.claims import UNASKED, UNWILLING, Claimed
 from shared.domain.repeats import UNCHANGED_FOR
 from shared.domain.routing import Route
 from shared.queries.opt_outs import holds_back
@@ -63,7 +63,7 @@ _DUE = text(f"""
                                 WHERE left(CAST(h.epoch AS text), 13) COLLATE "C" > left(CAST(d.id AS text), 13))
                      OR EXISTS (SELECT 1 FROM opt_outs o
                                 WHERE o.msisdn_hash = d.msisdn_hash AND {holds_back("d.sender_id", "d.msisdn")})
-                     OR (d.campaign_message_id IS NOT NULL AND ({UNWILLING}))
+                     OR ((d.campaign_message_id IS NOT NULL OR {UNASKED}) AND ({UNWILLING}))
                      OR c.status NOT IN ('running', 'completed', 'held') THEN 'over'
                 WHEN c.status = 'held' OR EXISTS (SELECT 1 FROM heartbeat h WHERE h.awake_until <= now()) THEN 'later'
                 ELSE 'again' END,

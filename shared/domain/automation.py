@@ -17,6 +17,8 @@ from shared.errors import Invalid, NotFound
 CONTACT_ADDED: Final = "contact_added"
 OPT_IN: Final = "opt_in"
 INSIDE: Final = (CONTACT_ADDED, OPT_IN)
+# Who made its messages: no key has this name.
+CREATED_BY: Final = "automation"
 MAX_CONDITIONS: Final = 20
 
 Scalar = str | int | float | bool | None
@@ -45,12 +47,14 @@ class Outcome(StrEnum):
     MESSAGE = "message"  # one was made; its own status tells on
     NOT_MATCHED = "not_matched"  # the conditions do not hold
     OPTED_OUT = "opted_out"
+    NO_CONSENT = "no_consent"  # the person took their consent back
     NO_CONTACT = "no_contact"  # neither a number nor a contact that is still there
     CAPPED = "capped"  # the person has had as many of this automation as one may have
     MISSING_TAGS = "missing_tags"  # the template needs what neither event nor contact has
     TOO_LONG = "too_long"
     COUNTRY_NOT_ALLOWED = "country_not_allowed"
     NEVER_OPEN = "never_open"  # quiet hours without an end
+    TOO_LATE = "too_late"  # the voucher that it is about would have ended by then
     QUOTA = "quota"  # it has too little left
     SWITCHED_OFF = "switched_off"  # the policy keeps automations from sending
     TEMPLATE_GONE = "template_gone"

@@ -5,17 +5,19 @@ The dispatcher does it with what it finds in the database, and a dry run tells i
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
 from shared.domain import policy as rules
 from shared.domain.automation import Condition, Outcome, find_failing, why_failing
+from shared.domain.contact import Consent
 from shared.domain.policy import Feature, Policy
 from shared.domain.quiet_hours import next_open
 from shared.domain.segments import Measured, measure
 from shared.domain.tag_values import values_of
 from shared.domain.template import TEMPLATE_TAGS, compile_template
+from shared.domain.voucher import end_of
 from shared.domain.zones import zones_of
 from shared.errors import Invalid
 
@@ -24,6 +26,7 @@ class Asked(Protocol):
     """An automation, as its row has it."""
 
     id: UUID
+    event: str
     conditions: Sequence[Mapping[str, Any]]
     delay_seconds: int
     respect_quiet_hours: bool
@@ -43,13 +46,14 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`text` and what follows is there when a message is to be made."""
+    """`text` and what follows is there when a message is to be made; `ends` is of the voucher that it is about."""
 
     outcome: Outcome
     detail: str | None = None
     text: str = ""
     measured: Measured | None = None
     not_before: datetime | None = None
+    ends: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +90,21 @@ def _reasons(automation: Asked, given: Given) -> Iterator[Plan]:
     if person is None:
         yield Plan(Outcome.NO_CONTACT, "The event names no number, and its contact is not there.")
         return
-    if person.opted_out:
-        yield Plan(Outcome.OPTED_OUT)
+    yield from _unwilling(person)
     if told := rules.find_country_refused(policy, person.msisdn):
         yield Plan(Outcome.COUNTRY_NOT_ALLOWED, told)
     if automation.cap_messages is not None and given.recent >= automation.cap_messages:
         yield Plan(Outcome.CAPPED, f"{given.recent} within {automation.cap_hours} hours")
     if given.text is None:
         yield Plan(Outcome.TEMPLATE_GONE)
+
+
+def _unwilling(person: Person) -> Iterator[Plan]:
+    """What the person said against it."""
+    if person.opted_out:
+        yield Plan(Outcome.OPTED_OUT)
+    if getattr(person.contact, "consent_status", None) == Consent.WITHDRAWN:
+        yield Plan(Outcome.NO_CONSENT, "The contact's consent_status is withdrawn.")
 
 
 def _written(automation: Asked, given: Given) -> Plan:
@@ -114,7 +125,17 @@ def _written(automation: Asked, given: Given) -> Plan:
     not_before = _opens(automation, person, given)
     if not_before is None:
         return Plan(Outcome.NEVER_OPEN, "The policy's quiet hours leave no hour of a week.")
-    return Plan(Outcome.MESSAGE, text=filled.text, measured=measured, not_before=not_before)
+    ends = end_of(automation.event, given.data, now=given.now)
+    if ends is not None and not_before >= ends:
+        told = (
+            f"The voucher ends at {_shown(ends)}, and the message could leave at {_shown(not_before)} at the earliest."
+        )
+        return Plan(Outcome.TOO_LATE, told)
+    return Plan(Outcome.MESSAGE, text=filled.text, measured=measured, not_before=not_before, ends=ends)
+
+
+def _shown(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _opens(automation: Asked, person: Person, given: Given) -> datetime | None:

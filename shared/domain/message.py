@@ -197,7 +197,8 @@ def check_agreed(consents: Collection[Consent], *, required: bool) -> None:
     against = told.intersection({Consent.WITHDRAWN}) or (told - {Consent.GRANTED} if required else set())
     if against:
         raise MessageNotResendable(
-            f"A campaign wrote this, and their consent is {min(against)}; write to them with POST /v1/messages."
+            f"A campaign or an automation wrote this, and their consent is {min(against)}; write to them with "
+            "POST /v1/messages."
         )
 
 

@@ -4,10 +4,10 @@ How much of a voucher is used, only the system that counts it knows. How long it
 message, and then somebody here can look at the clock.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from shared.domain.message import EVIDENCE, OPEN, Status
 from shared.errors import Conflict
@@ -44,6 +44,22 @@ def judge(statuses: Collection[str], *, valid_until: datetime, now: datetime) ->
     if any(status in _ARRIVED for status in statuses):
         return Verdict.TELL
     return Verdict.WAIT if any(status in OPEN for status in statuses) else Verdict.FORGET
+
+
+def end_of(event: str, data: Mapping[str, Any], *, now: datetime) -> datetime | None:
+    """When the voucher ends that an event is about, by its `valid_until`; None where it tells no moment within reach.
+
+    Told from inside or by an owner's system it is the same event: nobody is to be reminded of what is over.
+    """
+    told = data.get("valid_until")
+    if event != NEARLY_USED or not isinstance(told, str):
+        return None
+    try:
+        ends = datetime.fromisoformat(told)
+    except ValueError:
+        return None
+    # A time without its zone is none; what is beyond all vouchers bounds nothing.
+    return ends if ends.tzinfo is not None and ends - now <= LONGEST_VALID else None
 
 
 def check_valid(ends: datetime | None, *, now: datetime) -> None:

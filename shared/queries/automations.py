@@ -3,18 +3,25 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import and_, exists, false, func, not_, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from shared.domain.message import Status
 from shared.ids import uuid7
-from shared.models import Automation, AutomationRun, Contact, EventRow
+from shared.models import Automation, AutomationRun, Contact, EventRow, Message
 
 AnyRow = Row[*tuple[Any, ...]]
+
+# What reached nobody, or is about to be such.
+_IN_VAIN: Final = or_(
+    Message.status.in_([Status.FAILED, Status.EXPIRED, Status.CANCELLED, Status.SKIPPED]),
+    and_(Message.status == Status.QUEUED, Message.cancel_requested_at.is_not(None)),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +51,17 @@ async def list_people(tx: AsyncConnection, ids: Collection[UUID], msisdns: Colle
 async def count_lately(
     tx: AsyncConnection, automation: AnyRow, hashes: Collection[bytes], *, now: datetime
 ) -> dict[bytes, int]:
-    """How many messages of the automation each of these people had within the hours of its cap."""
+    """How many messages of the automation each of these people had within the hours of its cap.
+
+    What was called back, passed over, failed or expired reached nobody, and leaves room for another. Each message is
+    looked up by its id, in a question of its own: a join may read all messages that ended so.
+    """
     if automation.cap_messages is None or not hashes:
         return {}
     since = now - timedelta(hours=automation.cap_hours)
+    in_vain = select(_IN_VAIN).where(Message.id == AutomationRun.message_id).scalar_subquery()
     rows = await tx.execute(
-        select(AutomationRun.msisdn_hash, func.count())
+        select(AutomationRun.msisdn_hash, func.count().filter(not_(func.coalesce(in_vain, false()))))
         .where(
             AutomationRun.automation_id == automation.id,
             AutomationRun.msisdn_hash.in_(hashes),
