@@ -30,6 +30,7 @@ def add_docs(app: FastAPI) -> None:
     async def root() -> RedirectResponse:
         return RedirectResponse("/docs")
 
+    @app.head("/docs", include_in_schema=False)
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
         return HTMLResponse(html, headers={"Content-Security-Policy": policy})

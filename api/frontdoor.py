@@ -8,15 +8,13 @@ import logging
 import re
 import time
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.handlers import respond, respond_to_the_unforeseen
-from api.problems import MEDIA_TYPE, ContentTooLarge
 from shared.ids import uuid7
 from shared.metrics import HttpMetrics
 
@@ -43,16 +41,6 @@ _QUIET: Final = frozenset({"/livez", "/readyz", "/metrics", "/callbacks/{gateway
 _REFUSED: Final = 400
 
 
-class _Route(NamedTuple):
-    """What is told of a route: its path without what a client put into it, and how many bytes it takes."""
-
-    template: str
-    body_limit: int | None = None
-
-
-_NO_ROUTE: Final = _Route(UNMATCHED)
-
-
 @dataclass(slots=True)
 class _Passage:
     """What is known of one request on its way through."""
@@ -60,15 +48,14 @@ class _Passage:
     request_id: str
     began: float = field(default_factory=time.perf_counter)
     status: int = 0  # of the answer, once its head has left
-    replaced: bool = False
 
 
 class Frontdoor:
-    """The outermost layer. It answers what nobody below has answered, and lets nothing rise above itself."""
+    """The outermost layer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._routes: dict[object, _Route] | None = None
+        self._routes: dict[object, str] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -78,29 +65,18 @@ class Frontdoor:
         scope.setdefault("state", {})["request_id"] = passage.request_id
 
         async def pass_on(message: Message) -> None:
-            await self._pass_on(message, passage, scope, receive, send)
+            await self._pass_on(message, passage, scope, send)
 
         try:
             await self._app(scope, receive, pass_on)
-        except Exception as error:
-            answer = respond_to_the_unforeseen(error, request_id=passage.request_id)
-            if passage.status:
-                raise  # it is half told already: let the server hang up, so that the client notices
-            await answer(scope, receive, pass_on)
         finally:
             self._write_down(scope, passage)
 
-    async def _pass_on(self, message: Message, passage: _Passage, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _pass_on(self, message: Message, passage: _Passage, scope: Scope, send: Send) -> None:
         if message["type"] != "http.response.start":
-            if not passage.replaced:
-                await send(message)
+            await send(message)
             return
         headers = list(message["headers"])
-        if message["status"] == 413 and (b"content-type", MEDIA_TYPE.encode()) not in headers:
-            # The framework's body limit answers in plain words, below the reach of our handlers.
-            passage.replaced = True
-            await self._refuse_size(passage, scope, receive, send)
-            return
         passage.status = message["status"]
         own = {name for name, _ in headers}
         headers += [one for one in _HEADERS if one[0] not in own]
@@ -112,21 +88,9 @@ class Frontdoor:
             headers += [(name.lower().encode(), value.encode()) for name, value in allowance.headers.items()]
         await send({**message, "headers": headers})
 
-    async def _refuse_size(self, passage: _Passage, scope: Scope, receive: Receive, send: Send) -> None:
-        fresh = _Passage(passage.request_id)
-
-        async def pass_on(message: Message) -> None:
-            await self._pass_on(message, fresh, scope, receive, send)
-
-        limit = self._route(scope).body_limit
-        takes = f"the {limit:,} bytes that this path takes" if limit else "this path takes"
-        refusal = ContentTooLarge(f"The body is larger than {takes}; send it in parts.")
-        await respond(refusal, request_id=passage.request_id)(scope, receive, pass_on)
-        passage.status = fresh.status
-
     def _write_down(self, scope: Scope, passage: _Passage) -> None:
         seconds = time.perf_counter() - passage.began
-        route = self._route(scope).template
+        route = self._route(scope)
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         status = passage.status or _HUNG_UP
         metrics: HttpMetrics = scope["app"].state.metrics
@@ -146,17 +110,15 @@ class Frontdoor:
             },
         )
 
-    def _route(self, scope: Scope) -> _Route:
+    def _route(self, scope: Scope) -> str:
+        """The route's path without what a client put into it."""
         if self._routes is None:
             self._routes = _routes_of(scope["app"])
-        return self._routes.get(scope.get("endpoint"), _NO_ROUTE)
+        return self._routes.get(scope.get("endpoint"), UNMATCHED)
 
 
-def _routes_of(app: FastAPI) -> dict[object, _Route]:
-    return {
-        context.endpoint: _Route(context.path or UNMATCHED, getattr(context, "max_body_size", None))
-        for context in iter_route_contexts(app.routes)
-    }
+def _routes_of(app: FastAPI) -> dict[object, str]:
+    return {context.endpoint: context.path or UNMATCHED for context in iter_route_contexts(app.routes)}
 
 
 def _request_id(scope: Scope) -> str:

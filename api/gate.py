@@ -23,7 +23,7 @@ BYTES_A_SECOND: Final = 4 << 10
 
 
 class Gate:
-    """Just inside of the front door, before anything looks at the request."""
+    """Before anything looks at the request, but for a browser's question whether a page may: that has one answer."""
 
     def __init__(self, app: ASGIApp, *, body_seconds: float = BODY_SECONDS) -> None:
         self._app = app

@@ -44,12 +44,14 @@ class Readiness(Out):
     checks: Checks
 
 
+@router.head("/livez", include_in_schema=False)
 @router.get("/livez", summary="Is the process up")
 async def livez() -> Alive:
     """The process is up. It asks nobody else, so restart it if this does not answer."""
     return Alive()
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get(
     "/readyz",
     summary="Can the process do its work",

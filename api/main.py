@@ -18,6 +18,7 @@ from api.attachments import routes as attachments
 from api.audit import routes as audit
 from api.automations import events
 from api.automations import routes as automations
+from api.backstop import Backstop
 from api.callbacks import routes as callbacks
 from api.callbacks.shortcut import Shortcut
 from api.campaigns import commands as campaign_commands
@@ -165,10 +166,12 @@ def create_app(resources: Resources) -> FastAPI:
     add_handlers(app)
     add_docs(app)
     describe(app)
+    # The last one is the outermost: the page that asked sees whatever is refused inside of CORS.
     app.add_middleware(Shortcut)
+    app.add_middleware(Gate)
+    app.add_middleware(Backstop)
     if resources.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=resources.cors_origins, **_CORS)
-    app.add_middleware(Gate)
     app.add_middleware(Frontdoor)
     return app
 

@@ -52,6 +52,7 @@ class QueueMetrics:
         return self.text
 
 
+@router.head("/metrics", include_in_schema=False)
 @router.get(
     "/metrics",
     summary="Counts for Prometheus",

@@ -10,10 +10,13 @@ import pytest
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient, Response
 
+from api.backstop import Backstop
 from api.frontdoor import Frontdoor
 from api.gate import LARGEST_HEAD, LONGEST_TARGET, MOST_HEADERS, Gate
+from api.limits import JSON_LIMIT
 from api.main import create_app
 from api.resources import Resources
+from shared.db import build_engine
 from shared.settings import Settings
 from tests.conftest import ADMIN_KEY
 
@@ -78,7 +81,7 @@ async def ask_slowly(app: FastAPI, *pieces: bytes, pause: float, seconds: float)
     layer: Any = app.build_middleware_stack()
     while not isinstance(layer, Gate):
         layer = getattr(layer, "app", None) or layer._app
-    await Frontdoor(Gate(layer._app, body_seconds=seconds))(scope, receive, send)
+    await Frontdoor(Backstop(Gate(layer._app, body_seconds=seconds)))(scope, receive, send)
     return sent
 
 
@@ -133,6 +136,71 @@ async def test_a_page_of_another_origin_may_not(page: AsyncClient, origin: str) 
     assert "access-control-allow-origin" not in preflight.headers
     answer = await page.get("/v1/contacts", headers={"Origin": origin} | AUTHORIZED)
     assert "access-control-allow-origin" not in answer.headers
+
+
+ORIGIN = {"Origin": "https://crm.example.com"}
+
+
+@pytest.fixture
+async def broken(resources: Resources) -> AsyncIterator[AsyncClient]:
+    """The same page, with a database that is away and a route that fails."""
+    away = build_engine("postgresql+asyncpg://nobody@localhost:1/none", application_name="tests", pool_size=1)
+    app = create_app(replace(resources, engine=away, cors_origins=("https://crm.example.com",)))
+
+    @app.get("/fails")
+    async def fail() -> None:
+        raise ValueError("a bug")
+
+    async with AsyncClient(transport=ASGITransport(app), base_url="https://sms.example.com") as client:
+        yield client
+    await away.dispose()
+
+
+@pytest.mark.parametrize(
+    ("status", "method", "path", "sent"),
+    [
+        pytest.param(401, "GET", "/v1/contacts", {"headers": {"Authorization": "Bearer no"}}, id="no key"),
+        pytest.param(404, "GET", "/nothing", {}, id="nothing there"),
+        pytest.param(405, "PUT", "/v1/contacts", {}, id="no such method"),
+        pytest.param(413, "POST", "/v1/contacts", {"content": b"x" * (JSON_LIMIT + 1)}, id="a body too large"),
+        pytest.param(413, "POST", "/v1/contacts", {"content": [b" " * JSON_LIMIT, b" "]}, id="one that turns out so"),
+        pytest.param(422, "POST", "/v1/contacts", {"json": {}}, id="not valid"),
+        pytest.param(431, "GET", "/v1/contacts", {"headers": {"X-Large": "x" * LARGEST_HEAD}}, id="a head too large"),
+    ],
+)
+async def test_a_page_sees_why_it_was_refused(
+    page: AsyncClient, status: int, method: str, path: str, sent: dict[str, Any]
+) -> None:
+    """Without the header the browser would say no more than that something failed."""
+    given = dict(sent)
+    if isinstance(pieces := given.get("content"), list):
+        given["content"] = in_pieces(pieces)
+    headers = {"Content-Type": "application/json"} | AUTHORIZED | ORIGIN | given.pop("headers", {})
+    answer = await page.request(method, path, headers=headers, **given)
+    assert problem_of(answer)[0] == status
+    assert answer.headers["access-control-allow-origin"] == ORIGIN["Origin"]
+    assert "Retry-After" in answer.headers["access-control-expose-headers"]
+    assert answer.headers["x-request-id"] == answer.json()["request_id"]
+
+
+async def in_pieces(pieces: list[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
+
+
+@pytest.mark.parametrize(("path", "status"), [("/fails", 500), ("/v1/contacts", 503)])
+async def test_a_page_sees_what_failed_here(broken: AsyncClient, path: str, status: int) -> None:
+    answer = await broken.get(path, headers=AUTHORIZED | ORIGIN)
+    assert problem_of(answer)[0] == status
+    assert answer.headers["access-control-allow-origin"] == ORIGIN["Origin"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_whatever_refuses_stands_inside_of_what_shows_it(resources: Resources) -> None:
+    """A body that comes too slowly, too: that is the gate's to say."""
+    app = create_app(replace(resources, cors_origins=("https://crm.example.com",)))
+    order = [getattr(layer.cls, "__name__", "") for layer in app.user_middleware]
+    assert order == ["Frontdoor", "CORSMiddleware", "Backstop", "Gate", "Shortcut"]
 
 
 async def test_no_page_may_unless_told(client: AsyncClient) -> None:

@@ -117,6 +117,13 @@ def environment(engine: AsyncEngine, migrated_url: str, valkey: Valkey) -> dict[
     }
 
 
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", "/docs", "/openapi.json"])
+async def test_a_probe_may_ask_for_the_head_alone(anonymous: AsyncClient, path: str) -> None:
+    head = await anonymous.head(path)
+    assert head.status_code == 200
+    assert head.headers["content-type"] == (await anonymous.get(path)).headers["content-type"]
+
+
 async def start(environment: dict[str, str]) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "api.main", env=environment, stderr=asyncio.subprocess.PIPE
@@ -138,6 +145,8 @@ async def test_the_process_serves_and_leaves_in_peace(environment: dict[str, str
                     await asyncio.sleep(0.1)
             assert ready.json()["status"] == "ready"
             assert "server" not in ready.headers
+            probed = [await client.head(path) for path in ("/livez", "/readyz", "/metrics")]
+            assert [(answer.status_code, answer.content) for answer in probed] == [(200, b"")] * 3
             keys = await client.get("/v1/api-keys", headers={"Authorization": f"Bearer {ADMIN_KEY}"})
             assert keys.status_code == 200
         process.send_signal(farewell)
