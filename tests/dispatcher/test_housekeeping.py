@@ -10,7 +10,7 @@ from shared.db import begin
 from shared.ids import uuid7
 from shared.models import BalanceReading, IdempotencyKey, Import, ImportNumber, ReceiptRow, Webhook, WebhookDelivery
 from shared.queries.partitions import PARTITIONED, month_after, month_of, statements
-from tests.factories import make_gateway, make_otp, make_receipt
+from tests.factories import make_gateway, make_msisdn, make_otp, make_receipt
 from tests.worlds import HandWorker
 
 
@@ -132,6 +132,24 @@ async def test_passwords_of_long_ago_are_forgotten(worker: HandWorker) -> None:
     async with worker.transaction() as tx:
         left = [await tx.scalar(text(f"SELECT count(*) FROM {table}")) for table in PASSWORD_TABLES]
     assert left == [2, 2, 1, 1]
+
+
+async def test_a_password_that_is_forgotten_takes_its_number_from_events(worker: HandWorker) -> None:
+    """Those that still wait for a webhook that is disabled: later nobody would know whose number it is."""
+    now, webhook_id = worker.now(), uuid7()
+    webhook = {"id": webhook_id, "url": "https://crm.example.com", "events": ["*"], "secret_sealed": b""}
+    async with worker.transaction() as tx:
+        await tx.execute(insert(Webhook).values(webhook | {"created_at": now, "updated_at": now, "enabled": False}))
+        for days in (30, 32):
+            at = now - timedelta(days=days)
+            otp_id, _, _ = await make_otp(tx, worker.sealer, now=at)
+            row = {"webhook_id": webhook_id, "event_id": uuid7(), "subject_id": otp_id, "type": "otp.started"}
+            said = {"data": {"msisdn": make_msisdn(1), "profile_id": "p"}, "at": at, "created_at": at}
+            await tx.execute(insert(WebhookDelivery).values(row | said))
+    assert await keep_house(worker) == 1
+    async with begin(worker.engine) as tx:
+        left = (await tx.execute(select(WebhookDelivery.data).order_by(WebhookDelivery.at))).scalars().all()
+    assert left == [{"profile_id": "p"}, {"msisdn": make_msisdn(1), "profile_id": "p"}]
 
 
 PASSWORD_TABLES = ("otps", "otp_messages", "otp_subjects", "otp_hours")
