@@ -16,7 +16,7 @@ from shared.domain.msisdn import country_of
 from shared.domain.pace import Pace
 from shared.domain.routing import Route
 from shared.domain.sender_id import is_name, may_show
-from shared.gateways import ADAPTERS, adapter_for
+from shared.gateways import ACCOUNT_WIDE, ADAPTERS, adapter_for
 from shared.queries.gateways import ConfiguredGateway, list_configured, read_clock
 from shared.sealing import Sealer
 
@@ -131,6 +131,19 @@ class Book:
             return sender
         named = (account.settings.get(name) for name in _OWN_SENDER_SETTINGS)
         return next((str(one) for one in named if one), None)
+
+    def twins_of(self, gateway_id: UUID) -> frozenset[UUID]:
+        """Other gateways, enabled or not, that share its account at a vendor with one address for all news of it."""
+        kind, account = self._kinds.get(gateway_id), self.accounts.get(gateway_id)
+        vendor = ACCOUNT_WIDE.get(kind or "")
+        if vendor is None or account is None:
+            return frozenset()
+        mine = vendor.account_at_vendor(account)
+        return frozenset(
+            id_
+            for id_, other in self.accounts.items()
+            if id_ != gateway_id and self._kinds[id_] == kind and vendor.account_at_vendor(other) == mine
+        )
 
     def name_of(self, gateway_id: UUID) -> str:
         """What its operator calls it: the label of its metrics."""

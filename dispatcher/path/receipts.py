@@ -34,7 +34,8 @@ async def receipts(worker: Worker) -> int:
         pending = await inbox.take_receipts(tx, limit=worker.limits.receipts_batch)
         if not pending:
             return 0
-        matches = await inbox.match_receipts(tx, pending)
+        found = await inbox.match_receipts(tx, pending)
+        pending, matches = await _with_twins(worker, tx, pending, found)
         evidence = await _of_all_parts(worker, tx, merge(pending, matches), pending, matches)
         moves = await inbox.apply_evidence(tx, evidence, wanted=worker.wanted)
         await _keep_opt_outs(
@@ -49,6 +50,26 @@ async def receipts(worker: Worker) -> int:
     for _, verdict in verdicts:
         worker.metrics.receipts_applied.labels(verdict).inc()
     return len(pending)
+
+
+async def _with_twins(
+    worker: Worker, tx: AsyncConnection, pending: list[Pending], matches: Mapping[UUID, tuple[UUID, int]]
+) -> tuple[list[Pending], Mapping[UUID, tuple[UUID, int]]]:
+    """As if each had been told to the gateway that was given the message, where both share the vendor's account."""
+    strangers = [one for one in pending if one.id not in matches and one.message_id and one.attempt is not None]
+    if not strangers:
+        return pending, matches
+    if not worker.book.is_fresh:
+        await worker.book.read(tx)
+    twins = {gateway_id: worker.book.twins_of(gateway_id) for gateway_id in {one.gateway_id for one in strangers}}
+    homes = await inbox.find_at_twins(tx, strangers, twins)
+    found = {
+        one.id: (one.message_id, one.attempt)
+        for one in strangers
+        if one.id in homes and one.message_id is not None and one.attempt is not None
+    }
+    told = [one._replace(gateway_id=homes.get(one.id, one.gateway_id)) for one in pending]
+    return told, {**matches, **found}
 
 
 def merge(pending: Sequence[Pending], matches: Mapping[UUID, tuple[UUID, int]]) -> list[Evidence]:

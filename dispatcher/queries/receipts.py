@@ -4,7 +4,7 @@ The merge is by rank (`shared/domain/message.py`), so repetition, lateness and o
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -83,6 +83,17 @@ _MATCH = text("""
         WHERE a.message_id = r.message_id AND a.gateway_id = r.gateway_id
           AND (r.attempt IS NULL OR a.attempt = r.attempt)
         ORDER BY a.attempt DESC LIMIT 1) a
+""")
+
+# Both parts of the key are named, so there is one at most.
+_MATCH_TWIN = text("""
+    SELECT r.id, a.gateway_id
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:twins AS uuid[]), CAST(:message_ids AS uuid[]),
+                CAST(:attempts AS smallint[]))
+         AS r (id, twin, message_id, attempt)
+    CROSS JOIN LATERAL (
+        SELECT a.gateway_id FROM attempts a
+        WHERE a.message_id = r.message_id AND a.attempt = r.attempt AND a.gateway_id = r.twin) a
 """)
 
 _MATCH_REFERENCE = text("""
@@ -263,6 +274,25 @@ async def close_receipts(tx: AsyncConnection, verdicts: Sequence[tuple[UUID, str
     """Mark receipts as done with: `applied`, or `unmatched` when nothing fitted for too long."""
     if verdicts:
         await tx.execute(_CLOSE, {"ids": [id_ for id_, _ in verdicts], "verdicts": [word for _, word in verdicts]})
+
+
+async def find_at_twins(
+    tx: AsyncConnection, pending: Sequence[Pending], twins: Mapping[UUID, Collection[UUID]]
+) -> dict[UUID, UUID]:
+    """By a receipt's id: the gateway that was given what it names, of those that share an account with its own."""
+    pairs = [(one, twin) for one in pending for twin in sorted(twins.get(one.gateway_id, ()))]
+    if not pairs:
+        return {}
+    rows = await tx.execute(
+        _MATCH_TWIN,
+        {
+            "ids": [one.id for one, _ in pairs],
+            "twins": [twin for _, twin in pairs],
+            "message_ids": [one.message_id for one, _ in pairs],
+            "attempts": [one.attempt for one, _ in pairs],
+        },
+    )
+    return {id_: gateway_id for id_, gateway_id in rows}  # noqa: C416 - rows are no pairs to mypy
 
 
 async def put_off_receipts(tx: AsyncConnection, ids: Sequence[UUID]) -> None:

@@ -9,7 +9,18 @@ from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
-from shared.adapter import Account, Adapter, Batched, Configured, LoginFirst, Metered, Scripted, Searchable, Warned
+from shared.adapter import (
+    Account,
+    AccountWide,
+    Adapter,
+    Batched,
+    Configured,
+    LoginFirst,
+    Metered,
+    Scripted,
+    Searchable,
+    Warned,
+)
 
 _NOBODY: Final = UUID(int=0)
 _LISTED: Final = ("custom", "sandbox", "smsportal", "twilio")
@@ -25,12 +36,17 @@ SEARCHABLE: Final[Mapping[str, Searchable]] = MappingProxyType(
     {kind: module for kind, module in _MODULES.items() if isinstance(module, Searchable)}
 )
 
-# Those whose batches must be alike in something, and those that may want a login before anything else.
+# Those whose batches must be alike in something, that may want a login before anything else, and whose vendors tell all
+# news of an account at one address.
 BATCHED: Final[Mapping[str, Batched]] = MappingProxyType(
     {kind: module for kind, module in _MODULES.items() if isinstance(module, Batched)}
 )
 LOGINS: Final[Mapping[str, LoginFirst]] = MappingProxyType(
     {kind: module for kind, module in _MODULES.items() if isinstance(module, LoginFirst)}
+)
+
+ACCOUNT_WIDE: Final[Mapping[str, AccountWide]] = MappingProxyType(
+    {kind: module for kind, module in _MODULES.items() if isinstance(module, AccountWide)}
 )
 
 # Those whose owners say what answers mean, whose settings may be unwise, and whose owners may write scripts.

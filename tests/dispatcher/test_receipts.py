@@ -169,6 +169,51 @@ async def test_receipt_of_a_foreign_gateway_does_nothing(worker: HandWorker, gat
         assert (row.applied_at, row.verdict) == (None, None)
 
 
+async def portal(worker: HandWorker, name: str, *, client_id: str = "our key", **over: Any) -> UUID:
+    """A gateway whose vendor tells all news of an account at one address."""
+    secrets = {"client_id": client_id, "api_secret": f"of {name}"}
+    given = {"kind": "smsportal", "settings": {}, "secrets": secrets, **over}
+    async with worker.transaction() as tx:
+        return await make_gateway(tx, worker.sealer, name, **given)
+
+
+async def test_a_receipt_of_an_account_settles_what_another_gateway_of_it_was_given(worker: HandWorker) -> None:
+    """The vendor has one address for both; which of them it leads to says nothing."""
+    mine, other = await portal(worker, "mine"), await portal(worker, "other", priority=2, enabled=False)
+    message_id = await handed_over(worker, mine, status=Status.SUBMITTED, outcome="accepted")
+    own = await handed_over(worker, other, status=Status.SUBMITTED, outcome="accepted")
+    crossed = await tell(worker, other, message_id=message_id, attempt=1, status=Status.UNDELIVERED, opted_out=True)
+    await tell(worker, other, message_id=own, attempt=1)
+    assert await receipts(worker) == 2
+    assert (await message_of(worker.engine, message_id)).status is Status.UNDELIVERED
+    assert (await message_of(worker.engine, own)).status is Status.DELIVERED
+    assert (await receipt_of(worker, crossed)).verdict == "applied"
+    async with begin(worker.engine) as tx:
+        opt_out = (await tx.execute(select(OptOut))).one()
+    assert opt_out.gateway_id == mine
+
+
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        pytest.param({"client_id": "another key"}, {"attempt": 1}, id="another account"),
+        pytest.param({"settings": {"base_url": "https://white.example.com"}}, {"attempt": 1}, id="another host"),
+        pytest.param({"kind": "twilio"}, {"attempt": 1}, id="another kind"),
+        pytest.param({}, {"attempt": 2}, id="another attempt"),
+        pytest.param({}, {}, id="no attempt"),
+    ],
+)
+async def test_a_receipt_of_another_account_does_not(
+    worker: HandWorker, other: dict[str, Any], named: dict[str, Any]
+) -> None:
+    mine, stranger = await portal(worker, "mine"), await portal(worker, "other", priority=2, **other)
+    message_id = await handed_over(worker, mine, status=Status.SUBMITTED, outcome="accepted")
+    receipt_id = await tell(worker, stranger, message_id=message_id, **named)
+    assert await receipts(worker) == 1
+    assert (await message_of(worker.engine, message_id)).status is Status.SUBMITTED
+    assert (await receipt_of(worker, receipt_id)).applied_at is None
+
+
 async def test_attempt_that_was_never_made_does_nothing(worker: HandWorker, gateway: UUID) -> None:
     message_id = await handed_over(worker, gateway)
     await tell(worker, gateway, message_id=message_id, attempt=2)

@@ -19,6 +19,7 @@ from shared.adapter import Account, Adapter, Answer, Callback, ForgedCallback, U
 from shared.domain.outcome import Accepted, Outcome, Refused
 from shared.errors import Invalid
 from shared.gateways import (
+    ACCOUNT_WIDE,
     ADAPTERS,
     BATCHED,
     CONFIGURED,
@@ -42,6 +43,7 @@ PROTOCOLS: dict[str, Mapping[str, Any]] = {
     "SEARCHABLE": SEARCHABLE,
     "BATCHED": BATCHED,
     "LOGIN_FIRST": LOGINS,
+    "ACCOUNT_WIDE": ACCOUNT_WIDE,
     "CONFIGURED": CONFIGURED,
     "WARNED": WARNED,
     "SCRIPTED": SCRIPTED,

@@ -9,7 +9,7 @@ https://docs.smsportal.com/reference
 from typing import Final
 
 from shared.adapter import Capabilities, Reply
-from shared.gateways.smsportal.account import check_settings, needs_login
+from shared.gateways.smsportal.account import account_at_vendor, check_settings, needs_login
 from shared.gateways.smsportal.advice import warnings
 from shared.gateways.smsportal.asking import build_balance, build_login, has_login_ended, read_balance, read_login
 from shared.gateways.smsportal.callbacks import read_callback, read_inbound
@@ -20,6 +20,7 @@ __all__ = [
     "CAPABILITIES",
     "INBOUND_REPLY",
     "KIND",
+    "account_at_vendor",
     "batch_key",
     "build_balance",
     "build_login",

@@ -85,6 +85,11 @@ def base_url(account: Account) -> str:
     return str(account.settings.get("base_url") or BASE_URL)
 
 
+def account_at_vendor(account: Account) -> tuple[str, str]:
+    """Two keys of one account are two to us: nothing in them says that they belong together."""
+    return base_url(account).rstrip("/").lower(), account.secrets.get("client_id", "")
+
+
 def authorization(account: Account) -> tuple[str, str]:
     """Who we are: by the token of a login where the account wants one, else by the key itself."""
     if needs_login(account):

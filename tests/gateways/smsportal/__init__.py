@@ -1,6 +1,6 @@
 """SMSPortal's table: what we say to it, and how we read what it says."""
 
-from shared.adapter import Adapter, Batched, LoginFirst, Metered, Warned
+from shared.adapter import AccountWide, Adapter, Batched, LoginFirst, Metered, Warned
 from shared.gateways import smsportal
 from tests.gateways.smsportal.account import ACCOUNT, BATCH, KEYS, LOGGED_IN, SAME, URL
 from tests.gateways.smsportal.callbacks import FORGERIES, INBOUNDS, RECEIVES, STRANGERS
@@ -10,6 +10,7 @@ from tests.gateways.smsportal.sends import SENDS, SETTINGS
 
 __all__ = [
     "ACCOUNT",
+    "ACCOUNT_WIDE",
     "ADAPTER",
     "BALANCES",
     "BATCH",
@@ -38,3 +39,4 @@ METERED: Metered = smsportal
 BATCHED: Batched = smsportal
 LOGIN_FIRST: LoginFirst = smsportal
 WARNED: Warned = smsportal
+ACCOUNT_WIDE: AccountWide = smsportal
