@@ -283,14 +283,9 @@ class Batched(Protocol):
 
 @runtime_checkable
 class AccountWide(Protocol):
-    """A vendor that tells all news of an account at one address, whichever gateways of ours share that account.
+    """A vendor that tells all news of an account, by our message and attempt, at one address, whoever shares it."""
 
-    Its receipts name our message and attempt, so one told to another gateway of the same account is as good.
-    """
-
-    def account_at_vendor(self, account: Account) -> Hashable:
-        """What two gateways have in common that share an account; nothing in it is shown to anybody."""
-        ...
+    def account_at_vendor(self, account: Account) -> Hashable: ...
 
 
 # Where build_send and the questions find the token of an account that had to log in.

@@ -25,6 +25,7 @@ from shared.log import JsonLines
 from shared.models import AuditEntry, Campaign, Gateway, Message, SenderIdRow
 from shared.queries.gateways import list_configured, open_secrets
 from shared.sealing import Sealer, new_key
+from tests.conftest import Clock
 from tests.factories import make_api_key, make_attempt, make_message, make_sender_id
 
 ACCOUNT_SID = "AC" + "0" * 32
@@ -219,6 +220,28 @@ async def test_an_order_names_each_gateway_once(client: httpx.AsyncClient) -> No
         assert answer.json()["errors"][0]["detail"] in answer.json()["detail"]
     listed = (await client.get("/v1/gateways")).json()
     assert [one["id"] for one in listed["items"]] == ids
+
+
+async def test_what_moves_the_time_of_its_last_change_and_so_ends_repeats(
+    client: httpx.AsyncClient, clock: Clock
+) -> None:
+    """As the page of the custom gateway says."""
+    gateway = await create(client)
+    path, known = f"/v1/gateways/{gateway['id']}", gateway["updated_at"]
+
+    async def moves(method: str, to: str, body: Any = None) -> bool:
+        nonlocal known
+        clock.advance(timedelta(seconds=1))
+        answer = await client.request(method, to, json=body)
+        assert answer.status_code == 200, answer.text
+        before, known = known, (await client.get(path)).json()["updated_at"]
+        return bool(known != before)
+
+    assert await moves("PATCH", path, {"settings": {"smart_encoded": True}})
+    assert await moves("PATCH", path, {"name": "Renamed"})
+    assert await moves("POST", f"{path}/disable")
+    assert await moves("POST", f"{path}/enable")
+    assert not await moves("PUT", "/v1/gateways/order", {"ids": [gateway["id"]]})
 
 
 @pytest.mark.parametrize("cursor", ["nonsense", "e30", "eyJwcmlvcml0eSI6IngiLCJpZCI6MX0"])

@@ -4,13 +4,15 @@ from uuid import UUID
 
 import pytest
 
-from shared.adapter import Account
+from shared.adapter import Account, Receipt
+from shared.domain.message import Status
 from shared.domain.outcome import Accepted, Lost, Refused
 from shared.errors import Invalid
 from shared.gateways import custom
 from shared.gateways.custom.presets import PRESETS, expanded
+from tests.gateways.custom.callbacks import by_json
 from tests.gateways.presets import CASES, Case
-from tests.gateways.presets.cases import HELLO, STATUS_URL
+from tests.gateways.presets.cases import HELLO, OURS_URL, STATUS_URL
 
 
 def account_of(case: Case) -> Account:
@@ -56,6 +58,18 @@ def test_it_reads_receipts(case: Case) -> None:
     account = account_of(case)
     for callback, receipt in case.receipts:
         assert custom.of(account).read_callback(account, callback) == [receipt], callback.body
+
+
+def test_infobip_s_receipts_of_several_messages_settle_each_its_own() -> None:
+    """They come to the address that was given with one of them."""
+    account, other = account_of(CASES["infobip"]), UUID("0199d4c2-0000-7000-8000-000000000002")
+    told = [(HELLO.id, "UNDELIVERABLE"), (other, "DELIVERED")]
+    results = [{"messageId": str(id_), "status": {"groupName": word}} for id_, word in told]
+    found = custom.of(account).read_callback(account, by_json({"results": results}, OURS_URL))
+    assert found == [
+        Receipt(Status.UNDELIVERED, message_id=HELLO.id, attempt=2, reference=str(HELLO.id)),
+        Receipt(Status.DELIVERED, message_id=other, reference=str(other)),
+    ]
 
 
 def test_it_reads_inbound_messages(case: Case) -> None:
