@@ -91,12 +91,15 @@ class Meter:
         if not rooms:
             return None
         rows = min(rooms)
-        return rows if lane == "urgent" or rows >= self._worth_a_claim() else 0
+        return rows if lane == "urgent" or rows >= self.batch else 0
 
-    def _worth_a_claim(self) -> int:
-        """How many messages: of a gateway that takes batches, what may share a request at this pace."""
-        in_a_while = int(self._share() * GATHER_SECONDS / self._length)
-        return max(1, min(self.in_flight.largest_batch, in_a_while))
+    @property
+    def batch(self) -> int:
+        """How many messages share a request at this pace; a campaign claims no fewer at a time."""
+        largest = self.in_flight.largest_batch
+        if self.pace.segments_per_second is None:
+            return 1
+        return max(1, min(largest, int(self._share() * GATHER_SECONDS / self._length)))
 
     def take(self, lane: str, segments: int) -> bool:
         """Use room for one message, if there is any."""
@@ -164,7 +167,7 @@ class Meter:
             self._drawn_at = monotonic()
         for lane in ("urgent", "bulk"):
             turn = self._turn[lane]
-            while turn and self._has_credit(lane):
+            while turn and self._has_credit(lane, turn[0][0]):
                 segments, served = turn.popleft()
                 if not served.done():
                     self.credit -= segments
@@ -179,11 +182,12 @@ class Meter:
         return self.in_flight.needs(more=bool(self.waiting))
 
     def wants(self) -> int:
-        """Segments to ask for: a slice, and what was taken ahead."""
+        """Segments to ask for: a slice, or what the next batch takes, and what was taken ahead."""
         if self.pace.segments_per_second is None:
             return 0
         self._give_up_the_old()
-        return max(0, self.slice - int(self.credit // 1))
+        first = next((segments for segments, _ in self._turn["bulk"]), 0)
+        return max(0, max(self.slice, self._in_advance("bulk", first)) - int(self.credit // 1))
 
     @property
     def is_busy(self) -> bool:
@@ -205,9 +209,14 @@ class Meter:
     def _share(self) -> float:
         return (self.pace.segments_per_second or 0.0) / self.live
 
-    def _has_credit(self, lane: str) -> bool:
+    def _has_credit(self, lane: str, segments: int) -> bool:
         self._give_up_the_old()
-        return self.credit + (self._debt() if lane == "urgent" else 0.0) > 0
+        ahead = self._debt() if lane == "urgent" else 0.0
+        return self.credit + ahead > max(0, self._in_advance(lane, segments) - 1)
+
+    def _in_advance(self, lane: str, segments: int) -> int:
+        """What has to be there before a request leaves: all that a batch of a campaign takes, lest it be a burst."""
+        return segments if lane == "bulk" and self.in_flight.largest_batch > 1 else 0
 
     def _debt(self) -> float:
         return max(1.0, self._share() * AHEAD_SECONDS)
@@ -228,7 +237,7 @@ class Meter:
         try:
             if self.pace.segments_per_second is None:
                 return True
-            if not self._turn[lane] and self._has_credit(lane):
+            if not self._turn[lane] and self._has_credit(lane, segments):
                 self.credit -= segments
                 if self.credit < self.slice / 2:
                     self.wanted.set()

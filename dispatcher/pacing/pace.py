@@ -61,6 +61,12 @@ class Paces:
         meter.in_flight.largest_batch = largest_batch
         return meter
 
+    def batch_size(self, gateway_id: UUID, largest: int) -> int:
+        """How many messages may share a request to a gateway, which takes up to `largest`."""
+        meter = self._meters.get(gateway_id)
+        paced = meter is not None and meter.pace.segments_per_second is not None
+        return min(largest, meter.batch) if paced and meter is not None else largest
+
     def looked(self, lane: str) -> None:
         """A lane has taken what it found of the room it asked for."""
         for meter in self._meters.values():

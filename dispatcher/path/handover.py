@@ -46,7 +46,8 @@ def parcels(worker: Worker, intents: Sequence[tuple[Claimed, Account]]) -> list[
         gateway_id = account.gateway_id
         largest = largest_of.get(gateway_id)
         if largest is None:
-            largest = largest_of[gateway_id] = worker.healths.batch_size(gateway_id, _largest(worker, account))
+            largest = worker.healths.batch_size(gateway_id, _largest(worker, account))
+            largest = largest_of[gateway_id] = worker.paces.batch_size(gateway_id, largest)
         if largest == 1:
             full.append((account, [claimed]))
             continue

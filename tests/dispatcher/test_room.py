@@ -103,6 +103,25 @@ async def test_batches_are_gathered_for_a_moment(rate: float, least: int) -> Non
     assert "bulk" in meter.waiting
 
 
+async def test_a_batch_leaves_when_all_of_it_may() -> None:
+    """Each slice brings a part; ahead of its time only a password goes."""
+    meter = Meter(Pace(100.0), largest_batch=100)
+    meter.draw(Slice(4, 0, 1, 0.0))
+    turn = launch(meter, *[1] * 10)
+    going = asyncio.create_task(turn.__aenter__())
+    for have in (4, 6, 9):
+        await asyncio.sleep(0)
+        assert not going.done()
+        assert meter.wants() == 10 - have
+        meter.draw(Slice({4: 2, 6: 3, 9: 1}[have], 0, 1, 0.0))
+    assert await going
+    assert meter.credit == 0
+    await turn.__aexit__(None, None, None)
+    assert meter.take("urgent", 1)
+    async with meter.request("urgent", [1], start_by=monotonic()) as free:
+        assert free
+
+
 async def test_one_by_one_nothing_is_gathered() -> None:
     meter = Meter(Pace(200.0))
     meter.draw(Slice(1, 0, 1, 0.0))
@@ -193,4 +212,5 @@ async def test_a_paced_portal_is_asked_in_batches(worker: HandWorker, router: re
     worker.stop()
     await running
     assert len(asked) <= len(NUMBERS) / 2
+    assert max(asked) <= 80 * GATHER_SECONDS  # more at once would be faster than the pace
     assert await statuses(worker.engine) == {"submitted": len(NUMBERS)}
