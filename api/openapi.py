@@ -7,6 +7,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute, iter_route_contexts
 
+from api.answer_headers import HEADERS, add_headers
 from api.deps import SCOPE_OF
 from api.examples import add_examples, unpack_examples
 from api.meanings import add_meanings
@@ -101,10 +102,12 @@ def _document(app: FastAPI) -> dict[str, Any]:
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(problem.pop("$defs", {}))
     schemas["Problem"] = problem
+    document["components"]["headers"] = HEADERS
     for path, item in document["paths"].items():
         for method in _METHODS:
             if method in item:
                 _add_shared_problems(path, item[method])
+                add_headers(path, item[method])
                 add_examples(item[method], schemas)
                 _word(item[method])
                 _make_bodies_plain(item[method])

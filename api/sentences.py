@@ -81,9 +81,16 @@ _ESCAPE_THE_PLUS: Final = "In an address a plus is a blank: write `%2B` for it, 
 _MOST_NAMED: Final = 10
 
 
+# Of a part of a form that names no file: the framework takes it for a text.
+_NO_FILE: Final = "Expected UploadFile"
+_NAME_THE_FILE: Final = 'This is a text; send a file, as a part with a `filename` (curl: `-F "{field}=@menu.pdf"`).'
+
+
 def sentence_of(found: dict[str, Any]) -> str:
     """What pydantic found, with the remedy; in its own words only where there are no better ones."""
     context = found.get("ctx", {})
+    if _NO_FILE in found["msg"]:
+        return _NAME_THE_FILE.format(field=found["loc"][-1])
     if (
         found["type"].startswith("datetime")
         and found["loc"][0] == "query"

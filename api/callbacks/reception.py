@@ -8,6 +8,7 @@ address is rebuilt from our public URL and the raw path and query: a signature c
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from api.callbacks.desk import Desk
 from api.callbacks.facts import facts_of
@@ -23,6 +24,11 @@ log = logging.getLogger(__name__)
 
 class CallbackNotSigned(Forbidden):
     """The callback does not carry this gateway's signature, so nothing of it was kept."""
+
+    remedy: ClassVar[str] = (
+        "Compare the gateway's secrets with those at the vendor's (`PATCH /v1/gateways/{id}` changes them), and the "
+        "address that the vendor calls with `callback_urls`; then have it sent again."
+    )
 
 
 @dataclass(frozen=True, slots=True)

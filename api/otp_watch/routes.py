@@ -6,7 +6,6 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
-from pydantic import AwareDatetime
 
 from api.deps import CanAdmin, CanManage, CanRead, Deeds, Now, Page, Reader, Tx
 from api.examples import answered
@@ -17,6 +16,7 @@ from api.otp_watch.schemas import BlockOut, LimitsIn, LimitsOut, PartOut, StatsO
 from api.paging import PageOut, page_of
 from api.places import id_of
 from api.problems import problems
+from api.schemas import Moment
 from shared.domain import otp_figures as figures
 from shared.domain.otp_limits import Scope, limits_of
 from shared.errors import Invalid
@@ -36,8 +36,8 @@ async def get_otp_stats(
     _caller: CanRead,
     now: Now,
     profile: Annotated[str | None, Query(max_length=100, description="Only this profile's, by its name.")] = None,
-    since: Annotated[AwareDatetime | None, Query(description="From then on; without it, the last 24 hours.")] = None,
-    until: Annotated[AwareDatetime | None, Query(description="Up to then; without it, now.")] = None,
+    since: Annotated[Moment | None, Query(description="From then on; without it, the last 24 hours.")] = None,
+    until: Annotated[Moment | None, Query(description="Up to then; without it, now.")] = None,
 ) -> StatsOut:
     """How many passwords were sent and how many were used, as a whole, by country, by prefix and by gateway."""
     end = until or now

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 from httpx import AsyncClient
 from pydantic import TypeAdapter
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api import example_world
 from api.idempotency import IdempotentRoute
@@ -19,7 +20,9 @@ from api.meanings import MEANINGS
 from api.openapi import TAGS
 from api.problems import MEDIA_TYPE, document_of, known_kinds, status_of
 from api.shared_answers import EXAMPLES, RESPONSES, share_answers
+from shared.db import begin
 from shared.errors import Conflict
+from tests.factories import make_api_key
 
 JSON = "application/json"
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -214,6 +217,40 @@ def test_every_route_declares_its_problems(document: dict[str, Any]) -> None:
                 assert "404" in answers, f"{method} {path} does not say that there may be nothing under the id"
         if "requestBody" in operation:
             assert {"400", "413", "415"} <= answers, (method, path)
+
+
+def test_every_answer_names_its_headers(document: dict[str, Any]) -> None:
+    known = {f"#/components/headers/{name}": name for name in document["components"]["headers"]}
+    named: set[str] = set()
+    for path, method, operation in operations(document):
+        takes_key = "Idempotency-Key" in parameters(operation, "header")
+        for status, answer in operation["responses"].items():
+            where = (method, path, status)
+            headers = set(answer["headers"])
+            assert all(known[answer["headers"][name]["$ref"]] == name for name in headers), where
+            assert "X-Request-Id" in headers, where
+            busy = "idempotency-key-busy" in str(answer)
+            assert ("Retry-After" in headers) == (status in {"429", "503"} or busy), where
+            assert ("Idempotent-Replayed" in headers) == (takes_key and status.startswith("2")), where
+            if path.startswith("/v1/") and status.startswith("2"):
+                assert {"RateLimit", "RateLimit-Policy"} <= headers, where
+            named |= headers
+    assert named == set(known.values()), "each is described, and none for nobody"
+
+
+async def test_the_headers_that_are_named_are_sent(
+    anonymous: AsyncClient, engine: AsyncEngine, document: dict[str, Any]
+) -> None:
+    async with begin(engine) as tx:
+        key = (await make_api_key(tx, "manage", rate_limit=2)).text
+    headers = {"Authorization": f"Bearer {key}", "Idempotency-Key": "k"}
+    told = [await anonymous.post("/v1/contacts", json={"msisdn": "+447700900123"}, headers=headers) for _ in range(3)]
+    assert [answer.status_code for answer in told] == [201, 201, 429]
+    declared = document["paths"]["/v1/contacts"]["post"]["responses"]
+    for name in declared["201"]["headers"]:
+        assert name in told[1].headers, name
+    for name in declared["429"]["headers"]:
+        assert name in told[2].headers, name
 
 
 def test_every_problem_has_its_schema_and_an_example(document: dict[str, Any]) -> None:

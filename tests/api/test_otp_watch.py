@@ -395,6 +395,9 @@ async def test_figures_of_nothing(client: httpx.AsyncClient) -> None:
         ({"since": "9999-12-31T23:59:59Z"}, "?since"),
         ({"profile": "none"}, "?profile"),
         ({"since": "yesterday"}, "?since"),
+        ({"since": "1772442004"}, "?since"),
+        ({"until": "1772442004"}, "?until"),
+        ({"until": "9999-12-31T23:59:59-14:00"}, "?until"),
     ],
 )
 async def test_figures_of_no_time(client: httpx.AsyncClient, params: dict[str, str], pointer: str) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from api.deps import Tx
 from api.limits import JSON_LIMIT
 from api.main import create_app
-from api.problems import MEDIA_TYPE, document_of, known_kinds, problems, slug_of, status_of
+from api.problems import MEDIA_TYPE, document_of, known_kinds, problems, remedy_of, slug_of, status_of
 from api.resources import Resources
 from api.schemas import Body
 from api.sentences import FORMS
@@ -577,6 +577,13 @@ def test_every_kind_has_a_status_and_a_meaning() -> None:
     for slug, kind in known_kinds().items():
         assert 400 <= status_of(kind) < 600, slug
         assert kind.__doc__, f"{kind.__name__} has no docstring: it is the meaning of /problems/{slug}"
+
+
+@pytest.mark.parametrize("slug", ["callback-not-signed", "attachment-link-forged"])
+def test_who_carries_no_key_is_not_told_to_use_another(slug: str) -> None:
+    remedy = remedy_of(known_kinds()[slug])
+    assert "key" not in remedy.lower()
+    assert "/v1/me" not in remedy
 
 
 def test_slugs_are_unique() -> None:

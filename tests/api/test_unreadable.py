@@ -90,6 +90,16 @@ async def test_form_that_cannot_be_read(client: AsyncClient, sent: bytes, media_
     assert told in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("path", ["/v1/attachments", "/v1/contacts/import", "/v1/opt-outs/import.csv"])
+async def test_part_of_a_form_that_is_no_file_is_told_how_to_be_one(client: AsyncClient, path: str) -> None:
+    sent = FORM.replace(b'; filename="a.csv"', b"")
+    answer = await client.post(path, content=sent, headers={"Content-Type": MULTIPART})
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error["pointer"] == "/file"
+    assert error["detail"] == 'This is a text; send a file, as a part with a `filename` (curl: `-F "file=@menu.pdf"`).'
+
+
 async def test_what_is_nested_as_deep_as_may_be_is_kept(client: AsyncClient) -> None:
     told = {"id": "a", "name": "x", "msisdn": make_msisdn(1), "data": nested(DEEPEST)}
     made = await client.post("/v1/events", json=told)
