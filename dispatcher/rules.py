@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.queries.claims import Claimed
 from dispatcher.queries.quiet import list_quiet_steps
 from shared.domain.policy import Policy
-from shared.domain.quiet_hours import QuietWindow, next_open
-from shared.domain.zones import zones_of
+from shared.domain.quiet_hours import QuietWindow
+from shared.domain.rest import Recipient, first_open
 from shared.queries.policy import get_policy
 from shared.queries.quota import is_limited
 
@@ -74,13 +74,6 @@ class Rules:
         common = self._of_policy if kind in self.policy.quiet_hours_kinds else ()
         return (*common, *own) if own else common
 
-    def opens(self, windows: Windows, recipient: tuple[str, str | None, str | None], now: datetime) -> datetime | None:
-        """When the recipient (number, own zone, location) may be disturbed: now, later, or never."""
-        msisdn, own, location_id = recipient
-        zones = zones_of(
-            msisdn,
-            own=own,
-            location=None if location_id is None else self.policy.location_time_zones.get(location_id),
-            fallback=self.policy.time_zone,
-        )
-        return next_open(windows, zones, now.replace(microsecond=0))
+    def opens(self, windows: Windows, recipient: Recipient, now: datetime) -> datetime | None:
+        """When the recipient may be disturbed: now, later, or never."""
+        return first_open(self.policy, windows, recipient, now)

@@ -62,6 +62,12 @@ async def find_reference(tx: AsyncConnection, reference: str) -> AnyRow | None:
     return (await tx.execute(question)).one_or_none()
 
 
+async def find_time_zone(tx: AsyncConnection, contact_id: UUID) -> str | None:
+    """The zone that a contact named; None where it names none, or is gone."""
+    zone: str | None = await tx.scalar(select(Contact.time_zone).where(Contact.id == contact_id))
+    return zone
+
+
 async def find_message(tx: AsyncConnection, message_id: UUID) -> AnyRow | None:
     return (await tx.execute(select(Message).where(Message.id == message_id))).one_or_none()
 

@@ -140,11 +140,12 @@ class MessageOut(Out):
     created_at: datetime
     status_at: datetime
     carried: bool = Field(default=True, exclude=True)
+    in_vain: bool = Field(default=False, exclude=True)
 
     @computed_field(description="What you may show to whoever waits for it, where there is something to say.")  # type: ignore[prop-decorator]  # mypy: properties below decorators
     @property
     def advice(self) -> str | None:
-        return advice_of(self.status, self.kind, carried=self.carried)
+        return advice_of(self.status, self.kind, carried=self.carried, in_vain=self.in_vain)
 
 
 class MadeOut(MessageOut):
@@ -153,7 +154,8 @@ class MadeOut(MessageOut):
     model_config = shown(examples.MADE)
 
     warnings: list[str] = Field(
-        description="What looks like a tag in the text as it was given and went out as it stands, with what to write."
+        description="What looks like a tag in the text as it was given and went out as it stands, with what to write; "
+        "and why the message waits, or can only expire, where it does."
     )
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.messages import queries
-from api.messages.outlook import NO_CARRIER, with_outlook
+from api.messages.outlook import warnings_now, with_outlook
 from api.messages.schemas import MadeOut
 from api.resources import Resources
 from api.security import Caller
@@ -17,7 +17,7 @@ _OF_CONTACTS: Final = ("msisdn", "contact_id", "text", "location_id")
 async def made(tx: AsyncConnection, row: Any, caller: Caller, res: Resources, warnings: list[str]) -> dict[str, Any]:
     """A new message, with what is to be known of it before it goes."""
     told = await shown(tx, row, caller, res)
-    return {**told, "warnings": warnings if told.get("carried", True) else [*warnings, NO_CARRIER]}
+    return {**told, "warnings": [*warnings, *warnings_now(told)]}
 
 
 async def shown(tx: AsyncConnection, row: Any, caller: Caller, res: Resources) -> dict[str, Any]:

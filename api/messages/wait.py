@@ -23,7 +23,7 @@ from starlette.types import Receive, Scope, Send
 
 from api.idempotency import REPLAYED, IdempotentRoute
 from api.messages import queries
-from api.messages.outlook import NO_CARRIER
+from api.messages.outlook import OF_NOW
 from api.messages.views import read_made
 from shared.db import reading
 from shared.domain.message import FINAL, OPEN, Status
@@ -173,7 +173,7 @@ def _awaited_again(request: Request, answer: Response) -> Awaited | None:
     if not patience.wait:
         return None
     told = json.loads(bytes(answer.body))
-    warnings = [one for one in told["warnings"] if one != NO_CARRIER]  # which is found out anew
+    warnings = [one for one in told["warnings"] if one not in OF_NOW]  # which is found out anew
     message_id, caller, state = UUID(told["id"]), request.state.caller, request.app.state
     return Awaited(
         message_id,

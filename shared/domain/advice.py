@@ -32,11 +32,19 @@ CODE_WAITS: Final = (
 )
 
 
-def advice_of(status: Status, kind: Kind, *, carried: bool = True) -> str | None:
+_IN_VAIN: Final = (
+    "This message will not be sent: because of the hour, it may not leave before its time is over. Ask for it again "
+    "when the day has begun, or use another way."
+)
+
+
+def advice_of(status: Status, kind: Kind, *, carried: bool = True, in_vain: bool = False) -> str | None:
     """What may be shown to whoever waits for the message; None where there is nothing to say.
 
-    `carried`: whether any gateway would take it, as they are now.
+    `carried`: whether any gateway would take it, as they are now; `in_vain`: whether quiet hours last until its end.
     """
+    if status is Status.QUEUED and in_vain:
+        return _IN_VAIN
     if status is Status.QUEUED and not carried:
         return CODE_WAITS if kind is Kind.OTP else _WAITING
     if status is Status.UNCONFIRMED and kind is Kind.VOUCHER:

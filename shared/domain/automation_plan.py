@@ -13,12 +13,11 @@ from shared.domain import policy as rules
 from shared.domain.automation import Condition, Outcome, find_failing, why_failing
 from shared.domain.contact import Consent
 from shared.domain.policy import Feature, Policy
-from shared.domain.quiet_hours import next_open
+from shared.domain.rest import first_open
 from shared.domain.segments import Measured, measure
 from shared.domain.tag_values import values_of
 from shared.domain.template import TEMPLATE_TAGS, compile_template
 from shared.domain.voucher import end_of
-from shared.domain.zones import zones_of
 from shared.errors import Invalid
 
 
@@ -144,12 +143,6 @@ def _opens(automation: Asked, person: Person, given: Given) -> datetime | None:
     windows = tuple(given.policy.quiet_hours)
     if not (automation.respect_quiet_hours and windows):
         return moment
-    location_id = getattr(person.contact, "location_id", None)
-    zones = zones_of(
-        person.msisdn,
-        own=getattr(person.contact, "time_zone", None),
-        location=None if location_id is None else given.policy.location_time_zones.get(location_id),
-        fallback=given.policy.time_zone,
-    )
-    opened = next_open(windows, zones, moment.replace(microsecond=0))
+    clock = getattr(person.contact, "time_zone", None), getattr(person.contact, "location_id", None)
+    opened = first_open(given.policy, windows, (person.msisdn, *clock), moment)
     return None if opened is None else max(opened, moment)

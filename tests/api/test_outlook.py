@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.outlook import FRESH_SECONDS
 from api.resources import Resources
+from shared.clock import utc_now
 from shared.db import begin
 from shared.models import Gateway, Message
 from tests.conftest import Clock
@@ -158,3 +159,69 @@ async def test_many_acceptances_are_one_look(client: httpx.AsyncClient, resource
         for _ in range(5):
             assert (await send(client))["advice"] is None
     assert len(asked) == 1
+
+
+# --- quiet hours that last until its end
+
+EARLY = "This message will not be sent"
+
+
+async def rest_until(client: httpx.AsyncClient, *, hours: int, **over: Any) -> None:
+    """Quiet hours from an hour ago until in so many hours, on a clock in UTC."""
+    now = utc_now()
+    window = {name: (now + timedelta(hours=by)).strftime("%H:%M") for name, by in (("start", -1), ("end", hours))}
+    rules = {"quiet_hours": [window], "quiet_hours_kinds": ["campaign", "voucher"]}
+    answer = await client.patch("/v1/policy", json=rules | over)
+    assert answer.status_code == 200, answer.text
+
+
+def ending(**ahead: float) -> dict[str, Any]:
+    return {"kind": "voucher", "voucher": {"valid_until": (utc_now() + timedelta(**ahead)).isoformat()}}
+
+
+async def contact_of(client: httpx.AsyncClient, zone: str) -> str:
+    made = await client.post("/v1/contacts", json={"msisdn": make_msisdn(1), "time_zone": zone})
+    assert made.status_code == 201, made.text
+    return str(made.json()["id"])
+
+
+async def test_voucher_that_ends_within_quiet_hours_says_that_it_can_only_expire(
+    client: httpx.AsyncClient, resources: Resources
+) -> None:
+    await gateway(resources)
+    await rest_until(client, hours=4)
+    contact = await contact_of(client, "Etc/UTC")
+    told = await send(client, msisdn=None, contact_id=contact, **ending(hours=2))
+    assert told["advice"].startswith(EARLY)
+    (warning,) = told["warnings"]
+    assert "valid_until" in warning
+    assert "quiet_hours_kinds" in warning
+    assert (await client.get(f"/v1/messages/{told['id']}")).json()["advice"].startswith(EARLY)
+    # Where a dispatcher put it off: to its end.
+    async with begin(resources.engine) as tx:
+        await tx.execute(update(Message).values(not_before=Message.expires_at))
+    assert (await client.get(f"/v1/messages/{told['id']}")).json()["advice"].startswith(EARLY)
+    async with begin(resources.engine) as tx:
+        await tx.execute(update(Message).values(status="expired"))
+    assert not (await client.get(f"/v1/messages/{told['id']}")).json()["advice"].startswith(EARLY)
+
+
+@pytest.mark.parametrize(
+    ("hours", "rules", "zone"),
+    [
+        pytest.param(9, {}, "Etc/UTC", id="it opens before its end"),
+        pytest.param(None, {}, "Etc/UTC", id="of a kind that does not rest"),
+        pytest.param(2, {"quiet_hours_kinds": ["campaign"]}, "Etc/UTC", id="nor in this policy"),
+        pytest.param(2, {"quiet_hours": []}, "Etc/UTC", id="no quiet hours"),
+        pytest.param(2, {}, "Etc/GMT-12", id="it is day where they are"),
+    ],
+)
+async def test_what_may_leave_in_time_is_nothing_to_tell_of(
+    client: httpx.AsyncClient, resources: Resources, hours: int | None, rules: dict[str, Any], zone: str
+) -> None:
+    await gateway(resources)
+    await rest_until(client, hours=4, **rules)
+    told = await send(
+        client, msisdn=None, contact_id=await contact_of(client, zone), **(ending(hours=hours) if hours else {})
+    )
+    assert (told["advice"], told["warnings"]) == (None, [])
