@@ -440,6 +440,7 @@ async def test_all_dead_ones_since_a_time_in_their_order(
     long_ago = clock.now - timedelta(days=2)
     await told(engine, made["id"], at=long_ago, status="dead")
     old = await told(engine, made["id"], at=long_ago, status="dead", closed_at=clock.now)  # it died today
+    await told(engine, made["id"], at=clock.now, status="dead", type="webhook.test")
     await told(engine, made["id"], at=clock.now, status="delivered")
     await told(engine, made["id"], at=clock.now, status="waiting", subject_id=busy, due_at=clock.now)
     first = await told(engine, made["id"], at=clock.now, status="dead", subject_id=subject)
@@ -454,7 +455,7 @@ async def test_all_dead_ones_since_a_time_in_their_order(
     assert [rows[one].due_at for one in (first, second, behind)] == [clock.now, None, None]
     async with begin(engine) as tx:
         still_dead = select(func.count()).select_from(WebhookDelivery).where(WebhookDelivery.status == "dead")
-        assert (await tx.execute(still_dead)).scalar_one() == 1
+        assert (await tx.execute(still_dead)).scalar_one() == 2
 
 
 @pytest.mark.parametrize("body", [{}, {"event_id": str(uuid4()), "dead_since": "2026-01-01T00:00:00Z"}])
