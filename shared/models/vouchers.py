@@ -11,7 +11,7 @@ from shared.models.base import Base
 
 
 class Voucher(Base):
-    """One that was sent with its `valid_until`. The row goes with the telling; nothing else asks for it."""
+    """One that was sent with its `valid_until`. The row goes with the telling; its end stays with its message."""
 
     __tablename__ = "vouchers"
     __table_args__ = (

@@ -22,7 +22,15 @@ from shared.ids import uuid7
 from shared.models import Gateway
 from tests.dispatcher.answers import at, in_turn, taken
 from tests.dispatcher.queued import queue_campaign, queue_one
-from tests.factories import make_attempt, make_gateway, make_message, make_msisdn, make_opt_out, make_receipt
+from tests.factories import (
+    make_attempt,
+    make_contact,
+    make_gateway,
+    make_message,
+    make_msisdn,
+    make_opt_out,
+    make_receipt,
+)
 from tests.stages import attempts_of, check_tallies, execute, message_of, pump_once, statuses
 from tests.worlds import HandClock, HandWorker
 
@@ -250,6 +258,20 @@ async def test_nothing_goes_again_to_who_said_no_meanwhile(
     await repeat(worker)
     assert route.call_count == 1
     assert (await message_of(worker.engine, message_id)).status is Status.UNCONFIRMED
+
+
+@pytest.mark.parametrize(("made_by", "goes"), [("automation", 0), ("admin", 1)])
+async def test_nothing_of_an_automation_goes_again_to_who_took_consent_back(
+    worker: HandWorker, router: respx.MockRouter, own: UUID, by_hand: HandClock, made_by: str, goes: int
+) -> None:
+    message_id, route = await doubted(worker, router, ok, created_by=made_by)
+    async with worker.transaction() as tx:
+        await make_contact(tx, msisdn=make_msisdn(0), consent_status="withdrawn")
+    await by_hand.advance(seconds=16)
+    await repeat(worker)
+    assert route.call_count == 1 + goes
+    expected = Status.SUBMITTED if goes else Status.UNCONFIRMED
+    assert (await message_of(worker.engine, message_id)).status is expected
 
 
 @pytest.mark.parametrize(("status", "goes"), [("running", 1), ("completed", 1), ("held", 0), ("stopped", 0)])
