@@ -19,7 +19,7 @@ from starlette.responses import Response
 
 from api.admission import GuardedRoute
 from api.deps import Identified, Now, Res, Tx
-from api.problems import IdempotencyKeyBusy, IdempotencyKeyReused
+from api.problems import AnswerOutOfReach, IdempotencyKeyBusy, IdempotencyKeyReused
 from api.resources import Resources
 from api.security import Caller
 from shared.errors import FieldError
@@ -59,6 +59,7 @@ class KeyClaim:
     fingerprint: bytes
     sealer: Sealer
     now: datetime
+    scopes: frozenset[str]
 
     @property
     def place(self) -> str:
@@ -94,6 +95,7 @@ async def claim_key(
         fingerprint=print_.kept,
         sealer=resources.sealer,
         now=now,
+        scopes=caller.scopes,
     )
     if not await queries.try_lock_idempotency_key(tx, claim.scope):
         raise IdempotencyKeyBusy("The first request with this Idempotency-Key is still at work.")
@@ -103,6 +105,9 @@ async def claim_key(
     scope, answer = stored
     if answer.fingerprint not in print_.known:
         raise _reused()
+    # What an answer shows may depend on how far the key reached: a gateway's callback addresses, a contact's number.
+    if missing := sorted(frozenset(answer.scopes or ()) - caller.scopes):
+        raise AnswerOutOfReach(_out_of_reach(missing))
     body = claim.sealer.open(answer.body, place=queries.place_of_answer(scope))
     raise Replay(Response(body, status_code=answer.status, headers={**answer.headers, REPLAYED: "true"}))
 
@@ -167,6 +172,7 @@ async def store_answer(claim: KeyClaim, response: Response) -> None:
         status=response.status_code,
         headers=headers,
         body=claim.sealer.seal(body, place=claim.place),
+        scopes=claim.scopes,
     )
     await queries.insert_stored_answer(claim.tx, claim.scope, answer, now=claim.now)
 
@@ -227,3 +233,11 @@ def _measured(kind: bytes, value: bytes) -> bytes:
 def _reused() -> IdempotencyKeyReused:
     detail = "This Idempotency-Key was used before, with another body. Take a new key for a new request."
     return IdempotencyKeyReused(detail, errors=(FieldError("Idempotency-Key:", detail),))
+
+
+def _out_of_reach(missing: list[str]) -> str:
+    named = ", ".join(f"`{scope}`" for scope in missing)
+    return (
+        "The request was made before, and nothing is made again. Its answer was given to a key that reaches further: "
+        f"this one lacks {named}."
+    )

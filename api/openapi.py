@@ -11,7 +11,7 @@ from api.answer_headers import HEADERS, add_headers
 from api.deps import SCOPE_OF
 from api.examples import add_examples, unpack_examples
 from api.meanings import add_meanings
-from api.problems import IdempotencyKeyBusy, IdempotencyKeyReused, Problem, problems
+from api.problems import AnswerOutOfReach, IdempotencyKeyBusy, IdempotencyKeyReused, Problem, problems
 from api.rate_limits import RateLimitReached
 from api.schema_names import rename_schemas
 from api.security import AddressNotAllowed, KeyExpired, KeyRevoked, MalformedKey, MissingScope
@@ -72,7 +72,7 @@ _SHARED: Final = problems(
     401, MalformedKey, KeyExpired, KeyRevoked, MissingScope, AddressNotAllowed, 422, RateLimitReached, 431, 500, 503
 )
 _OF_BODIES: Final = problems(400, 408, 413, 415)
-_OF_KEYS: Final = problems(IdempotencyKeyBusy, IdempotencyKeyReused)
+_OF_KEYS: Final = problems(AnswerOutOfReach, IdempotencyKeyBusy, IdempotencyKeyReused)
 
 
 def describe(app: FastAPI) -> None:

@@ -70,6 +70,14 @@ class UnsupportedContentEncoding(UnsupportedMediaType):
     remedy: ClassVar[str] = "Send the body as it is, without the header `Content-Encoding`."
 
 
+class AnswerOutOfReach(errors.Forbidden):
+    """The request was answered before, to a key that reached further than this one does."""
+
+    remedy: ClassVar[str] = (
+        "Nothing was lost: look at what the request made, or repeat it with a key that has the scopes `detail` names."
+    )
+
+
 class IdempotencyKeyReused(errors.Invalid):
     """The key was used before, with another body: it stands for that request alone."""
 

@@ -50,6 +50,7 @@ class IdempotencyKey(Base):
     status: Mapped[int] = small()
     headers: Mapped[dict[str, Any]]
     body: Mapped[bytes]
+    scopes: Mapped[list[str] | None] = mapped_column(ARRAY(Text))  # of the key that was told it
     created_at: Mapped[datetime]
 
 

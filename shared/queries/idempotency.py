@@ -37,12 +37,16 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class StoredAnswer:
-    """`body` is sealed: answers hold numbers and, once, a new API key."""
+    """`body` is sealed: answers hold numbers and, once, a new API key.
+
+    `scopes` are those of the key that was told it; None for an answer of the version before, which kept none.
+    """
 
     fingerprint: bytes
     status: int
     headers: dict[str, str]
     body: bytes = field(repr=False)
+    scopes: Collection[str] | None = None
 
 
 def place_of_answer(scope: Scope) -> str:
@@ -68,6 +72,7 @@ async def find_stored_answer(
             IdempotencyKey.status,
             IdempotencyKey.headers,
             IdempotencyKey.body,
+            IdempotencyKey.scopes,
         )
         .where(
             IdempotencyKey.caller.in_({scope.caller, *callers}),
@@ -93,6 +98,7 @@ async def insert_stored_answer(tx: AsyncConnection, scope: Scope, answer: Stored
             status=answer.status,
             headers=answer.headers,
             body=answer.body,
+            scopes=None if answer.scopes is None else sorted(answer.scopes),
             created_at=now,
         )
     )

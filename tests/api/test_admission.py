@@ -24,7 +24,8 @@ from shared.clock import utc_now
 from shared.db import begin
 from shared.models import ApiKey, IdempotencyKey
 from shared.queries.idempotency import Scope, place_of_answer
-from tests.factories import make_api_key
+from shared.sealing import Sealer
+from tests.factories import make_api_key, make_gateway
 
 SOME_ID = UUID("01920000-0000-7000-8000-000000000001")
 EMPTY_FORM = b"--x--\r\n"
@@ -118,6 +119,27 @@ async def test_a_new_key_is_not_told_again_to_who_may_not_make_one_any_more(
     refused = await anonymous.post("/v1/api-keys", **asked)
     assert refused.status_code == 403
     assert made.json()["key"] not in refused.text
+
+
+async def test_what_only_an_admin_is_told_is_not_told_again_to_who_is_none_any_more(
+    client: AsyncClient, anonymous: AsyncClient, engine: AsyncEngine, sealer: Sealer
+) -> None:
+    """To switch a gateway off takes `manage`; the addresses of its callbacks are shown to `admin` alone."""
+    async with begin(engine) as tx:
+        key = await make_api_key(tx, "admin")
+        gateway = await make_gateway(tx, sealer)
+    path, headers = f"/v1/gateways/{gateway}/disable", bearer(key) | {"Idempotency-Key": "zz"}
+    told = await anonymous.post(path, headers=headers)
+    assert told.json()["callback_urls"]
+    await client.patch(f"/v1/api-keys/{key.public_id}", json={"scopes": ["manage"]})
+    refused = await anonymous.post(path, headers=headers)
+    assert (refused.status_code, refused.json()["type"]) == (403, "/problems/answer-out-of-reach")
+    assert "`admin`" in refused.json()["detail"]
+    assert "callback" not in refused.text
+    fresh = await anonymous.post(path, headers=headers | {"Idempotency-Key": "yy"})
+    assert (fresh.status_code, fresh.json()["callback_urls"]) == (200, None)
+    await client.patch(f"/v1/api-keys/{key.public_id}", json={"scopes": ["admin", "send"]})
+    assert (await anonymous.post(path, headers=headers)).content == told.content
 
 
 @pytest.mark.parametrize(
