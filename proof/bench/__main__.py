@@ -19,6 +19,7 @@ from proof.evidence import Stuck
 GOALS: Final[dict[str, tuple[float, bool]]] = {
     "single_ratio": (0.80, True),
     "batch_ratio": (4.0, True),
+    "batch_ratio_of_two": (4.0, True),
     "batch_ratio_on_few_lines": (4.0, True),
     "pace_excess_ratio": (1.02, False),
     "expand_ratio": (0.5, True),
