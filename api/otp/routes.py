@@ -13,7 +13,7 @@ from api.otp import examples, guard, queries
 from api.otp.check import check
 from api.otp.desk import AtDesk, Desk, tell_of
 from api.otp.schemas import OtpDetailOut, OtpIn, OtpOut, TypedIn, VerifiedOut
-from api.otp.start import challenge_of, check_number, send, start
+from api.otp.start import challenge_of, check_number, check_sender, send, start
 from api.otp_profiles import queries as profiles
 from api.problems import problems
 from shared.domain import msisdn as numbers
@@ -34,6 +34,7 @@ _REFUSED: Final = (
     numbers.InvalidMsisdn,
     OtpCountryNotAllowed,
     rules.CountryNotAllowed,
+    rules.SenderNotAllowed,
     InvalidAddress,
     profiles.UnknownOtpProfile,
     law.OtpLimited,
@@ -77,6 +78,7 @@ async def verify_otp(otp_id: OtpId, typed: TypedIn, desk: AtDesk) -> VerifiedOut
         **problems(
             *(law.OtpNotPending, law.OtpResendTooEarly, law.OtpLimited, law.OtpProfileOff, rules.NotActivated),
             *(QuotaExceeded, numbers.InvalidMsisdn, OtpCountryNotAllowed, rules.CountryNotAllowed),
+            rules.SenderNotAllowed,
         ),
         **answered(examples.RESENT, status=202),
     },
@@ -98,6 +100,7 @@ async def resend_otp(otp_id: OtpId, desk: AtDesk) -> OtpOut:
         row = await _sent_again(desk, row, profile)
     else:
         check_number(row.msisdn, profile, desk.res, policy)
+        check_sender(profile, policy)
         async with guard.counted_sending(desk.tx, desk.res, row, profile, now=desk.now):
             row = await _sent_again(desk, row, profile)
             await send(desk, row, profile)

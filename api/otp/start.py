@@ -52,6 +52,7 @@ async def start(desk: Desk, wanted: OtpIn) -> tuple[queries.AnyRow | None, bool]
         return None, False
     if person.test_code is None:
         check_number(person.msisdn, profile, desk.res, policy)
+        check_sender(profile, policy)
     await queries.lock_number(desk.tx, person.msisdn_hash)
     pending = await queries.find_pending(desk.tx, person, profile_id=profile.id, created_by=desk.reach, now=desk.now)
     if pending is not None:
@@ -157,6 +158,12 @@ def check_number(msisdn: str, profile: queries.AnyRow, res: Resources, policy: r
         raise refusal.at("/msisdn") from None
     if told := rules.find_country_refused(policy, msisdn):
         raise rules.CountryNotAllowed(told, pointer="/msisdn")
+
+
+def check_sender(profile: queries.AnyRow, policy: rules.Policy) -> None:
+    """Refuse a profile whose sender is a name, where names were switched off since it was saved."""
+    if told := rules.find_sender_refused(policy, profile.sender_id):
+        raise rules.SenderNotAllowed(f"Profile {profile.name!r}: {told}")
 
 
 def _challenge(desk: Desk, profile: queries.AnyRow, person: Person) -> dict[str, Any]:

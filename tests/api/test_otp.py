@@ -702,6 +702,31 @@ async def test_a_number_of_fiction_is_answered_again_wherever_it_is_from(
     assert await messages(engine) == []
 
 
+async def test_a_name_sends_no_password_once_names_are_off(
+    client: httpx.AsyncClient, clock: Clock, engine: AsyncEngine
+) -> None:
+    """Neither the first time nor again; a number does, and so does a profile that leaves it to the gateway."""
+    assert (await client.patch("/v1/policy", json={"alphanumeric_senders": True})).status_code == 200
+    gateway = (await client.post("/v1/gateways", json={"name": "sandbox", "kind": "sandbox"})).json()
+    sender = await client.post("/v1/sender-ids", json={"gateway_id": gateway["id"], "value": "Cafe Ada"})
+    assert sender.status_code == 201, sender.text
+    made = await client.post("/v1/otp-profiles", json={"name": "named", "sender_id": "Cafe Ada"})
+    assert made.status_code == 201, made.text
+    otp_id = (await start(client, profile="named"))["id"]
+    await client.patch("/v1/policy", json={"alphanumeric_senders": False})
+    clock.advance(timedelta(seconds=30))
+    for answer in (
+        await client.post(f"/v1/otp/{otp_id}/resend"),
+        await client.post("/v1/otp", json={"profile": "named", "msisdn": "+12025550143"}),
+    ):
+        assert (answer.status_code, answer.json()["type"]) == (422, "/problems/sender-not-allowed"), answer.text
+        assert "'named'" in answer.json()["detail"]
+        assert "alphanumeric_senders" in answer.json()["detail"]
+    assert len(await messages(engine)) == 1
+    await client.patch(f"/v1/otp-profiles/{made.json()['id']}", json={"sender_id": None})
+    assert (await client.post(f"/v1/otp/{otp_id}/resend")).status_code == 202
+
+
 @pytest.mark.parametrize("what", ["resend", "cancel"])
 @pytest.mark.parametrize("how", ["used", "expired", "cancelled", "exhausted", "unknown"])
 async def test_what_does_not_wait_is_all_the_same(
