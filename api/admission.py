@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from api.deps import SCOPE_OF, admit, time_of
 from api.security import Scope, require
+from shared.errors import Invalid
 
 
 class GuardedRoute(APIRoute):
@@ -21,9 +22,12 @@ class GuardedRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
+        may_lack_body = self.body_field is not None and not self.body_field.field_info.is_required()
 
         async def answer(request: Request) -> Response:
             await self.check_caller(request)
+            if may_lack_body:
+                await _check_body(request)
             return await handle(request)
 
         return answer
@@ -33,6 +37,12 @@ class GuardedRoute(APIRoute):
         caller = await admit(request, now=await time_of(request))
         for scope in scopes_of(self.dependant):
             require(caller, scope)
+
+
+async def _check_body(request: Request) -> None:
+    """A body that may be left out is an object or is not there. The framework takes null for the latter."""
+    if (await request.body()).strip() == b"null":
+        raise Invalid("The body is null; leave it out, or send an object such as {}.", pointer="")
 
 
 def scopes_of(dependant: Dependant) -> Iterator[Scope | None]:

@@ -2,9 +2,12 @@
 
 import gzip
 import json
+import re
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from fastapi import FastAPI
 from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -141,3 +144,20 @@ async def test_settings_of_a_gateway_are_changed_within_the_same_depth(
         "pointer": "/settings",
         "detail": "The value is nested more than 100 levels deep; flatten it.",
     }
+
+
+async def test_a_body_that_may_be_left_out_is_not_null(client: AsyncClient, app: FastAPI) -> None:
+    """As the document has it; null was read as nothing at all."""
+    paths = app.openapi()["paths"]
+    may_lack = [
+        (method, path)
+        for path, operations in paths.items()
+        for method, operation in operations.items()
+        if "requestBody" in operation and not operation["requestBody"].get("required")
+    ]
+    assert len(may_lack) >= 7
+    for method, path in may_lack:
+        url = re.sub(r"\{\w+\}", str(uuid4()), path)
+        answer = await client.request(method, url, content=b" null\n", headers={"Content-Type": "application/json"})
+        assert (answer.status_code, answer.json()["type"]) == (422, "/problems/invalid"), (path, answer.text)
+        assert "leave it out" in answer.json()["detail"]
