@@ -215,8 +215,13 @@ class Meter:
         return self.credit + ahead > max(0, self._in_advance(lane, segments) - 1)
 
     def _in_advance(self, lane: str, segments: int) -> int:
-        """What has to be there before a request leaves: all that a batch of a campaign takes, lest it be a burst."""
-        return segments if lane == "bulk" and self.in_flight.largest_batch > 1 else 0
+        """What has to be there before a request leaves: all that a batch of a campaign takes, lest it be a burst.
+
+        At a slow pace that is one segment: more never gathers, for credit that nobody uses is given up.
+        """
+        if lane != "bulk" or self.in_flight.largest_batch == 1:
+            return 0
+        return min(segments, max(1, int(self._share() * GATHER_SECONDS)))
 
     def _debt(self) -> float:
         return max(1.0, self._share() * AHEAD_SECONDS)

@@ -64,8 +64,9 @@ class Paces:
     def batch_size(self, gateway_id: UUID, largest: int) -> int:
         """How many messages may share a request to a gateway, which takes up to `largest`."""
         meter = self._meters.get(gateway_id)
-        paced = meter is not None and meter.pace.segments_per_second is not None
-        return min(largest, meter.batch) if paced and meter is not None else largest
+        if meter is None or meter.pace.segments_per_second is None:
+            return largest
+        return min(largest, meter.batch)
 
     def looked(self, lane: str) -> None:
         """A lane has taken what it found of the room it asked for."""

@@ -122,6 +122,15 @@ async def test_a_batch_leaves_when_all_of_it_may() -> None:
         assert free
 
 
+async def test_a_long_message_leaves_at_a_slow_pace() -> None:
+    """Credit that comes once in half a second is not kept until there is enough of it: the rest is paid afterwards."""
+    meter = Meter(Pace(2.0), largest_batch=100)
+    meter.draw(Slice(1, 0, 1, 0.0))
+    async with meter.request("bulk", [3], start_by=monotonic()) as free:
+        assert free
+    assert meter.credit == -2
+
+
 async def test_one_by_one_nothing_is_gathered() -> None:
     meter = Meter(Pace(200.0))
     meter.draw(Slice(1, 0, 1, 0.0))
