@@ -96,14 +96,17 @@ _MATCH_TWIN = text("""
         WHERE a.message_id = r.message_id AND a.attempt = r.attempt AND a.gateway_id = r.twin) a
 """)
 
+# Found by its reference first, then the latest of what was found: OFFSET is a fence. Without it the planner may go
+# through all attempts from the latest on, a month of them, where a gateway once gave many the same reference.
 _MATCH_REFERENCE = text("""
     SELECT r.place, a.message_id, a.attempt
     FROM unnest(CAST(:places AS int[]), CAST(:gateway_ids AS uuid[]), CAST(:references AS text[]))
          AS r (place, gateway_id, reference)
     CROSS JOIN LATERAL (
-        SELECT a.message_id, a.attempt FROM attempts a
-        WHERE a.gateway_id = r.gateway_id AND a.reference = r.reference
-        ORDER BY a.message_id DESC LIMIT 1) a
+        SELECT f.message_id, f.attempt FROM (
+            SELECT a.message_id, a.attempt FROM attempts a
+            WHERE a.gateway_id = r.gateway_id AND a.reference = r.reference OFFSET 0) f
+        ORDER BY f.message_id DESC LIMIT 1) a
 """)
 
 _PROVE = text("""
