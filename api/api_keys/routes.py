@@ -51,7 +51,7 @@ async def read_api_key(key_id: KeyId, tx: Reader, _: CanAdmin) -> KeyRow:
     return await queries.get_key(tx, key_id)
 
 
-@router.patch("/{key_id}", response_model=ApiKeyOut, responses=problems(404, law.KeyNotLive))
+@router.patch("/{key_id}", response_model=ApiKeyOut, responses=problems(404, law.KeyNotLive, law.PredecessorLives))
 async def change_api_key(key_id: KeyId, body: ApiKeyPatch, tx: Tx, _: CanAdmin, now: Now, deeds: Deeds) -> KeyRow:
     """Change what is given: how far the key reaches, from where, how often, until when. Its secret stays."""
     row = await queries.lock_key(tx, key_id)
@@ -59,6 +59,8 @@ async def change_api_key(key_id: KeyId, body: ApiKeyPatch, tx: Tx, _: CanAdmin, 
     law.check_ahead(body.expires_at, pointer="/expires_at", now=now)
     changes = {name: getattr(body, name) for name in body.model_fields_set}
     changes = {name: value for name, value in changes.items() if value is not None or name in _NULLABLE}
+    if "expires_at" in changes and row.expires_at is not None and row.expires_at <= now:
+        law.check_room([other.id for other in await queries.list_live_relatives(tx, row, now=now)])
     if changes:
         changed = await queries.update_key(tx, key_id, changes)
         await deeds.write_difference("api_key.changed", ("api_key", key_id), _told(row), _told(changed))

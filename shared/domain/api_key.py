@@ -1,5 +1,6 @@
 """What may be done with an API key, and until when the old one lives beside its successor."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar, Final
 
@@ -22,9 +23,9 @@ class KeyRotated(Conflict):
 
 
 class PredecessorLives(Conflict):
-    """The key that this one was made from still works: two keys live at a time, not three."""
+    """Another key of its line still works, the one before it or two others: two keys live at a time, not three."""
 
-    remedy: ClassVar[str] = "Revoke the older key that `detail` names once nobody uses it, or wait for its end."
+    remedy: ClassVar[str] = "Revoke a key that `detail` names once nobody uses it, or wait for its end."
 
 
 def check_live(*, expires_at: datetime | None, revoked_at: datetime | None, now: datetime) -> None:
@@ -45,6 +46,16 @@ def check_alone(*, successor: str | None, other: str | None) -> None:
         raise PredecessorLives(
             f"The key {other}, which came before it, still works. Revoke it (DELETE /v1/api-keys/{other}) once nobody "
             "uses it, or wait for its end; then rotate this one."
+        )
+
+
+def check_room(others: Sequence[str]) -> None:
+    """Raise where two keys of the line work already, so that one that has ended cannot be given a later end."""
+    if len(others) > 1:
+        raise PredecessorLives(
+            f"The key has ended, and two of its line work already: {others[0]} and {others[1]}. Revoke one of them "
+            f"(DELETE /v1/api-keys/{others[0]}), or wait for its end; then give this one a later `expires_at`.",
+            pointer="/expires_at",
         )
 
 

@@ -203,6 +203,25 @@ async def test_a_key_whose_successor_was_lost_has_another(
     assert (third.json()["type"], again.json()["id"] in third.json()["detail"]) == ("/problems/key-rotated", True)
 
 
+@pytest.mark.parametrize("end", [None, 5], ids=["for ever", "for hours"])
+async def test_a_key_that_has_ended_gets_no_later_end_beside_two_that_live(
+    client: AsyncClient, clock: Clock, end: int | None
+) -> None:
+    old = (await client.post("/v1/api-keys", json={"name": "crm", "scopes": ["send"]})).json()
+    soon = (clock.now + timedelta(hours=1)).isoformat()
+    lost = (await rotate(client, old["id"], expires_at=soon)).json()
+    clock.advance(timedelta(hours=1))
+    taken = (await rotate(client, old["id"])).json()
+    wanted = {"expires_at": end and (clock.now + timedelta(hours=end)).isoformat()}
+    refused = await client.patch(f"/v1/api-keys/{lost['id']}", json=wanted)
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/predecessor-lives")
+    assert refused.json()["errors"][0]["pointer"] == "/expires_at"
+    assert all(each["id"] in refused.json()["detail"] for each in (old, taken))
+    assert (await client.patch(f"/v1/api-keys/{lost['id']}", json={"name": "lost"})).status_code == 200
+    await client.delete(f"/v1/api-keys/{old['id']}")
+    assert (await client.patch(f"/v1/api-keys/{lost['id']}", json=wanted)).status_code == 200
+
+
 async def test_three_that_live_already_become_fewer_before_there_is_a_fourth(
     client: AsyncClient, engine: AsyncEngine, now: datetime
 ) -> None:

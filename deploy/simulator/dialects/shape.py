@@ -42,6 +42,7 @@ class Shape:
     code_words: Mapping[int, Mapping[str, Any]] = field(
         default_factory=dict
     )  # what a fault's code stands for: values, or a whole answer
+    other_words: Mapping[str, Any] = field(default_factory=dict)  # what any other code stands for
     receipt_as: str = "json"  # form, query
     receipt_fields: Any = None
     inbound_as: str = "json"
@@ -89,7 +90,7 @@ class Shape:
         name = f"{self.NAME}:{code or status}"
         if code is None:
             return Reply(status, json.dumps({"error": f"status {status}"}).encode(), refused=name)
-        words = self.code_words.get(code, {"code": code})
+        words = self.code_words.get(code, {"code": code, **self.other_words})
         shape = words.get("body", self.refused_as)
         answer = _reply(words.get("status") or self.code_status or status, filled(shape, words))
         return answer._replace(refused=name)

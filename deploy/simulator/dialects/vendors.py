@@ -61,6 +61,7 @@ VENDORS: Final = (
             6: {"group": 5, "name": "REJECTED_NOT_ENOUGH_CREDITS"},
             23: {"group": 5, "name": "REJECTED_DUPLICATE_MESSAGE_ID"},
         },
+        other_words={"group": 5, "name": "REJECTED_SYSTEM_ERROR"},
         known_by=["messages", 0, "destinations", 0, "messageId"],
         known_again=23,
         refused_as={"messages": [{"status": {"groupId": "{group}", "name": "{name}", "description": "Refused"}}]},
