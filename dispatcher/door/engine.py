@@ -57,6 +57,9 @@ class UnsendableRequest(httpx.TransportError):
     """The engine would not put this request on the wire; nothing was sent."""
 
 
+_Headers = Sequence[tuple[str, str]] | Sequence[tuple[bytes, bytes]]
+
+
 class TlsFailure(httpx.ConnectError):
     """The connection stood, its encryption did not; nothing was sent."""
 
@@ -72,22 +75,24 @@ class ClosedUnanswered(httpx.RemoteProtocolError):
 class CutBody(httpx.RemoteProtocolError):
     """The answer's body ended early, or could not be decoded."""
 
-    status: int | None = None  # what the answer's head said
+    head: httpx.Response | None = None  # of the answer: its status and its headers
 
 
 class BodyTooLarge(httpx.ReadError):
     """The answer's body is larger than the cap, after decompression."""
 
-    status: int | None = None
+    head: httpx.Response | None = None
 
 
 @contextmanager
-def body_of_answer(status: int) -> Iterator[None]:
-    """Whatever is wrong with the body, the head was read: its status goes with the exception."""
+def body_of_answer(
+    status: int, headers: Callable[[], Sequence[tuple[str, str]] | Sequence[tuple[bytes, bytes]]]
+) -> Iterator[None]:
+    """Whatever is wrong with the body, the head was read: it goes with the exception."""
     try:
         yield
     except (CutBody, BodyTooLarge) as error:
-        error.status = status
+        error.head = httpx.Response(status, headers=headers())
         raise
 
 
@@ -113,7 +118,7 @@ class ReqwestEngine(httpx.AsyncBaseTransport):
         asked = self._build(request)
         try:
             async with asked as answer:
-                with body_of_answer(answer.status):
+                with body_of_answer(answer.status, lambda: _readable(answer.headers)):
                     headers, body = await self._read(answer)
                 return httpx.Response(answer.status, headers=headers, stream=ReadBody(body))
         except engine_errors.PyreqwestError as error:

@@ -52,7 +52,7 @@ class PlainEngine(httpx.AsyncBaseTransport):
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
             _retell(error)
         try:
-            with body_of_answer(answer.status):
+            with body_of_answer(answer.status, lambda: answer.headers):
                 body = await self._read(answer)
         finally:
             await answer.aclose()

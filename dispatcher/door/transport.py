@@ -30,6 +30,7 @@ from dispatcher.door.engine import (
     TlsFailure,
     Unreachable,
     UnsendableRequest,
+    body_of_answer,
 )
 from dispatcher.door.lines import Host, Line, Lines, NoAddress, Resolver, Rules, Way, resolve
 from dispatcher.door.plain_engine import PlainEngine
@@ -91,6 +92,9 @@ _LOST_BY: tuple[tuple[type[Exception], bool, Cause], ...] = (
     (httpx.NetworkError, True, Cause.CONNECTION_LOST),
 )
 _CONNECT_CAUSES = frozenset({Cause.REFUSED_CONNECTION, Cause.UNREACHABLE, Cause.CONNECT_TIMEOUT, Cause.TLS_FAILURE})
+
+# Nobody takes a message and says one of these: where the body cannot be read, it is as good as none.
+_TOLD_BY_HEAD = frozenset({401, 402, 403, 404, 405, 429})
 
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -247,7 +251,7 @@ class Transport:
                 raise
             return Lost(may_have_arrived=True, cause=Cause.READ_TIMEOUT)
         except Exception as error:  # noqa: BLE001 - whatever the engine raises, the call has a fate
-            return _lost_by(error)
+            return _heard_by(error)
         finally:
             self._deadlines.end(watch)
 
@@ -264,15 +268,19 @@ class Transport:
                         break
             finally:
                 await response.aclose()
-        if len(body) > self._limits.body_cap:
-            raise BodyTooLarge("body over the cap")
+        with body_of_answer(response.status_code, lambda: response.headers.raw):
+            if len(body) > self._limits.body_cap:
+                raise BodyTooLarge("body over the cap")
         return body
 
 
-def _lost_by(error: Exception) -> Lost:
+def _heard_by(error: Exception) -> Answer | Lost:
+    head = error.head if isinstance(error, BodyTooLarge | CutBody) else None
+    if head is not None and head.status_code in _TOLD_BY_HEAD:
+        return _answer(head, b"")
     for kind, may_have_arrived, cause in _LOST_BY:
         if isinstance(error, kind):
-            status = error.status if isinstance(error, BodyTooLarge | CutBody) else None
+            status = None if head is None else head.status_code
             return Lost(may_have_arrived=may_have_arrived, cause=cause, status=status)
     _log_unforeseen(error)
     return Lost(may_have_arrived=True, cause=Cause.UNFORESEEN)

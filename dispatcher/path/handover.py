@@ -140,9 +140,15 @@ def sms_of(worker: Worker, claimed: Claimed, account: Account, *, now_seconds: f
     )
 
 
+def _http_status(said: Said, outcome: Outcome) -> int | None:
+    if said.answer is not None:
+        return said.answer.status
+    return outcome.status if isinstance(outcome, Lost) else None
+
+
 def _settled(worker: Worker, claimed: Claimed, outcome: Outcome, said: Said) -> Settled:
     gateway_id = said.account.gateway_id
-    http_status = said.answer.status if said.answer else None
+    http_status = _http_status(said, outcome)
     if isinstance(outcome, Accepted):
         return Settled(
             id=claimed.id,

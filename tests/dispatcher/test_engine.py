@@ -339,6 +339,32 @@ async def test_answers_come_back_as_values(
     assert (outcome.status, outcome.body) == (status, body)
 
 
+SLOW_DOWN = b"HTTP/1.1 429 Slow Down\r\nRetry-After: 7\r\n"
+REFUSED_UNREADABLY = [
+    pytest.param(saying(SLOW_DOWN + b"Content-Length: 65537\r\n\r\n" + BODY_OF_CAP + b"x"), id="too large"),
+    pytest.param(
+        saying(SLOW_DOWN + b"Content-Encoding: br\r\nContent-Length: 9\r\n\r\nnonsense!"), id="unasked coding"
+    ),
+]
+
+
+@pytest.mark.parametrize("script", REFUSED_UNREADABLY)
+async def test_a_status_that_refuses_by_itself_needs_no_body(door: Transport, script: Script) -> None:
+    async with HostileServer(script) as server:
+        outcome = await door.perform(post(server.url), deadline=DEADLINE)
+    assert isinstance(outcome, Answer)
+    assert (outcome.status, outcome.headers["retry-after"], outcome.body) == (429, "7", b"")
+
+
+@pytest.mark.parametrize("status", [200, 202, 400, 409, 422, 500, 503])
+async def test_any_other_says_nothing_without_its_body(door: Transport, status: int) -> None:
+    head = f"HTTP/1.1 {status} So\r\nContent-Length: 65537\r\n\r\n".encode()
+    async with HostileServer(saying(head + BODY_OF_CAP + b"x")) as server:
+        outcome = await door.perform(post(server.url), deadline=DEADLINE)
+    assert isinstance(outcome, Lost)
+    assert (outcome.may_have_arrived, outcome.cause, outcome.status) == (True, Cause.BODY_TOO_LARGE, status)
+
+
 async def test_one_byte_over_the_cap_is_over(door: Transport) -> None:
     big = b"HTTP/1.1 200 OK\r\nContent-Length: 65537\r\n\r\n" + BODY_OF_CAP + b"x"
     async with HostileServer(saying(big)) as server:

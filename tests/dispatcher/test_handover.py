@@ -69,6 +69,22 @@ async def test_accepted(worker: HandWorker, router: respx.MockRouter, gateway: U
     assert found.exchange is None
 
 
+async def test_a_refusing_status_counts_under_a_page_of_any_size(
+    worker: HandWorker, router: respx.MockRouter, gateway: UUID
+) -> None:
+    at(router, answer=httpx.Response(429, text="<p>slow down</p>" * 10_000, headers={"Retry-After": "7"}))
+    found = await hand(worker, gateway)
+    assert (found.status, found.outcome, found.fault, found.http_status) == (Status.QUEUED, "refused", "throttled", 429)
+
+
+async def test_a_status_is_kept_whose_body_could_not_be_read(
+    worker: HandWorker, router: respx.MockRouter, gateway: UUID
+) -> None:
+    at(router, answer=httpx.Response(500, text="<p>away</p>" * 10_000))
+    found = await hand(worker, gateway)
+    assert (found.status, found.code, found.http_status) == (Status.UNCONFIRMED, "body_too_large", 500)
+
+
 async def test_past_the_margin_nothing_leaves(worker: HandWorker, router: respx.MockRouter, gateway: UUID) -> None:
     route = at(router)
     account = worker.book.accounts[gateway]
