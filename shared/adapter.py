@@ -28,7 +28,8 @@ class Capabilities:
 
     `client_reference` means that our message id comes back in receipts; `lookup` that a message of unknown fate
     can be asked for; `repeats` that it takes nothing twice under the id that we send; `receipts_per_part` that each
-    part of a long message has a receipt and a reference of its own.
+    part of a long message has a receipt and a reference of its own; `either_address` that receipts and inbound messages
+    can be told apart by what they say, so that each address takes both.
     """
 
     largest_batch: int = 1
@@ -40,6 +41,7 @@ class Capabilities:
     alphanumeric_senders: bool = False
     repeats: Repeats | None = None
     receipts_per_part: bool = False
+    either_address: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,10 @@ class Callback:
 
     @cached_property
     def form(self) -> list[tuple[str, str]]:
+        """The fields of a form; none of a document that is only called one, as some gateways do."""
         if not self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+            return []
+        if self.body.lstrip()[:1] in {b"{", b"["} and _is_json(self.body):
             return []
         return parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True)
 
@@ -369,6 +374,14 @@ def json_object(body: bytes) -> Mapping[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def http_date(value: Any) -> datetime | None:

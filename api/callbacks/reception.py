@@ -6,14 +6,24 @@ address is rebuilt from our public URL and the raw path and query: a signature c
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from api.callbacks.desk import Desk
 from api.callbacks.facts import facts_of
 from api.callbacks.inbound import record_inbound
-from shared.adapter import Account, Adapter, Callback, ForgedCallback, Reply, Replying, UnreadableCallback
+from shared.adapter import (
+    Account,
+    Adapter,
+    Callback,
+    ForgedCallback,
+    Inbound,
+    Receipt,
+    Reply,
+    Replying,
+    UnreadableCallback,
+)
 from shared.clock import utc_now
 from shared.db import begin
 from shared.errors import Forbidden, NotFound, Unavailable
@@ -56,22 +66,41 @@ class _Admitted:
 async def take_status(desk: Desk, asked: Asked) -> Reply:
     """Keep the receipts that a gateway brings."""
     visit = await _admit(desk, asked)
-    try:
-        receipts = visit.adapter.read_callback(visit.account, visit.callback)
-    except UnreadableCallback as refusal:
-        raise _refused(refusal, visit, what="status") from None
-    gateway_id = visit.account.gateway_id
-    await desk.inbox.put(facts_of(receipts, gateway_id=gateway_id, callback=visit.callback, now=utc_now()))
+    receipts, messages = _read(visit, what="status")
+    if messages:
+        await _keep_messages(desk, visit, messages)
+    await _keep_receipts(desk, visit, receipts)
     return visit.adapter.RECEIPT_REPLY if isinstance(visit.adapter, Replying) else Reply()
 
 
 async def take_inbound(desk: Desk, asked: Asked) -> Reply:
     """Keep the messages from handsets that a gateway passes on, and obey what they say."""
     visit = await _admit(desk, asked)
+    receipts, messages = _read(visit, what="inbound")
+    await _keep_messages(desk, visit, messages)
+    if receipts:
+        await _keep_receipts(desk, visit, receipts)
+    return visit.adapter.INBOUND_REPLY
+
+
+def _read(visit: _Admitted, *, what: Literal["status", "inbound"]) -> tuple[Sequence[Receipt], Sequence[Inbound]]:
+    """What the gateway tells; both kinds where they can be told apart, whichever address it was told at."""
+    adapter, account, callback = visit.adapter, visit.account, visit.callback
+    either = adapter.CAPABILITIES.either_address
     try:
-        messages = visit.adapter.read_inbound(visit.account, visit.callback)
+        receipts = adapter.read_callback(account, callback) if what == "status" or either else ()
+        messages = adapter.read_inbound(account, callback) if what == "inbound" or either else ()
     except UnreadableCallback as refusal:
-        raise _refused(refusal, visit, what="inbound") from None
+        raise _refused(refusal, visit, what=what) from None
+    return receipts, messages
+
+
+async def _keep_receipts(desk: Desk, visit: _Admitted, receipts: Sequence[Receipt]) -> None:
+    gateway_id = visit.account.gateway_id
+    await desk.inbox.put(facts_of(receipts, gateway_id=gateway_id, callback=visit.callback, now=utc_now()))
+
+
+async def _keep_messages(desk: Desk, visit: _Admitted, messages: Sequence[Inbound]) -> None:
     resources = desk.resources
     async with begin(resources.engine) as tx:
         await record_inbound(
@@ -82,7 +111,6 @@ async def take_inbound(desk: Desk, asked: Asked) -> Reply:
             default_region=resources.default_region,
             now=utc_now(),
         )
-    return visit.adapter.INBOUND_REPLY
 
 
 async def _admit(desk: Desk, asked: Asked) -> _Admitted:

@@ -95,3 +95,77 @@ async def test_what_is_no_receipt_is_refused(client: httpx.AsyncClient, engine: 
         assert (await client.post(paths["status"], json=body)).status_code == 422
     async with begin(engine) as tx:
         assert (await tx.execute(select(ReceiptRow))).all() == []
+
+
+async def test_either_address_takes_both_where_they_can_be_told_apart(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    """BulkSMS calls one URL for both, and never again with what was refused."""
+    answer = await client.post(
+        "/v1/gateways",
+        json={
+            "name": "BulkSMS",
+            "kind": "custom",
+            "preset": "bulksms",
+            "settings": {"sender_id": "Lapwing"},
+            "secrets": {"token_id": "one", "token_secret": "two"},
+        },
+    )
+    assert answer.status_code == 201, answer.text
+    paths = {name: urlsplit(url).path for name, url in answer.json()["callback_urls"].items()}
+    for number, path in enumerate(paths.values()):
+        sent = {"id": f"BS{number}", "type": "SENT", "from": "x", "to": "12025550141", "body": "Say STOP to stop"}
+        heard = {"id": f"i{number}", "type": "RECEIVED", "from": f"1202555014{number}", "to": "1", "body": "STOP"}
+        for told in (
+            [{**sent, "status": {"type": "DELIVERED"}}],
+            [{**heard, "relatedSentMessageId": "BS1", "status": None}],
+            [{**sent, "id": f"BT{number}", "status": {"type": "FAILED"}}, {**heard, "id": f"j{number}", "body": "Hi"}],
+            [],
+        ):
+            assert (await client.post(path, json=told)).status_code == 200
+        assert (await client.post(path, json=[{"id": "9"}])).status_code == 422
+    async with begin(engine) as tx:
+        receipts = (await tx.execute(select(ReceiptRow.reference, ReceiptRow.status))).all()
+        inbound = (await tx.execute(select(InboundRow.reference, InboundRow.msisdn, InboundRow.text))).all()
+    assert {tuple(row) for row in receipts} == {
+        *((f"BS{number}", "delivered") for number in range(2)),
+        *((f"BT{number}", "undelivered") for number in range(2)),
+    }
+    assert {tuple(row) for row in inbound} == {
+        *((f"i{number}", f"+1202555014{number}", "STOP") for number in range(2)),
+        *((f"j{number}", f"+1202555014{number}", "Hi") for number in range(2)),
+    }
+    listed = (await client.get("/v1/opt-outs")).json()["items"]
+    assert {one["msisdn"] for one in listed} == {"+12025550140", "+12025550141"}
+
+
+async def test_an_inbound_message_where_receipts_go_is_told_where_to_go(client: httpx.AsyncClient) -> None:
+    paths = await configure(client)
+    answer = await client.post(paths["status"], json={"from": "447700900123", "text": "STOP", "id": "1"})
+    assert answer.status_code == 422
+    assert "inbound address of callback_urls" in answer.json()["detail"]
+
+
+async def test_every_receipt_of_a_long_list_is_kept(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    paths = await configure(client)
+    told = [{"id": str(number), "status": "DELIVRD"} for number in range(1200)]
+    assert (await client.post(paths["status"], json=told)).status_code == 200
+    async with begin(engine) as tx:
+        assert len((await tx.execute(select(ReceiptRow.id))).all()) == 1200
+
+
+async def test_json_that_is_called_a_form_is_kept_without_what_it_says(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    paths = await configure(client)
+    answer = await client.post(
+        paths["status"],
+        content=b'{"text": "my secret", "to": "447700900123", "id": "1", "status": "DELIVRD"}',
+        headers={"content-type": "application/x-www-form-urlencoded"},
+    )
+    assert answer.status_code == 200
+    async with begin(engine) as tx:
+        row = (await tx.execute(select(ReceiptRow))).one()
+    assert row.reference == "1"
+    assert "secret" not in str(row.raw)
+    assert "447700900123" not in str(row.raw)

@@ -15,11 +15,10 @@ from uuid import UUID
 from shared.adapter import Account, Callback, ForgedCallback, Inbound, Receipt, UnreadableCallback
 from shared.domain.message import EVIDENCE, Status
 from shared.gateways.custom.moments import moment_of
-from shared.gateways.custom.paths import MISSING, as_text, find, parse, read_json
+from shared.gateways.custom.paths import MISSING, as_id, as_text, find, parse, read_json
 
 STATUSES: Final = tuple(sorted(EVIDENCE))
 _LONGEST: Final = 255
-_MOST: Final = 1000
 _ATTEMPT = re.compile(r"[0-9]{1,5}")
 _INTERNATIONAL = re.compile(r"[1-9][0-9]{7,14}")
 
@@ -32,13 +31,20 @@ class _Item:
     query: Mapping[str, str]
 
     def text(self, name: str | None) -> str | None:
-        """What the field says. Forms and queries have plain names; documents have paths."""
-        if not name:
-            return None
-        value = self.root[name] if isinstance(self.root, dict) and name in self.root else find(self.root, parse(name))
-        if value is MISSING:
-            value = self.query.get(name, MISSING)
+        """What the field says."""
+        value = self._at(name)
         return None if value is MISSING or value is None else as_text(value)
+
+    def id(self, name: str | None) -> str | None:
+        """The id in the field; none where nothing stands there that could be one."""
+        return _short(as_id(self._at(name)))
+
+    def _at(self, name: str | None) -> Any:
+        """Forms and queries have plain names; documents have paths."""
+        if not name:
+            return MISSING
+        value = self.root[name] if isinstance(self.root, dict) and name in self.root else find(self.root, parse(name))
+        return self.query.get(name, MISSING) if value is MISSING else value
 
 
 def read_callback(account: Account, callback: Callback) -> Sequence[Receipt]:
@@ -47,10 +53,16 @@ def read_callback(account: Account, callback: Callback) -> Sequence[Receipt]:
     if not mapping:
         raise UnreadableCallback("This gateway's settings have no receipt, so its receipts cannot be read; add it.")
     statuses = {str(word).casefold(): status for word, status in mapping["statuses"].items()}
-    items = list(_items(callback, mapping))
+    inbound = account.settings.get("inbound") or {}
+    items = [item for item in _items(callback, mapping) if not _is_told_as_inbound(item, inbound)]
     told = _told(account.settings, mapping, items)
     receipts = [_receipt(item, mapping, statuses, whose=_whose(item, mapping, told)) for item in items]
     if items and not any(readable for readable, _ in receipts):
+        if inbound and any(_inbound(item, inbound, None) for item in items):
+            raise UnreadableCallback(
+                "This is an inbound message, as inbound says; have the vendor send those to the inbound address of "
+                "callback_urls, or let inbound.only tell them apart."
+            )
         raise UnreadableCallback("No message or no status is named where receipt says; this is no receipt.")
     return [receipt for _, receipt in receipts if receipt is not None]
 
@@ -59,7 +71,7 @@ def _receipt(
     item: _Item, mapping: Mapping[str, Any], statuses: Mapping[str, str], *, whose: tuple[UUID | None, int | None]
 ) -> tuple[bool, Receipt | None]:
     """Whether it can be read, and what it says; nothing, where its status is no news to us."""
-    reference = _short(item.text(mapping.get("id")))
+    reference = item.id(mapping.get("id"))
     message_id, attempt = whose
     word = item.text(mapping["status"])
     if word is None or (reference is None and message_id is None):
@@ -87,7 +99,7 @@ class _Told:
 
 
 def _told(settings: Mapping[str, Any], mapping: Mapping[str, Any], items: Sequence[_Item]) -> _Told:
-    references = {_short(item.text(mapping.get("id"))) for item in items} - {None}
+    references = {item.id(mapping.get("id")) for item in items} - {None}
     # Parts of one message have an id each, and an id that no answer gives us names nothing.
     kept = "script" in settings or any(settings.get(f"reference_{way}") for way in ("path", "pattern", "header"))
     return _Told(len(items) > 1, by_reference=len(references) > 1 and kept and not mapping.get("per_part"))
@@ -103,7 +115,7 @@ def _whose(item: _Item, mapping: Mapping[str, Any], told: _Told) -> tuple[UUID |
         return named, None
     if told.several and named not in {None, addressed}:
         return named, None
-    if told.by_reference and named is None and _short(item.text(mapping.get("id"))) is not None:
+    if told.by_reference and named is None and item.id(mapping.get("id")) is not None:
         return None, None
     attempt = item.query.get("a", "")
     return addressed, int(attempt) if _ATTEMPT.fullmatch(attempt) else None
@@ -115,10 +127,23 @@ def read_inbound(account: Account, callback: Callback) -> Sequence[Inbound]:
     if not mapping:
         raise UnreadableCallback("This gateway's settings have no inbound, so its messages cannot be read; add it.")
     items = list(_items(callback, mapping))
+    if mapping.get("only"):
+        items = [item for item in items if _is_told_as_inbound(item, mapping)]
     found = [_inbound(item, mapping, account.settings.get("number_format")) for item in items]
     if items and not any(found):
         raise UnreadableCallback("No sender or no text is named where inbound says; this is no inbound message.")
     return [message for message in found if message is not None]
+
+
+def _is_told_as_inbound(item: _Item, mapping: Mapping[str, Any]) -> bool:
+    """Whether the gateway itself says that this is an inbound message; never where nothing says how it would."""
+    only = mapping.get("only")
+    if not only:
+        return False
+    word = item.text(only["path"])
+    return word is not None and word.strip().casefold() in {
+        (as_text(value) or "").casefold() for value in only["values"]
+    }
 
 
 def _inbound(item: _Item, mapping: Mapping[str, Any], number_format: str | None) -> Inbound | None:
@@ -131,7 +156,7 @@ def _inbound(item: _Item, mapping: Mapping[str, Any], number_format: str | None)
         msisdn=msisdn,
         text=text,
         to=_short(item.text(mapping.get("to"))) or "",
-        reference=_short(item.text(mapping.get("id"))),
+        reference=item.id(mapping.get("id")),
         sent_at=moment_of(item.text(mapping.get("time")), time_zone=mapping.get("time_zone")),
     )
 
@@ -160,7 +185,7 @@ def _items(callback: Callback, mapping: Mapping[str, Any]) -> Iterator[_Item]:
     path = mapping.get("items")
     root = find(document, parse(path)) if path else document
     if isinstance(root, list):
-        for one in root[:_MOST]:
+        for one in root:
             yield _Item(one, query)
     elif root is not MISSING:
         yield _Item(root, query)

@@ -36,6 +36,7 @@ class Dialect:
             balance="balance" in settings,
             repeats=_repeats(settings.get("deduplication")),
             receipts_per_part=bool(receipt.get("per_part")),
+            either_address=bool(receipt) and bool((settings.get("inbound") or {}).get("only")),
         )
 
     @cached_property

@@ -74,6 +74,7 @@ def check_callbacks(fields: Fields) -> None:
         for name in ("from", "text"):
             path(inbound, name, required=True)
         _check_time_zone(inbound)
+        _check_only(inbound, fields.kept.get("receipt"))
         _check_reply(inbound)
         inbound.refuse_others()
     if secret := fields.part("callback_secret"):
@@ -91,6 +92,17 @@ def _check_time_zone(inbound: Fields) -> None:
         inbound.refuse("time_zone", "must be a zone such as UTC or Europe/Amsterdam.")
     elif "time" not in inbound.kept and not inbound.wrong("time"):
         inbound.refuse("time_zone", "is that of time, which is not set; set it.")
+
+
+def _check_only(inbound: Fields, receipt: Any) -> None:
+    """By what inbound messages are known among receipts, which stand in the same list."""
+    if only := inbound.part("only"):
+        path(only, "path", required=True)
+        if only.scalars("values", most=_MOST_WORDS) is None and not only.wrong("values"):
+            only.refuse("values", 'is missing; it must say what stands there, such as ["RECEIVED"].')
+        only.refuse_others()
+        if isinstance(receipt, Mapping) and receipt.get("items") != inbound.kept.get("items"):
+            inbound.refuse("only", "tells things of one list apart; let items be the same in receipt and in inbound.")
 
 
 def _check_parts(receipt: Fields) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import re
+from functools import lru_cache
+from math import isfinite
 from typing import Any, Final
 
 Path = tuple[str | int, ...]
@@ -21,6 +23,7 @@ LONGEST: Final = 200
 _STEP = re.compile(r"""\.?([^.\[\]"']+)|\[([0-9]{1,4})\]|\[(?:"([^"]*)"|'([^']*)')\]""")
 
 
+@lru_cache(maxsize=1024)
 def parse(text: str) -> Path:
     """The steps of a way; a leading `$` is the document itself, as in JSONPath."""
     if len(text) > LONGEST:
@@ -64,3 +67,10 @@ def as_text(value: Any) -> str | None:
     if value is None or isinstance(value, bool | int | float):
         return json.dumps(value)
     return None
+
+
+def as_id(value: Any) -> str | None:
+    """A text or a number as an id; None for what names nothing, such as true, null or a number without an end."""
+    if isinstance(value, bool) or value is None or (isinstance(value, float) and not isfinite(value)):
+        return None
+    return as_text(value)

@@ -59,6 +59,21 @@ GUARDED = account(
     secrets={"api_key": "k", "callback_key": "right"},
     callback_secret={"header": "X-Callback-Key", "secret": "callback_key"},
 )
+SAID = {"msisdn": "447700900123", "to": "447700900555", "text": "See you at 5 ☕", "messageId": "0B2"}
+OURS_ALONE = Receipt(Status.DELIVERED, message_id=HELLO.id, attempt=2)
+# A receipt quotes what was sent, so that it would pass for an inbound message but for its kind.
+EITHER = rich(
+    receipt={**SETTINGS["receipt"], "id": "messageId", "own_id": None},
+    inbound={**SETTINGS["inbound"], "only": {"path": "kind", "values": ["Heard", 7]}},
+)
+TOLD = {**SAID, "messageId": "1", "kind": "told", "status": "DELIVRD", "text": "From us"}
+HEARD = {**SAID, "kind": "HEARD", "status": None}
+
+
+def _named(by: str) -> Callback:
+    return Callback("POST", CALLBACK_URL, JSON, f'{{"messageId": {by}, "status": "delivered"}}'.encode())
+
+
 RECEIVES = [
     Receives("a query", by_get(NEWS), [DELIVERED]),
     Receives("a form", by_form(NEWS), [DELIVERED]),
@@ -201,6 +216,31 @@ RECEIVES = [
         [Receipt(Status.DELIVERED, reference="0A1")],
         _receipt(statuses={"4": "delivered"}),
     ),
+    *(
+        Receives(f"JSON that is called a form: {label}", by_json(document, headers=FORM), [DELIVERED], whose)
+        for label, document, whose in (("an object", NEWS, None), ("a list", [NEWS], None))
+    ),
+    Receives(
+        "a form whose first name looks like JSON",
+        Callback("POST", STATUS_URL, FORM, b"{odd=1&messageId=0A1&status=delivered"),
+        [DELIVERED],
+    ),
+    Receives(
+        "more than a thousand in a list",
+        by_json([{"id": str(n), "status": {"type": "DELIVERED"}} for n in range(1200)]),
+        [Receipt(Status.DELIVERED, reference=str(n)) for n in range(1200)],
+        ROOT,
+    ),
+    *(
+        Receives(f"an id that names nothing: {given}", _named(given), [OURS_ALONE])
+        for given in ("NaN", "1e999", "-Infinity", "true", "false", "null", "{}", '" "')
+    ),
+    Receives("an inbound message where receipts go", by_json(SAID), UnreadableCallback),
+    Receives(
+        "an inbound message among receipts", by_json([TOLD, HEARD]), [Receipt(Status.DELIVERED, reference="1")], EITHER
+    ),
+    Receives("inbound messages alone, where either may come", by_json([HEARD]), [], EITHER),
+    Receives("what is neither, where either may come", by_json([{"kind": "told"}]), UnreadableCallback, EITHER),
     Receives("no message named", by_json({"status": "delivered"}), UnreadableCallback),
     Receives("no status", by_json({"messageId": "1"}), UnreadableCallback),
     Receives("where none were asked for", by_json(NEWS), UnreadableCallback, rich(receipt=None)),
@@ -217,8 +257,8 @@ RECEIVES = [
     ),
 ]
 
-SAID = {"msisdn": "447700900123", "to": "447700900555", "text": "See you at 5 ☕", "messageId": "0B2"}
 REPLY = Inbound(msisdn="+447700900123", text="See you at 5 ☕", to="447700900555", reference="0B2")
+UNNAMED = replace(REPLY, reference=None)
 SENT_AT = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 INBOUNDS = [
     Inbounds("a query", by_get(SAID, INBOUND_URL), [REPLY]),
@@ -274,6 +314,20 @@ INBOUNDS = [
             (None, None, {}),
             (["2026-01-31T09:30:00Z"], None, {}),
         )
+    ),
+    *(
+        Inbounds(f"an id that names nothing: {given}", by_json({**SAID, "messageId": given}, INBOUND_URL), [UNNAMED])
+        for given in (float("nan"), float("inf"), True, None)
+    ),
+    Inbounds(
+        "receipts among inbound messages",
+        by_json([TOLD, HEARD, {**HEARD, "kind": 7}], INBOUND_URL),
+        [REPLY, REPLY],
+        EITHER,
+    ),
+    Inbounds("receipts alone, where either may come", by_json(TOLD, INBOUND_URL), [], EITHER),
+    Inbounds(
+        "an inbound message without its text", by_json({"kind": "heard"}, INBOUND_URL), UnreadableCallback, EITHER
     ),
     Inbounds("no sender", by_json({"text": "x"}, INBOUND_URL), UnreadableCallback),
     Inbounds("no text", by_json({"msisdn": "447700900123"}, INBOUND_URL), UnreadableCallback),

@@ -67,9 +67,10 @@ SETTINGS_OF_ALL_KINDS = {
     "receipt": {**SETTINGS["receipt"], "items": "results", "reply": {"content_type": "text/plain", "body": "OK"}},
     "inbound": {
         **SETTINGS["inbound"],
-        "items": "messages",
+        "items": "results",
         "time": "at",
         "time_zone": "Europe/Amsterdam",
+        "only": {"path": "kind", "values": ["in", 7]},
         "reply": {"body": "OK"},
     },
     "balance": {
@@ -295,6 +296,14 @@ REFUSED = [
         "a zone nobody knows", "inbound/time_zone", inbound={**SETTINGS["inbound"], "time": "t", "time_zone": "Mars"}
     ),
     _rich("a zone of nothing", "inbound/time_zone", inbound={**SETTINGS["inbound"], "time_zone": "UTC"}),
+    _rich(
+        "what tells nothing", "inbound/only/path", "inbound/only/values", inbound={**SETTINGS["inbound"], "only": {}}
+    ),
+    _rich(
+        "what tells apart two lists",
+        "inbound/only",
+        inbound={**SETTINGS["inbound"], "items": "messages", "only": {"path": "kind", "values": ["in"]}},
+    ),
     _rich("a reply of another type", "inbound/reply/body", inbound={"from": "f", "text": "t", "reply": {"body": 5}}),
     _rich("a reply that is a refusal", "inbound/reply/status", inbound=_replying(status=400)),
     _rich("a reply with a body and none", "inbound/reply/body", inbound=_replying(status=204, body="OK")),

@@ -47,7 +47,14 @@ PRESET = Preset(
                 "FAILED": "undelivered",
             },
         },
-        "inbound": {"from": "from", "to": "to", "text": "body", "id": "id"},
+        # One URL may serve both of its webhooks, and what they tell is alike but for its type.
+        "inbound": {
+            "from": "from",
+            "to": "to",
+            "text": "body",
+            "id": "id",
+            "only": {"path": "type", "values": ["RECEIVED"]},
+        },
         "balance": {"url": "/v1/profile", "path": "credits.balance", "unit": "credits"},
     },
 )
