@@ -4,7 +4,6 @@ An adapter is a module of pure functions: it builds requests and reads answers, 
 module in `shared/gateways/` to the protocols below.
 """
 
-import json
 import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 from urllib.parse import parse_qsl
 from uuid import UUID
 
+from shared.bodies import is_json
 from shared.domain.message import Status
 from shared.domain.outcome import Lost, Outcome
 from shared.domain.repeats import Repeats
@@ -92,6 +92,10 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
 
+    @property
+    def content_type(self) -> str:
+        return self.headers.get("content-type", "")
+
 
 @dataclass(frozen=True)  # no slots: what is parsed is parsed once
 class Callback:
@@ -116,7 +120,7 @@ class Callback:
         """The fields of a form; none of a document that is only called one, as some gateways do."""
         if not self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
             return []
-        if self.body.lstrip()[:1] in {b"{", b"["} and _is_json(self.body):
+        if self.body.lstrip()[:1] in {b"{", b"["} and is_json(self.body):
             return []
         return parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True)
 
@@ -365,23 +369,6 @@ _LONGEST_WAIT: Final = 3600.0  # no gateway is believed that wants to be left al
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]+)?")
 _URL = re.compile(r"https?://\S+", re.IGNORECASE)
 _DIGITS = re.compile(r"\+?[0-9](?:[ ().-]{0,2}[0-9]){5,}")
-
-
-def json_object(body: bytes) -> Mapping[str, Any] | None:
-    """The JSON object a body holds; None if it holds anything else."""
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def _is_json(body: bytes) -> bool:
-    try:
-        json.loads(body)
-    except (ValueError, RecursionError):
-        return False
-    return True
 
 
 def http_date(value: Any) -> datetime | None:

@@ -27,8 +27,8 @@ from shared.adapter import (
     Reply,
     Sms,
     UnreadableCallback,
-    json_object,
 )
+from shared.bodies import json_object
 from shared.domain.fields import Fields, refuse_if_wrong
 from shared.domain.message import Status
 from shared.domain.numbering import is_fictional

@@ -8,6 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from shared.adapter import ACCESS_TOKEN, Account, Answer, Balance, Call, Sms, UnreadableAnswer
+from shared.bodies import text_of
 from shared.gateways.custom import patterns
 from shared.gateways.custom.paths import MISSING, as_text, find, parse, read_json
 from shared.gateways.custom.placeholders import CannotFill, Slot
@@ -65,8 +66,8 @@ def read_balance(settings: Mapping[str, Any], answer: Answer) -> Balance:
     rule: Mapping[str, Any] = settings.get("balance") or {}
     if answer.status // 100 != 2:
         raise UnreadableAnswer(f"The gateway answered HTTP {answer.status}, which is no balance.")
-    document = read_json(answer.body)
-    said = _said(rule, answer.body.decode("utf-8", "replace"), document)
+    document = read_json(answer.body, answer.content_type)
+    said = _said(rule, text_of(answer.body, answer.content_type), document)
     number = _NUMBER.search(said)
     if number is None:
         raise UnreadableAnswer("The answer has no number where balance says.")

@@ -175,7 +175,11 @@ def _check_secret(account: Account, callback: Callback) -> None:
 def _items(callback: Callback, mapping: Mapping[str, Any]) -> Iterator[_Item]:
     """Everything a request tells: one thing, or the things in a list at the root or where `items` says."""
     query = dict(callback.query)
-    document = read_json(callback.body) if callback.body and not callback.form else MISSING
+    document = (
+        read_json(callback.body, callback.headers.get("content-type", ""))
+        if callback.body and not callback.form
+        else MISSING
+    )
     if document is MISSING:
         fields = dict(callback.form) or query
         if not fields:

@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from shared.adapter import Account, Answer, Call, Login, LoginRefused, UnreadableAnswer
+from shared.bodies import text_of
 from shared.gateways.custom import patterns
 from shared.gateways.custom.paths import MISSING, as_text, find, parse, read_json
 from shared.gateways.custom.placeholders import CannotFill, Slot
@@ -48,7 +49,7 @@ def read_login(account: Account, answer: Answer) -> Login:
     rule: Mapping[str, Any] = account.settings.get("login") or {}
     if answer.status in _REFUSALS:
         raise LoginRefused(f"The gateway answered HTTP {answer.status} to the login; see to the secrets that it names.")
-    document = read_json(answer.body)
+    document = read_json(answer.body, answer.content_type)
     token = _token(rule, document, answer)
     if answer.status // 100 != 2 or token is None or not _TOKEN.fullmatch(token):
         raise UnreadableAnswer(f"The gateway answered HTTP {answer.status} without a token where login says.")
@@ -61,7 +62,7 @@ def has_login_ended(account: Account, answer: Answer) -> bool:
 
 def _token(rule: Mapping[str, Any], document: Any, answer: Answer) -> str | None:
     if rule.get("token_pattern"):
-        return patterns.captured(rule["token_pattern"], answer.body.decode("utf-8", "replace"))
+        return patterns.captured(rule["token_pattern"], text_of(answer.body, answer.content_type))
     value = find(document, parse(rule.get("token_path") or "access_token"))
     return value.strip() if isinstance(value, str) else None
 

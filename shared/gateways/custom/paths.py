@@ -6,6 +6,8 @@ from functools import lru_cache
 from math import isfinite
 from typing import Any, Final
 
+from shared.bodies import text_of
+
 Path = tuple[str | int, ...]
 
 
@@ -52,10 +54,19 @@ def find(document: Any, path: Path) -> Any:
     return document
 
 
-def read_json(body: bytes) -> Any:
+def read_json(body: bytes, content_type: str = "") -> Any:
     """The document a body holds, whatever its root; MISSING if it holds none."""
     try:
         return json.loads(body)
+    except UnicodeDecodeError:  # what is no UTF-8 may be what it is called
+        return _read_text(text_of(body, content_type))
+    except (ValueError, RecursionError):
+        return MISSING
+
+
+def _read_text(text: str) -> Any:
+    try:
+        return json.loads(text)
     except (ValueError, RecursionError):
         return MISSING
 

@@ -11,9 +11,10 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from shared.adapter import Answer, Sms, redacted, retry_after_of
+from shared.bodies import text_of
 from shared.domain.outcome import Accepted, Fault, Lost, Outcome, Refused
 from shared.gateways.custom import patterns
-from shared.gateways.custom.paths import MISSING, Path, as_text, find, parse, read_json
+from shared.gateways.custom.paths import MISSING, Path, as_id, as_text, find, parse, read_json
 
 IN_DOUBT: Final = "in_doubt"
 DUPLICATE: Final = "duplicate"  # it has a message under this id, which is ours
@@ -112,7 +113,12 @@ def _rule(line: Mapping[str, Any]) -> Rule:
 
 
 def read_send(reading: Reading, batch: Sequence[Sms], answer: Answer) -> Outcome:
-    heard = _Heard(answer.status, answer.headers, answer.body.decode("utf-8", "replace"), read_json(answer.body))
+    heard = _Heard(
+        answer.status,
+        answer.headers,
+        text_of(answer.body, answer.content_type),
+        read_json(answer.body, answer.content_type),
+    )
     code = _code(reading, heard)
     rule = next((rule for rule in reading.rules if _matches(rule, heard, code)), None)
     if answer.status // 100 != 2:
@@ -177,13 +183,18 @@ def _by_status(reading: Reading, heard: _Heard, batch: Sequence[Sms]) -> Outcome
 
 
 def _refused(fault: Fault, reading: Reading, heard: _Heard, batch: Sequence[Sms]) -> Refused:
-    code = _code(reading, heard)
+    code = _shown(redacted(_code(reading, heard) or "", batch, most=_LONGEST_CODE))
     return Refused(
         fault,
-        redacted(code, batch, most=_LONGEST_CODE) if code else f"http_{heard.status}",
+        code or f"http_{heard.status}",
         redacted(_text(heard.at(reading.detail_path)) or "", batch),
         retry_after_of(heard.headers) if fault is Fault.THROTTLED else None,
     )
+
+
+def _shown(code: str) -> str:
+    """A code as it can be kept and read: of a NUL nothing would be left later on."""
+    return "".join(character for character in code if character.isprintable()).strip()
 
 
 def _code(reading: Reading, heard: _Heard) -> str | None:
@@ -199,7 +210,7 @@ def _reference(reading: Reading, heard: _Heard) -> str | None:
         value = patterns.captured(reading.reference_pattern, heard.text)
     if value is MISSING and reading.reference_header is not None:
         value = heard.headers.get(reading.reference_header)
-    text = (_text(value) or "").strip()
+    text = (as_id(value) or "").strip()
     return text if 0 < len(text) <= _LONGEST_REFERENCE and text.isprintable() else None
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from shared.adapter import Account, Answer, Sms, redacted
+from shared.bodies import text_of
 from shared.domain.outcome import Accepted, Fault, Lost, Outcome, Refused
 from shared.gateways.custom.marks import mark, marked
 from shared.gateways.custom.values import callback_url_of, encoding_of, location_of, number_of, sender_of, validity_of
@@ -43,7 +44,11 @@ def script_input(account: Account, sms: Sms) -> Mapping[str, Any]:
 
 def answer_input(account: Account, sms: Sms, answer: Answer) -> Mapping[str, Any]:
     """What the script's `read` sees: the answer as it came, and what `build` saw."""
-    heard = {"status": answer.status, "headers": dict(answer.headers), "body": answer.body.decode("utf-8", "replace")}
+    heard = {
+        "status": answer.status,
+        "headers": dict(answer.headers),
+        "body": text_of(answer.body, answer.content_type),
+    }
     return {"answer": heard, "sms": script_input(account, sms)}
 
 

@@ -6,7 +6,8 @@ from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from shared.adapter import Account, Answer, Balance, Call, Login, LoginRefused, UnreadableAnswer, json_object
+from shared.adapter import Account, Answer, Balance, Call, Login, LoginRefused, UnreadableAnswer
+from shared.bodies import json_object
 from shared.domain.outcome import Fault
 from shared.gateways.smsportal.account import authorization, base_url, basic
 from shared.gateways.smsportal.codes import FAULT_OF_CODE, folded

@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from shared.adapter import Answer, Sms, json_object, redacted, retry_after_of
+from shared.adapter import Answer, Sms, redacted, retry_after_of
+from shared.bodies import json_object
 from shared.domain.outcome import Accepted, Fault, Lost, Outcome, Refused
 from shared.gateways.smsportal.codes import (
     FAULT_OF_CODE,

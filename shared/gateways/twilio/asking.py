@@ -7,18 +7,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from shared.adapter import (
-    Account,
-    Answer,
-    Balance,
-    Call,
-    Candidate,
-    LookedUp,
-    UnreadableAnswer,
-    Wanted,
-    http_date,
-    json_object,
-)
+from shared.adapter import Account, Answer, Balance, Call, Candidate, LookedUp, UnreadableAnswer, Wanted, http_date
+from shared.bodies import json_object
 from shared.domain.gsm7 import LOOK_ALIKES
 from shared.domain.message import Status
 from shared.gateways.twilio.account import basic, identity

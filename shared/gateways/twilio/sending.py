@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
-from shared.adapter import Account, Answer, Call, Sms, json_object, redacted, retry_after_of
+from shared.adapter import Account, Answer, Call, Sms, redacted, retry_after_of
+from shared.bodies import json_object
 from shared.domain.outcome import Accepted, Fault, Lost, Outcome, Refused
 from shared.gateways.twilio.account import LONGEST_VALIDITY, basic, identity, signing_token
 from shared.gateways.twilio.codes import FAULT_OF_CODE, FAULT_OF_STATUS, GAVE_UP, IN_DOUBT, NEVER_LEFT, SID, code_of

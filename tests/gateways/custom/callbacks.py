@@ -329,6 +329,16 @@ INBOUNDS = [
     Inbounds(
         "an inbound message without its text", by_json({"kind": "heard"}, INBOUND_URL), UnreadableCallback, EITHER
     ),
+    Inbounds(
+        "JSON in the charset that it names",
+        Callback(
+            "POST",
+            INBOUND_URL,
+            {"content-type": "application/json; charset=ISO-8859-1"},
+            b'{"msisdn": "447700900123", "text": "Gr\xfc\xdfe"}',
+        ),
+        [Inbound(msisdn="+447700900123", text="Grüße")],
+    ),
     Inbounds("no sender", by_json({"text": "x"}, INBOUND_URL), UnreadableCallback),
     Inbounds("no text", by_json({"msisdn": "447700900123"}, INBOUND_URL), UnreadableCallback),
     Inbounds("where none are expected", by_json(SAID, INBOUND_URL), UnreadableCallback, rich(inbound=None)),

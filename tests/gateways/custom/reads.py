@@ -1,5 +1,6 @@
 """What answers mean. The promise is never to send twice: only what is known to be a refusal is one."""
 
+import codecs
 from collections.abc import Sequence
 from typing import Any
 
@@ -140,7 +141,61 @@ READS = [
         )
         for given, told in ((3, 3), ("0", None), (-1, None), ("many", None), (None, None), (256, None), ("٣", None))
     ),
+    *(
+        _test(f"no id: {given}", said(200, f'{{"id": {given}}}'), Accepted(), success_text="id", reference_path="id")
+        for given in ("NaN", "1e999", "-Infinity", "true", "false", "null", "[]", '" "')
+    ),
+    # What the bytes say.
+    *(
+        _test(
+            f"behind a mark, in {charset}",
+            Answer(
+                200, {"content-type": "text/plain"}, codecs.BOM_UTF8.decode().encode(charset) + "OK:7".encode(charset)
+            ),
+            Accepted("7"),
+            success_pattern="^OK:",
+            reference_pattern="^OK:(.+)$",
+        )
+        for charset in ("utf-8", "utf-16-le", "utf-16-be")
+    ),
+    *(
+        _test(
+            f"{what} in {charset}, as it says",
+            Answer(200, {"content-type": f'text/plain; Charset="{charset}"'}, body.encode(charset)),
+            Accepted("7"),
+            **tests,
+        )
+        for charset in ("ISO-8859-1", "windows-1252", "utf-16", "utf-8")
+        for what, body, tests in (
+            ("a text", "ok für 7", {"success_text": "für", "reference_pattern": "([0-9])"}),
+            ("JSON", '{"für": "ok", "id": 7}', {"success_path": "für", "reference_path": "id"}),
+        )
+    ),
+    _test(
+        "UTF-8 that says it is something else",
+        Answer(200, {"content-type": "text/plain; charset=iso-8859-1"}, "für".encode()),
+        Accepted(),
+        success_text="für",
+    ),
+    *(
+        _test(
+            f"in {charset}, which is none",
+            Answer(200, {"content-type": f"text/plain; charset={charset}"}, b"OK \xff"),
+            Accepted(),
+            success_pattern="^OK \ufffd$",
+        )
+        for charset in ("martian", "hex", "unicode_escape", "idna", "")
+    ),
     # Codes and words.
+    *(
+        Reads(
+            f"a code of which nothing can be kept: {code!r}",
+            said(400, {"messages": [{"status": code}]}),
+            [Refused(Fault.GATEWAY, "http_400")],
+        )
+        for code in ("\0", " \n", "", "\u200b\0 ")
+    ),
+    Reads("a code with a stray sign", said(400, _refusal(" a\0b\n")), [Refused(Fault.GATEWAY, "ab", "No.")]),
     _test(
         "a code by pattern",
         said(200, "ERR:13"),
