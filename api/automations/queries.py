@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.domain.message import MAY_LEAVE, Status
 from shared.errors import Conflict, NotFound
-from shared.models import Automation, AutomationRun, EventRow, Message
+from shared.models import Automation, AutomationRun, EventRow, Message, TemplateRow
 
 AnyRow = Row[*tuple[Any, ...]]
 
@@ -56,6 +56,12 @@ async def list_automations(
     if before is not None:
         question = question.where(Automation.id < before)
     return (await tx.execute(question)).all()
+
+
+async def hold_template(tx: AsyncConnection, template_id: UUID) -> bool:
+    """Whether the template is there; until this transaction ends it cannot be deleted, so the automation counts."""
+    held = select(TemplateRow.id).where(TemplateRow.id == template_id).with_for_update(read=True, key_share=True)
+    return await tx.scalar(held) is not None
 
 
 async def update_automation(tx: AsyncConnection, automation_id: UUID, changes: Mapping[str, Any]) -> AnyRow:

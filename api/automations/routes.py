@@ -94,7 +94,9 @@ async def change_automation(
 ) -> AutomationOut:
     """Change what is given. It counts for events that are looked at from now on; what waits already stays as it is."""
     row = await queries.get_automation(tx, automation_id, lock=True)
-    await _check(tx, body.template_id, body.sender_id, body.conditions or ())
+    # One that is switched on needs its template, which may have been deleted while it was off.
+    needed = row.template_id if body.template_id is None and body.enabled else body.template_id
+    await _check(tx, needed, body.sender_id, body.conditions or ())
     if body.name is not None:
         await queries.check_name_free(tx, body.name, besides=automation_id)
     given = {name: getattr(body, name) for name in _COLUMNS if name in body.model_fields_set}
@@ -173,8 +175,11 @@ router.include_router(asking)
 async def _check(
     tx: AsyncConnection, template_id: UUID | None, sender_id: str | None, conditions: Sequence[ConditionIn]
 ) -> None:
-    if template_id is not None and await find_text(tx, template_id) is None:
-        raise UnknownTemplate(f"There is no template {template_id}; `GET /v1/templates` lists those there are.")
+    if template_id is not None and not await queries.hold_template(tx, template_id):
+        raise UnknownTemplate(
+            f"There is no template {template_id}; give the template_id of one of those that `GET /v1/templates` lists.",
+            pointer="/template_id",
+        )
     errors = [
         FieldError(f"/conditions/{place}/value", told)
         for place, condition in enumerate(conditions)

@@ -1,7 +1,7 @@
 """What templates ask of the database."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Row, Select, delete, insert, select, update
@@ -9,13 +9,19 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.errors import Conflict, NotFound
-from shared.models import Contact, TemplateRow, TemplateVersion
+from shared.models import Automation, Contact, TemplateRow, TemplateVersion
 
 AnyRow = Row[Any]
+
+_MOST_NAMED: Final = 5
 
 
 class TemplateNameTaken(Conflict):
     """Another template has this name."""
+
+
+class TemplateInUse(Conflict):
+    """An automation that is on sends this template."""
 
 
 async def insert_template(tx: AsyncConnection, values: Mapping[str, Any]) -> None:
@@ -81,6 +87,20 @@ async def get_version(tx: AsyncConnection, template_id: UUID, version: int) -> A
     if row is None:
         raise NotFound(f"The template has no version {version}.")
     return row
+
+
+async def check_unused(tx: AsyncConnection, template_id: UUID) -> None:
+    """Raise while an automation that is on sends it; the row must be locked, so that none is switched on meanwhile."""
+    users = select(Automation.id, Automation.name).where(Automation.template_id == template_id, Automation.enabled)
+    found = (await tx.execute(users.order_by(Automation.id))).all()
+    if not found:
+        return
+    named = ", ".join(f"{row.name!r} ({row.id})" for row in found[:_MOST_NAMED])
+    more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
+    raise TemplateInUse(
+        f"It is sent by what is on: {named}{more}. PATCH each of these automations with another template_id, or stop "
+        "it (`POST /v1/automations/{id}/stop`), first."
+    )
 
 
 async def delete_template(tx: AsyncConnection, template_id: UUID) -> None:

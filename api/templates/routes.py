@@ -90,12 +90,16 @@ async def change_template(
     return _shown(await queries.get_template(tx, template_id))
 
 
-@router.delete("/{template_id}", status_code=204, responses=problems(404))
+@router.delete("/{template_id}", status_code=204, responses=problems(404, queries.TemplateInUse))
 async def delete_template(
     template_id: TemplateId, tx: Tx, caller: CanManage, now: Now, request_id: RequestId
 ) -> Response:
-    """Take a template away with its versions. Campaigns keep the text that they copied."""
+    """Take a template away with its versions, unless an automation that is on sends it.
+
+    Campaigns, and messages that wait, keep the text that they copied.
+    """
     template = await queries.lock_template(tx, template_id)
+    await queries.check_unused(tx, template_id)
     await queries.delete_template(tx, template_id)
     await _record(tx, caller.id, "template.deleted", template_id, {"name": template.name}, (now, request_id))
     return Response(status_code=204)

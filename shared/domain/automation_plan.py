@@ -26,6 +26,7 @@ class Asked(Protocol):
 
     id: UUID
     event: str
+    template_id: UUID
     conditions: Sequence[Mapping[str, Any]]
     delay_seconds: int
     respect_quiet_hours: bool
@@ -95,7 +96,8 @@ def _reasons(automation: Asked, given: Given) -> Iterator[Plan]:
     if automation.cap_messages is not None and given.recent >= automation.cap_messages:
         yield Plan(Outcome.CAPPED, f"{given.recent} within {automation.cap_hours} hours")
     if given.text is None:
-        yield Plan(Outcome.TEMPLATE_GONE)
+        told = f"The template {automation.template_id} is not there; PATCH the automation with another template_id."
+        yield Plan(Outcome.TEMPLATE_GONE, told)
 
 
 def _unwilling(person: Person) -> Iterator[Plan]:

@@ -8,15 +8,16 @@ from uuid import UUID
 
 import pytest
 from httpx import AsyncClient, Response
-from sqlalchemy import select, text, update
+from sqlalchemy import delete, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.automations.queries import hold_template
 from dispatcher.beside.automate import automate
 from dispatcher.beside.erasures import erase
 from shared.db import begin
 from shared.domain.automation_plan import plan
 from shared.domain.message import Status
-from shared.models import Message
+from shared.models import Automation, Message, TemplateRow
 from shared.sealing import Sealer
 from tests.factories import GATEWAY_SECRET, make_api_key, make_contact, make_gateway, make_opt_out, make_sender_id
 from tests.handsets import Handsets
@@ -308,12 +309,52 @@ async def test_a_contact_that_is_gone(client: AsyncClient, engine: AsyncEngine, 
 
 
 async def test_a_template_that_is_gone(client: AsyncClient, engine: AsyncEngine, worker: HandWorker) -> None:
+    """Deleted by an earlier version, say, which let one go that was in use."""
     rule = await automation(client)
-    assert (await client.delete(f"/v1/templates/{rule['template_id']}")).status_code == 204
+    async with begin(engine) as tx:
+        await tx.execute(delete(TemplateRow))
     told = await tell(client)
     await automate(worker)
-    assert [run["outcome"] for run in await led_to(client, told)] == ["template_gone"]
+    (run,) = await led_to(client, told)
+    assert run["outcome"] == "template_gone"
+    assert rule["template_id"] in run["detail"]
+    assert "PATCH" in run["detail"]
     assert await messages(engine) == []
+
+
+async def test_a_template_in_use_stays(client: AsyncClient) -> None:
+    first, second = await automation(client, name="first"), await automation(client, name="second")
+    url, kept = f"/v1/templates/{first['template_id']}", second["template_id"]
+    await client.patch(f"/v1/automations/{second['id']}", json={"template_id": first["template_id"]})
+    refused = await client.delete(url)
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/template-in-use")
+    for part in ("'first'", "'second'", first["id"], second["id"], "PATCH", "stop"):
+        assert part in refused.json()["detail"]
+    await client.patch(f"/v1/automations/{second['id']}", json={"template_id": kept})
+    assert "'second'" not in (await client.delete(url)).json()["detail"]
+    await client.post(f"/v1/automations/{first['id']}/stop")
+    assert (await client.delete(url)).status_code == 204
+    # What was off when its template went is not switched on again without one.
+    on = await client.patch(f"/v1/automations/{first['id']}", json={"enabled": True})
+    assert (on.status_code, on.json()["type"]) == (404, "/problems/unknown-template")
+    assert [error["pointer"] for error in on.json()["errors"]] == ["/template_id"]
+    tried = (await client.post(f"/v1/automations/{first['id']}/dry-run", json={"msisdn": MSISDN})).json()
+    assert (tried["outcome"], first["template_id"] in tried["detail"]) == ("template_gone", True)
+    on = await client.patch(f"/v1/automations/{first['id']}", json={"enabled": True, "template_id": kept})
+    assert (on.status_code, on.json()["enabled"]) == (200, True)
+
+
+async def test_of_a_delete_and_a_switching_on_at_once_one_is_refused(client: AsyncClient, engine: AsyncEngine) -> None:
+    rule = await automation(client, enabled=False)
+    url = f"/v1/automations/{rule['id']}"
+    async with begin(engine) as tx:
+        # As the route that switches it on has it until its transaction ends.
+        await tx.execute(update(Automation).values(enabled=True))
+        assert await hold_template(tx, UUID(rule["template_id"]))
+        deleting = asyncio.create_task(client.delete(f"/v1/templates/{rule['template_id']}"))
+        done, _ = await asyncio.wait([deleting], timeout=0.3)
+        assert not done
+    assert ((await deleting).status_code, (await client.get(url)).json()["enabled"]) == (409, True)
 
 
 async def test_a_person_gets_no_more_than_the_cap(
