@@ -14,7 +14,8 @@ from typing import Any, Final
 from dispatcher.pacing.in_flight import CLAIM_AHEAD_SECONDS, InFlight, Needs
 from shared.domain.pace import AHEAD_SECONDS, Pace, slice_of
 
-# A slice that waits for its use for longer is given up: a burst of old slices would be faster than the pace.
+# A slice that waits for its use for longer is given up: a burst of old slices would be faster than the pace. One
+# segment of it is kept for a lane that was told of it and has not come: a claim may take longer than that.
 CREDIT_SECONDS: Final = 0.2
 # Nobody is sent away for longer than this: the pace may be another by then.
 LATER_SECONDS: Final = 30.0
@@ -54,12 +55,13 @@ class Meter:
         self.wanted = asyncio.Event()
         self.hurry = asyncio.Event()  # somebody waits for what we do not need
         self.waiting: set[str] = set()  # the lanes that shall hear of a new slice
+        self._told: set[str] = set()  # those that heard of room, and have not come back from their claim
         self._pending = {"urgent": 0, "bulk": 0}  # segments that have room, and no credit yet
         self._turn: dict[str, deque[tuple[int, asyncio.Future[None]]]] = {"urgent": deque(), "bulk": deque()}
         self._hungry = False
         self._ring = ring
         self._length = 1.0  # segments of a message, lately
-        self._drawn_at = 0.0
+        self._drawn_at = self._looked_at = 0.0
         self._later = {"urgent": 0.0, "bulk": 0.0}
 
     def change(self, pace: Pace) -> None:
@@ -79,11 +81,15 @@ class Meter:
             self.ask(lane)
         else:
             self.in_flight.looking.add(lane)
+            self._told.add(lane)
         return room
 
     def looked(self, lane: str) -> None:
         """A lane has claimed what there was: the room it did not need is for others."""
         self.in_flight.looking.discard(lane)
+        if lane in self._told:
+            self._told.discard(lane)
+            self._looked_at = monotonic()  # it may have been told during its claim, and comes again at once
         self._hand_back()
 
     def _room(self, lane: str) -> int | None:
@@ -235,8 +241,10 @@ class Meter:
         return max(1, round(left / self._length)) if left > 0 else 0
 
     def _give_up_the_old(self) -> None:
-        if self.credit > 0 and monotonic() - self._drawn_at > CREDIT_SECONDS:
-            self.credit = 0.0
+        now = monotonic()
+        if self.credit > 0 and now - self._drawn_at > CREDIT_SECONDS:
+            awaited = self._told or now - self._looked_at <= CREDIT_SECONDS
+            self.credit = min(self.credit, 1.0 if awaited else 0.0)
 
     async def _get_credit(self, lane: str, segments: int, start_by: float) -> bool:
         try:
@@ -286,4 +294,5 @@ class Meter:
             room = self._room(lane)
             if room is None or room >= least:
                 self.waiting.discard(lane)
+                self._told.add(lane)
                 self._ring(lane)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from itertools import pairwise
 from time import monotonic
 from typing import Any
@@ -13,8 +14,9 @@ import respx
 from sqlalchemy import func, update
 
 from dispatcher.pacing.in_flight import CLAIM_AHEAD_SECONDS
-from dispatcher.pacing.meter import GATHER_SECONDS, Meter, Slice
+from dispatcher.pacing.meter import CREDIT_SECONDS, GATHER_SECONDS, Meter, Slice
 from dispatcher.path.pump import Pump
+from dispatcher.queries import claims
 from shared.domain.pace import Pace, kept_for_urgent
 from shared.models import Message
 from tests.dispatcher.answers import at, taken
@@ -131,6 +133,25 @@ async def test_a_long_message_leaves_at_a_slow_pace() -> None:
     assert meter.credit == -2
 
 
+async def test_one_segment_is_kept_for_a_claim_that_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From when the lane hears of it, whatever it does then, until it has looked; what is more is given up."""
+    meter = Meter(Pace(1.0))
+    now = monotonic()
+    monkeypatch.setattr("dispatcher.pacing.meter.monotonic", lambda: now)
+    assert meter.room("bulk") == 0
+    meter.draw(Slice(5, 0, 1, 0.0))
+    now += 3
+    meter.looked("bulk")  # from a claim that began before
+    now += CREDIT_SECONDS / 2
+    assert meter.room("bulk") == 1
+    now += 3
+    assert meter.take("bulk", 3)
+    meter.forget("bulk", 3)
+    meter.looked("bulk")
+    now += CREDIT_SECONDS * 1.1
+    assert meter.room("bulk") == 0  # nobody came for it
+
+
 async def test_one_by_one_nothing_is_gathered() -> None:
     meter = Meter(Pace(200.0))
     meter.draw(Slice(1, 0, 1, 0.0))
@@ -190,6 +211,46 @@ async def test_those_of_a_full_gateway_hold_up_nobody_behind_them(
     assert found["submitted"] in {4, 5}  # its pace is for one at once, where nothing went before
     assert found["queued"] == 20 - found["submitted"]
     await check_tallies(worker.engine)
+
+
+@pytest.mark.parametrize("segments", [1, 3])
+@pytest.mark.parametrize("batches", [1, 100])
+async def test_a_slow_claim_costs_no_pace(
+    worker: HandWorker, router: respx.MockRouter, monkeypatch: pytest.MonkeyPatch, batches: int, segments: int
+) -> None:
+    """A database that takes longer for a claim than a slice is kept for, and a pace of a segment now and then."""
+    pace, left = 2.0, list[float]()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        left.append(monotonic())
+        return taken(request)
+
+    async def slowly(*args: Any, **named: Any) -> Any:
+        await asyncio.sleep(1.5 * CREDIT_SECONDS)
+        return await claim(*args, **named)
+
+    claim = claims.claim
+    monkeypatch.setattr(claims, "claim", slowly)
+    at(router, answer=answer)
+    async with worker.transaction() as tx:
+        await make_gateway(tx, worker.sealer, "first", pace={"segments_per_second": pace})
+        await worker.book.read(tx)
+    (account,) = worker.book.accounts.values()
+    adapter = worker.book.adapter_of(account)
+    monkeypatch.setattr(adapter, "CAPABILITIES", replace(adapter.CAPABILITIES, largest_batch=batches))
+    await queue_campaign(worker)
+    async with worker.transaction() as tx:
+        await tx.execute(update(Message).values(segments=segments))
+    begun = monotonic()
+    running = asyncio.create_task(Pump(worker, "bulk").run())
+    async with asyncio.timeout(30):
+        while len(left) < 3:
+            await asyncio.sleep(0.01)
+    worker.stop()
+    await running
+    between = segments / pace
+    assert 2 * between - 0.1 <= left[2] - left[0]  # and none of it is faster
+    assert left[2] - begun < 2 * between + 2
 
 
 async def test_a_paced_portal_is_asked_in_batches(worker: HandWorker, router: respx.MockRouter) -> None:
