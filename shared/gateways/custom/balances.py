@@ -10,6 +10,7 @@ from uuid import UUID
 from shared.adapter import ACCESS_TOKEN, Account, Answer, Balance, Call, Sms, UnreadableAnswer
 from shared.bodies import text_of
 from shared.gateways.custom import patterns
+from shared.gateways.custom.amounts import first_amount
 from shared.gateways.custom.paths import MISSING, as_text, find, parse, read_json
 from shared.gateways.custom.placeholders import CannotFill, Slot
 from shared.gateways.custom.request import asked, header_templates
@@ -19,17 +20,6 @@ from shared.gateways.custom.values import secret_of, sender_of
 PLACEHOLDERS: Final = frozenset({"SECRET", "BASIC", "FROM", "TOKEN"})
 
 _NO_MESSAGE: Final = Sms(UUID(int=0), 1, msisdn="", text="")
-# A blank (also one that breaks no line, or a narrow one) or an apostrophe stands between groups of three digits, and in
-# one number one kind of them. What is in groups otherwise has points or commas, and may have an exponent.
-_NUMBER = re.compile(
-    r"""(?P<sign>[-\u2212]?)(?:
-      (?P<grouped>[1-9][0-9]{0,2}(?P<between>[\ \u00a0\u202f'\u2019])[0-9]{3}(?:(?P=between)[0-9]{3}){0,4}(?![0-9]))
-      (?P<rest>(?:[.,][0-9]{1,12})?)
-    | (?P<plain>[0-9]{1,18}(?:[.,][0-9]{1,12}){0,6}|(?<![0-9A-Za-z.])\.[0-9]{1,12})
-      (?:[eE](?P<power>[+-]?[0-9]{1,2})(?![0-9A-Za-z]))?
-    )""",
-    re.VERBOSE,
-)
 _CURRENCY = re.compile(r"(?<![A-Za-z])[A-Z]{3}(?![A-Za-z])")
 
 
@@ -68,10 +58,10 @@ def read_balance(settings: Mapping[str, Any], answer: Answer) -> Balance:
         raise UnreadableAnswer(f"The gateway answered HTTP {answer.status}, which is no balance.")
     document = read_json(answer.body, answer.content_type)
     said = _said(rule, text_of(answer.body, answer.content_type), document)
-    number = _NUMBER.search(said)
-    if number is None:
+    amount = first_amount(said)
+    if amount is None:
         raise UnreadableAnswer("The answer has no number where balance says.")
-    return Balance(_amount(number), _unit(rule, said, document))
+    return Balance(amount, _unit(rule, said, document))
 
 
 def _said(rule: Mapping[str, Any], text: str, document: Any) -> str:
@@ -83,25 +73,6 @@ def _said(rule: Mapping[str, Any], text: str, document: Any) -> str:
     if rule.get("pattern"):
         return patterns.captured(rule["pattern"], text) or ""
     return text
-
-
-def _amount(found: re.Match[str]) -> Decimal:
-    if grouped := found["grouped"]:
-        size = Decimal(grouped.replace(found["between"], "") + found["rest"].replace(",", "."))
-    else:
-        size = _decimal(found["plain"]).scaleb(int(found["power"] or 0))
-    return -size if found["sign"] else size
-
-
-def _decimal(text: str) -> Decimal:
-    """12.5, 12,5 and 1,234.50 alike. One comma before three digits groups thousands, as in 1,234."""
-    last = max(text.rfind("."), text.rfind(","))
-    if last < 0:
-        return Decimal(text)
-    whole, mark, rest = text[:last], text[last], text[last + 1 :]
-    plain = whole.replace(",", "").replace(".", "")
-    groups = (mark == "," and len(rest) == 3) or whole.count(mark) > 0
-    return Decimal(f"{plain}{rest}" if groups else f"{plain}.{rest}")
 
 
 def _unit(rule: Mapping[str, Any], said: str, document: Any) -> str:
