@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from decimal import Decimal
 from math import isfinite
 from typing import Annotated, Any, Final, cast
 
@@ -12,6 +13,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     GetCoreSchemaHandler,
+    PlainSerializer,
     SecretStr,
     field_validator,
 )
@@ -49,6 +51,9 @@ def _no_boolean(value: object) -> object:
         raise PydanticCustomError("int_type", "Input should be a valid integer")
     return value
 
+
+# An amount of money or of credit. In full: Python would write a million read from a database as 1.00E+6.
+Amount = Annotated[Decimal, PlainSerializer(lambda amount: f"{amount:f}", return_type=str)]
 
 # A time in the query, where everything is a text.
 Moment = Annotated[AwareDatetime, BeforeValidator(_no_number), AfterValidator(_in_calendar)]

@@ -6,8 +6,7 @@ from pydantic import Field
 
 from api import example_world as world
 from api.examples import shown
-from api.prices.schemas import Money
-from api.schemas import Body, Out
+from api.schemas import Amount, Body, Out
 from shared.domain.message import SkipReason
 from shared.domain.policy import QuotaUnit
 
@@ -44,15 +43,15 @@ class QuotaChangeOut(Out):
 class CountryCostOut(Out):
     country: str
     segments: int
-    price: Money
-    cost: Money
+    price: Amount
+    cost: Amount
 
 
 class CostOut(Out):
     """By the operator's own prices, and so an estimate."""
 
     currency: str
-    total: Money
+    total: Amount
     countries: list[CountryCostOut]
     unpriced_segments: int = Field(description="To countries without a price, of whatever currency.")
 

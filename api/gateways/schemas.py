@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, SecretStr, StringConstraints, Valida
 
 from api.examples import shown
 from api.gateways import examples
-from api.schemas import Body, Out
+from api.schemas import Amount, Body, Out
 from shared.domain.balance import SHORTEST_MINUTES, USUAL_MINUTES, State
 from shared.domain.email_address import is_address
 
@@ -33,7 +33,7 @@ class Pace(Body):
     )
 
 
-Limit = Annotated[Decimal, Field(max_digits=18, decimal_places=6, allow_inf_nan=False)]
+Limit = Annotated[Amount, Field(max_digits=18, decimal_places=6, allow_inf_nan=False)]
 
 
 def _address(text: str) -> str:
@@ -175,7 +175,7 @@ class BalanceOut(Out):
 
     model_config = shown(examples.BALANCE)
 
-    amount: Decimal | None = Field(description="As it was read last; null if it never was.")
+    amount: Amount | None = Field(description="As it was read last; null if it never was.")
     unit: str | None = Field(description="A currency code, or `credits`.", examples=["USD"])
     at: datetime | None
     state: State = Field(description="`unknown` while nobody watches it.")
@@ -197,7 +197,7 @@ class ReadingOut(Out):
     model_config = shown(examples.READING)
 
     at: datetime
-    amount: Decimal
+    amount: Amount
     unit: str
 
 

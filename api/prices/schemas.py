@@ -4,13 +4,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import Field, PlainSerializer, StringConstraints
+from pydantic import Field, StringConstraints
 
 from api import example_world as world
 from api.examples import shown
-from api.schemas import Body, Out
+from api.schemas import Amount, Body, Out
 
-Money = Annotated[Decimal, PlainSerializer(lambda amount: f"{amount:f}", return_type=str)]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 
 
@@ -25,7 +24,7 @@ class PriceOut(Out):
     model_config = shown({"country": "US", "price": "0.0079", "currency": "USD", "updated_at": world.CREATED})
 
     country: str
-    price: Money
+    price: Amount
     currency: str
     updated_at: datetime
 

@@ -149,9 +149,9 @@ def notice_of(kind: Kind, gateway_id: UUID, *, name: str, amount: Decimal, unit:
             "its balance has been read."
         )
     limits = {"warn_below": check.warn_below, "stop_below": check.stop_below}
-    data = {limit: None if value is None else str(value) for limit, value in limits.items()}
+    data = {limit: None if value is None else f"{value:f}" for limit, value in limits.items()}
     return Notice(
-        kind, ("gateway", gateway_id), title, text, {"name": name, "amount": str(amount), "unit": unit} | data
+        kind, ("gateway", gateway_id), title, text, {"name": name, "amount": f"{amount:f}", "unit": unit} | data
     )
 
 

@@ -95,6 +95,28 @@ async def test_fresh_reading(
     assert actions == [("gateway.balance_asked", str(gateway))]
 
 
+@pytest.mark.parametrize("amount", ["1000000", "1e5", "-1E+6", "20000000.5", "0"])
+async def test_large_amounts_are_told_in_full(
+    client: httpx.AsyncClient, worker: HandWorker, router: respx.MockRouter, gateway: UUID, amount: str
+) -> None:
+    credit(router, told(amount))
+    path, full = f"/v1/gateways/{gateway}", f"{Decimal(amount):f}"
+    limits = {"warn_below": "2e7", "stop_below": "1E+3"}
+    changed = await client.patch(path, json={"balance_check": {**CHECK, **limits}})
+    async with dispatcher(worker):
+        answer = await client.post(f"{path}/balance")
+    (read,) = (await client.get(f"{path}/balances")).json()["items"]
+    gateway_now = (await client.get(path)).json()
+    assert [answer.json()["amount"], read["amount"], gateway_now["balance"]["amount"]] == [full, full, full]
+    for shown in (changed.json(), gateway_now):
+        assert {name: shown["balance_check"][name] for name in limits} == {
+            "warn_below": "20000000",
+            "stop_below": "1000",
+        }
+    for notice in (await client.get("/v1/notices")).json()["items"]:
+        assert "E+" not in str(notice)
+
+
 async def test_gateway_that_does_not_tell(
     client: httpx.AsyncClient, worker: HandWorker, router: respx.MockRouter, gateway: UUID, engine: AsyncEngine
 ) -> None:

@@ -165,6 +165,15 @@ def test_words(kind: Kind, severity: Severity, words: str) -> None:
     assert notice.data == {"name": "Main", "amount": "4.20", "unit": "USD", "warn_below": "25", "stop_below": "5"}
 
 
+def test_large_amounts_are_told_in_full() -> None:
+    limits = check_of({"warn_below": "1E+7", "stop_below": "1e5"})
+    assert limits is not None
+    notice = notice_of(Kind.BALANCE_LOW, GATEWAY, name="Main", amount=Decimal("1.00E+6"), unit="USD", check=limits)
+    told = {"name": "Main", "amount": "1000000", "unit": "USD", "warn_below": "10000000", "stop_below": "100000"}
+    assert notice.data == told
+    assert "E+" not in notice.title + notice.text
+
+
 def test_words_for_what_cannot_be_read() -> None:
     notice = unreadable(GATEWAY, name="Main", state=State.OK, failures=3, reason="It gave no answer (read_timeout).")
     assert (notice.kind, notice.severity) == (Kind.BALANCE_UNREADABLE, Severity.WARNING)
