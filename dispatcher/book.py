@@ -14,7 +14,7 @@ from shared.domain.balance import State, check_of, state_of
 from shared.domain.breaker import Health
 from shared.domain.msisdn import country_of
 from shared.domain.pace import Pace
-from shared.domain.routing import Route
+from shared.domain.routing import Route, is_newcomer
 from shared.domain.sender_id import is_name, may_show
 from shared.gateways import ACCOUNT_WIDE, ADAPTERS, adapter_for
 from shared.queries.gateways import ConfiguredGateway, list_configured, read_clock
@@ -38,6 +38,8 @@ class Book:
         self._adapters: Mapping[UUID, tuple[Account, Adapter]] = {}
         self.routes: Sequence[Route] = ()
         self._routes: Mapping[UUID, Route] = {}
+        self._newcomers: set[UUID] = set()
+        self._is_read = False
         self.accounts: Mapping[UUID, Account] = {}
 
     @property
@@ -75,8 +77,17 @@ class Book:
         routes = [
             (one.enabled, _route(one, now=now, capabilities=self._adapters[one.id][1].CAPABILITIES)) for one in usable
         ]
+        before = {route.gateway_id: route for route in self.routes}
         self.routes = [route for enabled, route in routes if enabled]
+        if self._is_read:
+            self._newcomers |= {one.gateway_id for one in self.routes if is_newcomer(one, before.get(one.gateway_id))}
+        self._is_read = True
         self._routes = {route.gateway_id: route for _, route in routes}
+
+    def take_newcomers(self) -> Sequence[Route]:
+        """The enabled gateways that may take what they could not when this was asked before."""
+        newcomers, self._newcomers = self._newcomers, set()
+        return [route for route in self.routes if route.gateway_id in newcomers]
 
     def let_rest(self, gateway_id: UUID, *, until: datetime) -> None:
         """It asked to be given time: known here before the next look."""

@@ -21,6 +21,7 @@ from dispatcher.door.logins import Logins
 from dispatcher.door.mail_server import MailServer
 from dispatcher.door.transport import Transport
 from dispatcher.media import MediaBook
+from dispatcher.newcomers import Newcomers
 from dispatcher.pacing.pace import Paces
 from dispatcher.pacing.put_off import PutOff
 from dispatcher.queries.claims import bring_forward
@@ -95,6 +96,7 @@ class Worker:
     witness: Witness | None = None
     streaks: Streaks = field(default_factory=Streaks)
     put_off: PutOff = field(default_factory=PutOff)
+    newcomers: Newcomers = field(default_factory=Newcomers)
     gauges: Gauges = field(init=False)
     logins: Logins = field(init=False)
     redis_url: str | None = field(default=None, repr=False)  # None: paces are kept without it
@@ -171,13 +173,24 @@ async def keep_book(worker: Worker) -> int:
         await worker.rules.read(tx)
         await worker.subscriptions.read(tx)
         worker.paces.dispatchers = await be_seen(tx, name=worker.name)
-        early = worker.put_off.cut_short(worker.book.routes, now=worker.now())
-        await bring_forward(tx, early)
-    if early:
+    if await _bring_forward(worker):
         for lane in ("urgent", "bulk"):
             worker.ring(lane)
     await worker.paces.keep_only([route.gateway_id for route in worker.book.routes if route.pace])
     return 0
+
+
+async def _bring_forward(worker: Worker) -> int:
+    """Let a slice of what waits for one gateway go, where that rests no longer or another has come; how many."""
+    newcomers, now = worker.newcomers, worker.now()
+    newcomers.add(worker.put_off.cut_short(worker.book.routes, now=now))
+    newcomers.look(worker.book.take_newcomers(), worker.put_off, now=now)
+    early = newcomers.next_slice()
+    if early:
+        async with worker.by_key() as tx:
+            await bring_forward(tx, early)
+        newcomers.forget(early)
+    return len(early)
 
 
 async def leave(worker: Worker) -> None:

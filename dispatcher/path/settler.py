@@ -102,12 +102,15 @@ class Settler:
                 return
 
     def _note_put_off(self, settled: Sequence[Settled]) -> None:
-        """What waits for the rest that its own answer asked for."""
+        """What waits for the rest that its own answer asked for, or for the next round."""
         now = self._worker.now()
         for one in settled:
             if one.rest and one.delay:
                 until = now + timedelta(seconds=one.rest)
                 self._worker.put_off.note(one.gateway_id, one.id, until=until, now=now)
+            elif one.status is Status.QUEUED and one.delay:
+                until = now + timedelta(seconds=one.delay)
+                self._worker.newcomers.note(one.gateway_id, one.id, until=until, now=now)
 
     async def _write_halves(self, batch: Sequence[tuple[Claimed, Settled]]) -> None:
         if len(batch) == 1:

@@ -210,7 +210,7 @@ _INTEND = text("""
 _UNCLAIM = text("""
     UPDATE messages m
     SET status = 'queued', attempt = m.attempt - 1, lease_until = NULL, leased_by = NULL, status_at = now(),
-        not_before = now() + make_interval(secs => b.delay)
+        not_before = least(now() + make_interval(secs => b.delay), m.expires_at)
     FROM unnest(CAST(:ids AS uuid[]), CAST(:delays AS float8[])) AS b (id, delay)
     WHERE m.id = b.id AND m.status = 'sending' AND m.leased_by = :dispatcher
 """)

@@ -61,8 +61,9 @@ _SETTLE = Moving(f"""
         SET status = h.status, status_at = now(), lease_until = NULL, leased_by = NULL, gateway_id = h.gateway_id,
             failure = CASE WHEN h.status = 'failed' THEN h.code END,
             -- for the next gateway at once, it keeps its place in the queue: behind all others that are due, "at once"
-            -- would be the end of the campaign
-            not_before = CASE WHEN h.status = 'queued' AND h.delay > 0 THEN now() + make_interval(secs => h.delay)
+            -- would be the end of the campaign; nobody waits beyond its end, which only a claim sees
+            not_before = CASE WHEN h.status = 'queued' AND h.delay > 0
+                              THEN least(now() + make_interval(secs => h.delay), m.expires_at)
                               ELSE m.not_before END
         FROM held h
         WHERE m.id = h.id AND h.was IN ({_ANSWERABLE})

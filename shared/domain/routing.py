@@ -107,6 +107,18 @@ def is_away(route: Route, *, now: datetime, urgent: bool) -> bool:
     return route.resting_until is not None and route.resting_until > now + patience
 
 
+def is_newcomer(route: Route, before: Route | None) -> bool:
+    """Whether an enabled gateway may take what it could not at the last look, or is to be tried out now."""
+    if route.shut or (route.open and not route.half_open):
+        return False
+    if before is None or before.shut:
+        return True
+    if route.open or before.open:
+        return (route.open, route.half_open) != (before.open, before.half_open)
+    needs = (route.location_ids, route.sender_ids, route.attachments)
+    return needs != (before.location_ids, before.sender_ids, before.attachments)
+
+
 def serves(route: Route, *, sender_id: str | None, location_id: str | None, attachments: bool = False) -> bool:
     """Whether it could take such a message at all; one with attachments never goes without them."""
     if route.shut or (attachments and not route.attachments):

@@ -16,6 +16,7 @@ from shared.domain.routing import (
     after_certain_no,
     choose,
     is_away,
+    is_newcomer,
     rest_after,
     rests,
     serves,
@@ -229,3 +230,31 @@ def test_retry_after_is_honoured(asked: float, least: float, most: float) -> Non
     again = after(Refused(Fault.THROTTLED, "x", retry_after=asked))
     assert again is not None
     assert least <= again.delay <= most
+
+
+OPEN = route(A, open=True)
+HALF_OPEN = route(A, open=True, half_open=True)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "is_new"),
+    [
+        pytest.param(None, route(A), True, id="created, or enabled"),
+        pytest.param(None, route(A, withdrawn=True), False, id="enabled, and withdrawn"),
+        pytest.param(None, OPEN, False, id="enabled, and left alone"),
+        pytest.param(route(A), route(A), False, id="as it was"),
+        pytest.param(route(A), route(A, slow=True), False, id="slow"),
+        pytest.param(route(A, withdrawn=True), route(A), True, id="no longer withdrawn"),
+        pytest.param(route(A, empty=True), route(A), True, id="has credit"),
+        pytest.param(route(A), route(A, empty=True), False, id="has none"),
+        pytest.param(route(A), OPEN, False, id="left alone"),
+        pytest.param(OPEN, OPEN, False, id="still left alone"),
+        pytest.param(OPEN, HALF_OPEN, True, id="to be tried out"),
+        pytest.param(HALF_OPEN, HALF_OPEN, False, id="still to be tried out"),
+        pytest.param(HALF_OPEN, route(A), True, id="trusted again"),
+        pytest.param(route(A, location_ids=frozenset({"x"})), route(A), True, id="serves other locations"),
+        pytest.param(route(A), route(A, sender_ids=frozenset({"LAPWING"})), True, id="has another sender"),
+    ],
+)
+def test_newcomer(before: Route | None, now: Route, is_new: bool) -> None:
+    assert is_newcomer(now, before) is is_new
