@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, insert, or_, select, update
+from sqlalchemy import Select, exists, insert, or_, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -188,8 +188,19 @@ async def list_attempts(tx: AsyncConnection, message_id: UUID) -> Sequence[AnyRo
 
 
 async def list_receipts(tx: AsyncConnection, message_id: UUID) -> Sequence[AnyRow]:
+    """What its gateways told of a message; whoever else names it is not heard.
+
+    What was applied is its own, whosever address it came to: gateways that share an account have one vendor.
+    """
+    handed_over = exists().where(
+        Attempt.message_id == message_id,
+        Attempt.gateway_id == ReceiptRow.gateway_id,
+        or_(ReceiptRow.attempt.is_(None), Attempt.attempt == ReceiptRow.attempt),
+    )
     rows = await tx.execute(
-        select(ReceiptRow).where(ReceiptRow.message_id == message_id).order_by(ReceiptRow.received_at, ReceiptRow.id)
+        select(ReceiptRow)
+        .where(ReceiptRow.message_id == message_id, or_(ReceiptRow.verdict == "applied", handed_over))
+        .order_by(ReceiptRow.received_at, ReceiptRow.id)
     )
     return rows.all()
 

@@ -156,8 +156,17 @@ _MOVE = Moving(f"""
     SELECT campaign_message_id, was, told, count(*), sum(segments) FROM moved GROUP BY 1, 2, 3
 """)
 
+# What was found by its reference keeps whose it is, by which it is shown with its message: no index finds it otherwise.
 _CLOSE = text("""
-    UPDATE receipts r SET applied_at = now(), verdict = c.verdict
+    UPDATE receipts r SET applied_at = now(), verdict = c.verdict, (message_id, attempt) = (
+        SELECT r.message_id, r.attempt WHERE r.message_id IS NOT NULL OR c.verdict <> 'applied'
+        UNION ALL
+        SELECT f.message_id, f.attempt FROM (
+            (SELECT l.message_id, l.attempt FROM (
+                SELECT a.message_id, a.attempt FROM attempts a
+                WHERE r.message_id IS NULL AND c.verdict = 'applied'
+                  AND a.gateway_id = r.gateway_id AND a.reference = r.reference OFFSET 0) l
+             ORDER BY l.message_id DESC LIMIT 1)) f)
     FROM unnest(CAST(:ids AS uuid[]), CAST(:verdicts AS text[])) AS c (id, verdict)
     WHERE r.id = c.id
 """)

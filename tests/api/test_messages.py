@@ -494,6 +494,31 @@ async def test_story_of_one_message(client: AsyncClient, engine: AsyncEngine, se
     assert [one["status"] for one in story["receipts"]] == ["sent", "delivered"]
 
 
+async def test_the_receipts_of_a_message_are_those_of_its_hand_overs(
+    client: AsyncClient, engine: AsyncEngine, sealer: Sealer, clock: Clock
+) -> None:
+    message = await send(client)
+    message_id = UUID(message["id"])
+    async with begin(engine) as tx:
+        own, other = await make_gateway(tx, sealer), await make_gateway(tx, sealer, "other", priority=2)
+        await make_attempt(tx, message_id, own, now=clock.now)
+
+        async def tell(gateway_id: UUID, code: str, **over: Any) -> None:
+            await make_receipt(tx, gateway_id, now=clock.now, message_id=message_id, code=code, **over)
+
+        await tell(own, "of its attempt", attempt=1)
+        await tell(own, "of none by name")
+        await tell(own, "of an attempt that was never made", attempt=2)
+        await tell(other, "of a gateway that was never given it", attempt=1)
+        await tell(other, "of one that shares the account", attempt=1, verdict="applied", applied_at=clock.now)
+    story = (await client.get(f"/v1/messages/{message_id}")).json()
+    assert {one["code"] for one in story["receipts"]} == {
+        "of its attempt",
+        "of none by name",
+        "of one that shares the account",
+    }
+
+
 @pytest.fixture
 async def log(client: AsyncClient, clock: Clock) -> list[dict[str, Any]]:
     """Seven messages, a minute apart."""

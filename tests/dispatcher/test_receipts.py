@@ -225,12 +225,28 @@ async def test_attempt_that_was_never_made_does_nothing(worker: HandWorker, gate
 async def test_found_by_reference_alone(worker: HandWorker, gateway: UUID) -> None:
     message_id = await handed_over(worker, gateway, reference="SM1", status=Status.SUBMITTED)
     other = await handed_over(worker, gateway, reference="SM2", status=Status.SUBMITTED)
-    await tell(worker, gateway, reference="SM1", segments=2, code="ok")
+    receipt_id = await tell(worker, gateway, reference="SM1", segments=2, code="ok")
     await receipts(worker)
     assert (await message_of(worker.engine, message_id)).status is Status.DELIVERED
+    row = await receipt_of(worker, receipt_id)
+    assert (row.message_id, row.attempt, row.verdict) == (message_id, 1, "applied"), "it is shown with its message"
     assert (await message_of(worker.engine, other)).status is Status.SUBMITTED
     (attempt,) = await attempts_of(worker.engine, message_id)
     assert (attempt.segments, attempt.code) == (2, "ok")
+
+
+async def test_whose_a_receipt_is_stays_as_it_was_told(worker: HandWorker, gateway: UUID, by_hand: HandClock) -> None:
+    message_id = await handed_over(worker, gateway, reference="SM1", status=Status.SUBMITTED)
+    by_id = await tell(worker, gateway, message_id=message_id, reference="SM1")
+    of_nobody = await tell(worker, gateway, reference="SM-nobody")
+    await receipts(worker)
+    await by_hand.advance(seconds=GIVE_UP_AFTER.total_seconds() + 600)
+    await receipts(worker)
+    found = [await receipt_of(worker, receipt_id) for receipt_id in (by_id, of_nobody)]
+    assert [(row.verdict, row.message_id, row.attempt) for row in found] == [
+        ("applied", message_id, None),
+        ("unmatched", None, None),
+    ]
 
 
 # --- what fits nothing yet
