@@ -79,21 +79,26 @@ async def hand_over(
 
     After that the lease is not ours for long enough, and nothing may leave. There is an outcome for each of them.
     """
-    now = worker.now()
-    messages = [sms_of(worker, claimed, account, now_seconds=now.timestamp()) for claimed in batch]
     if monotonic() > start_by or not worker.book.knows(account):
         # Claimed too long ago, or its gateway was deleted meanwhile: whoever claims it next chooses anew.
-        cause = LEASE_MARGIN if worker.book.knows(account) else GATEWAY_GONE
-        said = Said.of_all(messages, Lost(may_have_arrived=False, cause=cause), account)
         worker.healths.end_probe(account.gateway_id, [one.id for one in batch])
-    else:
-        latency = worker.gauges.lane_latency(lane)
-        for claimed in batch:
-            latency.observe((now - claimed.not_before).total_seconds())
-        begun = monotonic()
-        said = await converse(worker, account, messages, start_by=start_by)
-        _listen(worker, said, seconds=monotonic() - begun)
+        return not_handed_over(worker, batch, account)
+    now = worker.now()
+    messages = [sms_of(worker, claimed, account, now_seconds=now.timestamp()) for claimed in batch]
+    latency = worker.gauges.lane_latency(lane)
+    for claimed in batch:
+        latency.observe((now - claimed.not_before).total_seconds())
+    begun = monotonic()
+    said = await converse(worker, account, messages, start_by=start_by)
+    _listen(worker, said, seconds=monotonic() - begun)
     return settled_by(worker, batch, said)
+
+
+def not_handed_over(worker: Worker, batch: Sequence[Claimed], account: Account) -> list[Settled]:
+    """What was claimed for a gateway and never left, ready to be written."""
+    cause = LEASE_MARGIN if worker.book.knows(account) else GATEWAY_GONE
+    outcome = Lost(may_have_arrived=False, cause=cause)
+    return [_settled(worker, claimed, outcome, Said.of_all((), outcome, account)) for claimed in batch]
 
 
 def settled_by(worker: Worker, batch: Sequence[Claimed], said: Said) -> list[Settled]:

@@ -26,6 +26,7 @@ from dispatcher.path.quiet import find_resting
 from dispatcher.path.repeats import LOOK_SECONDS, claim_repeats
 from dispatcher.path.second_tries import claim_second_tries
 from dispatcher.path.settler import Settler
+from dispatcher.path.take_back import take_back
 from dispatcher.queries import claims
 from dispatcher.queries.claims import Claimed
 from dispatcher.queries.tallies import Moves, write_tallies
@@ -69,6 +70,7 @@ class Pump:
         self._most = self.slots  # rows in one claim: fewer while the database is slow, lest they be stale at once
         self._expire_at = 0.0
         self._doubted_at = 0.0
+        self._unheard: list[tuple[Claimed, Account]] = []  # intents of claims whose commit was not answered
         self._tasks: set[asyncio.Task[None]] = set()
         self._settler = Settler(worker, lane, on_settled=self._free)
         worker.metrics.in_flight.labels(lane).set(0)  # told from the start: an alert calls for a lane nobody tells of
@@ -98,6 +100,7 @@ class Pump:
         if spare is not None:
             wanted = min(wanted, spare)
         try:
+            await self._take_back()
             taken = await self._claim(wanted)
             await self._claim_doubted()
         except Exception as error:
@@ -147,10 +150,26 @@ class Pump:
                 await self._intend(tx, choice, resting, taken.moves)
         except BaseException:
             choice.undo(worker, self.lane)
+            self._unheard += choice.intents
             raise
         self._pace_claims(slots, choice, seconds=monotonic() - begun)
         self._launch(choice, batches, begun=begun)
         return taken.rows
+
+    async def _take_back(self) -> None:
+        """Settle what an earlier claim may have written whose commit was not answered: nothing of it has left."""
+        if not self._unheard:
+            return
+        worker = self.worker
+        try:
+            async with worker.by_key() as tx:
+                moves = await take_back(worker, tx, self._unheard)
+                await write_tallies(tx, moves, writer=worker.writer * 8 + (self.lane == "urgent"))
+        except Exception as error:
+            if not (is_outage(error) or is_busy(error)):
+                self._unheard.clear()  # given up to the lease, lest nothing be claimed any more
+            raise
+        self._unheard.clear()
 
     async def _claim_doubted(self) -> None:
         """What is in doubt and may be handed over once more, looked for once a second."""
@@ -285,5 +304,9 @@ class Pump:
             self.worker.ring(self.lane)
 
     async def _drain(self) -> None:
+        try:
+            await self._take_back()
+        except Exception:
+            log.exception("claims given up to the lease", extra={"count": len(self._unheard)})
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self.worker.limits.deadline + 5)

@@ -215,6 +215,14 @@ _UNCLAIM = text("""
     WHERE m.id = b.id AND m.status = 'sending' AND m.leased_by = :dispatcher
 """)
 
+_OURS = text("""
+    SELECT m.id FROM unnest(CAST(:ids AS uuid[]), CAST(:attempts AS smallint[])) AS t (id, attempt)
+    JOIN messages m ON m.id = t.id
+    WHERE m.status = 'sending' AND m.attempt = t.attempt AND m.leased_by = :dispatcher
+    ORDER BY m.id
+    FOR UPDATE OF m
+""")
+
 _FORWARD = text("""
     UPDATE messages m SET not_before = now()
     FROM (SELECT id FROM messages WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'queued' AND not_before > now()
@@ -278,6 +286,15 @@ async def put_back(tx: AsyncConnection, back: Sequence[tuple[Claimed, float]], *
             _UNCLAIM,
             {"ids": [one.id for one, _ in back], "delays": [delay for _, delay in back], "dispatcher": dispatcher},
         )
+
+
+async def lock_ours(tx: AsyncConnection, claimed: Sequence[Claimed], *, dispatcher: str) -> set[UUID]:
+    """Which of these are on lease to this dispatcher for this very attempt; they stay so until the transaction ends."""
+    found = await tx.execute(
+        _OURS,
+        {"ids": [one.id for one in claimed], "attempts": [one.attempt for one in claimed], "dispatcher": dispatcher},
+    )
+    return {row.id for row in found}
 
 
 async def bring_forward(tx: AsyncConnection, message_ids: Sequence[UUID]) -> None:
