@@ -19,6 +19,8 @@ from shared.domain.pace import AHEAD_SECONDS, Pace, slice_of
 CREDIT_SECONDS: Final = 0.2
 # Nobody is sent away for longer than this: the pace may be another by then.
 LATER_SECONDS: Final = 30.0
+# A password that had no room looks again well before this, also where a claim is slow.
+PASSWORD_SECONDS: Final = 0.5
 # Batches are claimed for so much of the pace at a time. More at once would be more than the 2 % by which it is kept.
 GATHER_SECONDS: Final = 0.1
 # What has no room for lack of free requests is worth another look after this.
@@ -62,7 +64,8 @@ class Meter:
         self._ring = ring
         self._length = 1.0  # segments of a message, lately
         self._drawn_at = self._looked_at = 0.0
-        self._later = {"urgent": 0.0, "bulk": 0.0}
+        self._kept_until = 0.0  # room is for a password that had none
+        self._later = {"password": 0.0, "urgent": 0.0, "bulk": 0.0}
 
     def change(self, pace: Pace) -> None:
         """Keep another pace. Requests in flight go on being counted; what was granted before is not worth keeping."""
@@ -97,7 +100,9 @@ class Meter:
         if not rooms:
             return None
         rows = min(rooms)
-        return rows if lane == "urgent" or rows >= self.batch else 0
+        if lane == "urgent":
+            return rows
+        return 0 if rows < self.batch or self._is_kept() else rows
 
     @property
     def batch(self) -> int:
@@ -107,11 +112,14 @@ class Meter:
             return 1
         return max(1, min(largest, int(self._share() * GATHER_SECONDS / self._length)))
 
-    def take(self, lane: str, segments: int) -> bool:
+    def take(self, lane: str, segments: int, *, password: bool = False) -> bool:
         """Use room for one message, if there is any."""
-        if self._by_segments(lane) == 0 or self.in_flight.room(lane) == 0:
+        kept = self._is_kept() and not password
+        if kept or self._by_segments(lane) == 0 or self.in_flight.room(lane) == 0:
             self.ask(lane)
             return False
+        if password:
+            self._kept_until = 0.0
         self._length += 0.05 * (segments - self._length)
         self._pending[lane] += segments
         self.in_flight.taken[lane] += 1
@@ -122,16 +130,27 @@ class Meter:
         self._pending[lane] -= segments
         self.in_flight.taken[lane] -= 1
 
-    def later(self, lane: str, segments: int) -> float:
-        """Seconds after which it is worth looking for room again: each that waits has its turn after the one before."""
+    def later(self, lane: str, segments: int, *, password: bool = False) -> float:
+        """Seconds after which it is worth looking for room again: each that waits has its turn after the one before.
+
+        Passwords have a line of their own, look often, and until then what comes free is for them: others that are due
+        all the time would have taken it before the next look.
+        """
         rate = self.pace.segments_per_second
         now = monotonic()
         pause = 0.0 if rate is None else segments * self.live / rate
         if self.pace.in_flight is not None:
             pause = max(pause, self._pause_for_requests())
-        turn = max(self._later[lane], now) + pause
-        self._later[lane] = min(turn, now + LATER_SECONDS)
-        return self._later[lane] - now
+        line = lane
+        if password:
+            line, pause = "password", min(pause, _PAUSE)
+            self._kept_until = now + PASSWORD_SECONDS
+        turn = max(self._later[line], now) + pause
+        self._later[line] = min(turn, now + LATER_SECONDS)
+        return self._later[line] - now
+
+    def _is_kept(self) -> bool:
+        return monotonic() < self._kept_until
 
     def _pause_for_requests(self) -> float:
         """Several for each place, so that somebody is there when a request ends: who looks in between waits longer."""

@@ -64,7 +64,8 @@ def room(worker: Worker, lane: str) -> int | None:
 def choose(worker: Worker, lane: str, claimed: Sequence[Claimed]) -> Choice:
     """Decide for each message by the book as it is now; the other lane may read it anew at any moment."""
     chooser = _Chooser(worker, lane)
-    for one in claimed:
+    # A claim comes in whatever order its rows were written; the room there is, is for passwords first.
+    for one in claimed if lane == "bulk" else sorted(claimed, key=lambda one: one.kind != Kind.OTP):
         chooser.decide(one)
     return chooser.choice
 
@@ -142,7 +143,7 @@ class _Chooser:
                 continue
             if route.pace is not None:
                 meter = _meter(self.worker, route)
-                if not meter.take(self.lane, one.segments):
+                if not meter.take(self.lane, one.segments, password=one.kind == Kind.OTP):
                     continue
                 self.choice.meters[gateway_id] = meter
             self.trials.discard(gateway_id)
@@ -195,9 +196,10 @@ class _Chooser:
             self._put_off(one, [route])
             return False
         if route.pace is not None:
-            meter = _meter(self.worker, route)
-            if not meter.take(self.lane, one.segments):
-                self.choice.waiting.append((one, meter.later(self.lane, one.segments)))
+            meter, password = _meter(self.worker, route), one.kind == Kind.OTP
+            if not meter.take(self.lane, one.segments, password=password):
+                pause = meter.later(self.lane, one.segments, password=password)
+                self.choice.waiting.append((one, pause))
                 return False
             self.choice.meters[gateway_id] = meter
         return True

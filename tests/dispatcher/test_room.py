@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from itertools import pairwise
 from time import monotonic
 from typing import Any
+from urllib.parse import parse_qs
 from uuid import UUID
 
 import httpx
@@ -13,17 +15,20 @@ import pytest
 import respx
 from sqlalchemy import func, update
 
+from dispatcher.ending import end
 from dispatcher.pacing.in_flight import CLAIM_AHEAD_SECONDS
-from dispatcher.pacing.meter import CREDIT_SECONDS, GATHER_SECONDS, Meter, Slice
+from dispatcher.pacing.meter import CREDIT_SECONDS, GATHER_SECONDS, PASSWORD_SECONDS, Meter, Slice
 from dispatcher.path.pump import Pump
 from dispatcher.queries import claims
+from shared.domain.message import Kind, Status
 from shared.domain.pace import Pace, kept_for_urgent
 from shared.models import Message
 from tests.dispatcher.answers import at, taken
-from tests.dispatcher.queued import NUMBERS, queue_campaign
+from tests.dispatcher.queued import NUMBERS, queue_campaign, queue_one
+from tests.dispatcher.test_passwords import queue_password
 from tests.factories import make_gateway
 from tests.stages import check_tallies, statuses
-from tests.worlds import HandWorker
+from tests.worlds import HandClock, HandWorker
 
 SOON = 30.0
 
@@ -251,6 +256,86 @@ async def test_a_slow_claim_costs_no_pace(
     between = segments / pace
     assert 2 * between - 0.1 <= left[2] - left[0]  # and none of it is faster
     assert left[2] - begun < 2 * between + 2
+
+
+@pytest.fixture
+async def always_due(worker: HandWorker, by_hand: HandClock) -> AsyncIterator[None]:
+    """Time goes on, and whatever is no password is due again at once, as messages are that have just been made."""
+
+    async def hurry() -> None:
+        last = monotonic()
+        while True:
+            await asyncio.sleep(0.03)
+            await by_hand.advance(seconds=(now := monotonic()) - last)
+            last = now
+            async with worker.transaction() as tx:
+                rest = Message.kind != Kind.OTP, Message.status == Status.QUEUED
+                await tx.execute(update(Message).where(*rest).values(not_before=worker.now()))
+
+    hurrying = asyncio.create_task(hurry())
+    yield
+    await end(hurrying)
+
+
+@pytest.mark.usefixtures("always_due")
+async def test_passwords_come_before_others_that_wait_for_the_same_pace(
+    worker: HandWorker, another: Any, router: respx.MockRouter
+) -> None:
+    """All of them are claimed, for another gateway has no pace; what room there is goes to the password."""
+    left: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        left.append(parse_qs(request.content.decode())["Body"][0])
+        return taken(request)
+
+    at(router)
+    at(router, "slow", answer=answer)
+    async with worker.transaction() as tx:
+        await make_gateway(tx, worker.sealer, "slow", priority=0, pace={"segments_per_second": 2})
+        await make_gateway(tx, worker.sealer, "first", location_ids=["other"])
+    for _ in range(20):
+        await queue_one(worker)
+    pumped = another(urgent_slots=100)
+    async with pumped.transaction() as tx:
+        await pumped.book.read(tx)
+    running = asyncio.create_task(Pump(pumped, "urgent").run())
+    async with asyncio.timeout(30):
+        for _ in range(4):
+            before = len(left) + 1
+            while len(left) < before:  # the room there was is gone
+                await asyncio.sleep(0.01)
+            _, code = await queue_password(worker)
+            pumped.ring("urgent")
+            while not any(code in body for body in left):
+                await asyncio.sleep(0.01)
+            assert len(left) - before <= 2
+    pumped.stop()
+    await running
+
+
+async def test_room_is_kept_for_a_password_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the next one, and no line of others puts it off; one that does not come back holds up nobody."""
+    now = monotonic()
+    monkeypatch.setattr("dispatcher.pacing.meter.monotonic", lambda: now)
+    meter = Meter(Pace(1.0))
+    assert meter.take("urgent", 1)
+    assert meter.later("urgent", 1) == pytest.approx(1)
+    assert not meter.take("urgent", 1, password=True)
+    waits = [meter.later("urgent", 1, password=True) for _ in range(3)]
+    assert waits == pytest.approx([0.1, 0.2, 0.3])
+    meter.draw(Slice(2, 0, 1, 0.0))
+    assert not meter.take("urgent", 1)
+    assert meter.room("bulk") == 0
+    assert meter.room("urgent") == 2
+    assert meter.take("urgent", 1, password=True)
+    assert meter.room("bulk") == 0
+    assert meter.take("urgent", 1)
+    meter.later("urgent", 1, password=True)
+    meter.draw(Slice(2, 0, 1, 0.0))
+    assert meter.room("bulk") == 0
+    now += PASSWORD_SECONDS
+    meter.draw(Slice(1, 0, 1, 0.0))
+    assert meter.room("bulk") != 0
 
 
 async def test_a_paced_portal_is_asked_in_batches(worker: HandWorker, router: respx.MockRouter) -> None:
