@@ -238,6 +238,15 @@ REFUSED: list[tuple[str, Account, Any, str]] = [
     ("a header of two lines", SCRIPTED_ACCOUNT, {"headers": {"X": "a\r\nY: b"}}, "header 'X'"),
     ("a header beyond ASCII", SCRIPTED_ACCOUNT, {"headers": {"X": "é"}}, "header 'X'"),
     ("a name that is no header", SCRIPTED_ACCOUNT, {"headers": {"a b": "c"}}, "header 'a b'"),
+    *(
+        (
+            f"the header {name}",
+            SCRIPTED_ACCOUNT,
+            {"headers": {name: "x"}},
+            f"header '{name}' is written by Lapwing itself",
+        )
+        for name in ("Host", "Transfer-Encoding", "te", "EXPECT", "Trailer", "Upgrade")
+    ),
     ("a header that is a table", SCRIPTED_ACCOUNT, {"headers": {"X": {}}}, "headers has a table at 'X'"),
     ("a form with a table in it", SCRIPTED_ACCOUNT, {"form": {"a": {"b": 1}}}, "form has a table at 'a'"),
     ("a form with nothing in it", SCRIPTED_ACCOUNT, {"form": {"a": None}}, "form has nothing at 'a'"),
