@@ -305,7 +305,7 @@ async def test_what_this_gateway_would_not_send(
 async def test_a_large_body_is_not_read(
     anonymous: httpx.AsyncClient, account: Account, engine: AsyncEngine, *, streamed: bool
 ) -> None:
-    body = urlencode(account.fields(Filler="x" * (64 << 10))).encode()
+    body = urlencode(account.fields(Filler="x" * (256 << 10))).encode()
 
     async def pieces() -> Any:
         for start in range(0, len(body), 4096):

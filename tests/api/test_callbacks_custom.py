@@ -154,6 +154,20 @@ async def test_every_receipt_of_a_long_list_is_kept(client: httpx.AsyncClient, e
         assert len((await tx.execute(select(ReceiptRow.id))).all()) == 1200
 
 
+async def test_hundreds_of_receipts_in_one_request_are_kept(client: httpx.AsyncClient, engine: AsyncEngine) -> None:
+    """As Infobip words them, half a kilobyte each."""
+    wordy = {"to": "447700900123", "price": {"perMessage": 0.01}, "error": {"name": "NO_ERROR"}, "filler": "x" * 430}
+    paths = await configure(client)
+    told = [{"id": str(number), "status": "DELIVRD", **wordy} for number in range(400)]
+    answer = await client.post(paths["status"], json=told)
+    assert answer.status_code == 200, answer.text
+    async with begin(engine) as tx:
+        assert len((await tx.execute(select(ReceiptRow.id))).all()) == 400
+    answer = await client.post(paths["status"], json=told * 2)
+    assert (answer.status_code, answer.json()["status"]) == (413, 413)
+    assert "Have the vendor send fewer at once" in answer.json()["detail"]
+
+
 async def test_json_that_is_called_a_form_is_kept_without_what_it_says(
     client: httpx.AsyncClient, engine: AsyncEngine
 ) -> None:

@@ -19,6 +19,7 @@ from shared.gateways.custom.paths import MISSING, as_id, as_text, find, parse, r
 
 STATUSES: Final = tuple(sorted(EVIDENCE))
 _LONGEST: Final = 255
+_MOST: Final = 5000  # what is read in a tenth of a second, in which nothing else is done
 _ATTEMPT = re.compile(r"[0-9]{1,5}")
 _INTERNATIONAL = re.compile(r"[1-9][0-9]{7,14}")
 
@@ -189,6 +190,10 @@ def _items(callback: Callback, mapping: Mapping[str, Any]) -> Iterator[_Item]:
     path = mapping.get("items")
     root = find(document, parse(path)) if path else document
     if isinstance(root, list):
+        if len(root) > _MOST:
+            raise UnreadableCallback(
+                f"The list has {len(root)} entries, and {_MOST} are the most; have the vendor send fewer at once."
+            )
         for one in root:
             yield _Item(one, query)
     elif root is not MISSING:
