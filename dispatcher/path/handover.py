@@ -28,7 +28,6 @@ from shared.gateways import BATCHED, sandbox
 LOGIN_SECONDS: Final = 1.0
 GATEWAY_GONE: Final = "gateway_gone"
 _OURS: Final = frozenset({LEASE_MARGIN, LOGIN_ENDED, GATEWAY_GONE})  # no fault of the gateway's
-_NOBODY_ASKED: Final = frozenset({LEASE_MARGIN, GATEWAY_GONE})
 _LONGEST: Final = 255
 _LARGEST_SMALL: Final = 32_767
 
@@ -210,9 +209,11 @@ def _again(worker: Worker, claimed: Claimed, gateway_id: UUID, outcome: Outcome,
         return None
     tried = claimed.tried or ()
     # No fault of the gateway's: the same one is asked again.
-    if isinstance(outcome, Lost) and outcome.cause in _NOBODY_ASKED:
-        return routing.Again(0.0, tuple(tried))
-    if isinstance(outcome, Lost) and outcome.cause == LOGIN_ENDED and claimed.attempt < routing.MAX_ATTEMPTS:
+    if isinstance(outcome, Lost) and outcome.cause in routing.NOBODY_ASKED:
+        in_a_row = claimed.unasked_in_a_row + 1
+        return routing.after_nobody_was_asked(tried=tried, attempt=claimed.attempt, in_a_row=in_a_row)
+    asked = claimed.attempt - claimed.unasked
+    if isinstance(outcome, Lost) and outcome.cause == LOGIN_ENDED and asked < routing.MAX_ATTEMPTS:
         return routing.Again(LOGIN_SECONDS, tuple(tried))
     attachments = worker.media.goes_with(claimed.campaign_message_id)
     later = {
@@ -226,7 +227,7 @@ def _again(worker: Worker, claimed: Claimed, gateway_id: UUID, outcome: Outcome,
         outcome,
         gateway_id=gateway_id,
         tried=tried,
-        attempt=claimed.attempt,
+        attempt=asked,
         others=later.difference(tried),
         later=later,
         rest=rest if claimed.kind == Kind.CAMPAIGN else None,

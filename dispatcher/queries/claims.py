@@ -17,6 +17,7 @@ from dispatcher.queries.tallies import Moves
 from dispatcher.queries.tellings import Moving, Told
 from shared.domain.automation import CREATED_BY
 from shared.domain.message import PRIORITY_OF, PUMPED, Kind, Status
+from shared.domain.routing import NOBODY_ASKED
 from shared.queries.opt_outs import holds_back
 
 
@@ -43,6 +44,8 @@ class Claimed(NamedTuple):
     expires_at: datetime | None
     respect_quiet_hours: bool | None = None  # None: as the policy has it for the kind
     alone: bool = False  # refused among others before, none of whom was named
+    unasked: int = 0  # attempts before this one at which nobody was asked
+    unasked_in_a_row: int = 0  # and how many of these were the last ones
 
     def __repr__(self) -> str:
         """Without number and text: a log may hold it."""
@@ -62,6 +65,8 @@ class Taken:
 # What decides a fate is read where the row is locked: only there it is the newest version, which a command that
 # came in between may have made. A password is sent even to who opted out of everything else: they asked for it.
 _DECISIVE = "m.id, m.cancel_requested_at, m.expires_at, m.kind, m.msisdn_hash, m.msisdn, m.sender_id, m.contact_id"
+_CODES = ", ".join(f"'{code}'" for code in sorted(NOBODY_ASKED))
+_UNASKED = f"a.outcome = 'not_sent' AND a.code IN ({_CODES})"
 _MOVE = """
     , fated AS MATERIALIZED (
         SELECT d.id,
@@ -92,8 +97,13 @@ _MOVE = """
                   SELECT DISTINCT a.gateway_id FROM attempts a WHERE a.message_id = m.id) END,
               m.not_before, m.expires_at, m.respect_quiet_hours,
               m.tried_gateway_ids IS NOT NULL AND EXISTS (
-                  SELECT 1 FROM attempts a WHERE a.message_id = m.id AND a.code IN ('batch_refused', 'build_failed'))
-"""
+                  SELECT 1 FROM attempts a WHERE a.message_id = m.id AND a.code IN ('batch_refused', 'build_failed')),
+              CASE WHEN m.attempt > 1 THEN (
+                  SELECT count(*) FROM attempts a WHERE a.message_id = m.id AND {unasked}) ELSE 0 END,
+              CASE WHEN m.attempt > 1 THEN (
+                  SELECT m.attempt - 1 - coalesce(max(a.attempt), 0) FROM attempts a
+                  WHERE a.message_id = m.id AND ({unasked}) IS NOT TRUE) ELSE 0 END
+""".replace("{unasked}", _UNASKED)
 
 # A fate is made out once (materialized): the database would otherwise ask all of it anew for each column it decides.
 _HELD = holds_back("d.sender_id", "d.msisdn")

@@ -45,7 +45,7 @@ _CHALLENGES = text("""
 _DOUBTED = text("""
     SELECT a.is_accepted, m.id, m.attempt + 1, m.kind, m.msisdn, m.msisdn_hash, m.text, m.sender_id, m.location_id,
            m.segments, m.campaign_message_id, CAST(NULL AS uuid[]) AS tried, a.asked,
-           CAST(NULL AS uuid[]), m.not_before, m.expires_at, m.respect_quiet_hours, false
+           CAST(NULL AS uuid[]), m.not_before, m.expires_at, m.respect_quiet_hours, false, 0, 0
     FROM messages m
     JOIN otp_messages om ON om.message_id = m.id
     JOIN otps o ON o.id = om.otp_id

@@ -70,7 +70,7 @@ _DUE = text(f"""
            d.at_gateway, d.attempt + 1 - f.attempt,
            d.id, d.attempt + 1, d.kind, d.msisdn, d.msisdn_hash, d.text, d.sender_id, d.location_id, d.segments,
            d.campaign_message_id, CAST(NULL AS uuid[]), CAST(NULL AS uuid[]),
-           ARRAY[d.at_gateway], d.not_before, d.expires_at, d.respect_quiet_hours, false
+           ARRAY[d.at_gateway], d.not_before, d.expires_at, d.respect_quiet_hours, false, 0, 0
     FROM due d
     LEFT JOIN campaign_messages cm ON cm.id = d.campaign_message_id
     LEFT JOIN campaigns c ON c.id = cm.campaign_id

@@ -14,6 +14,13 @@ from shared.domain.repeats import Repeats
 # A gateway may be out of reach for hours: with the waits below this is about four of them. A message whose
 # `expires_at` comes first expires.
 MAX_ATTEMPTS: Final = 100
+# Attempts at which nobody was asked are none of those: this dispatcher was too late, or the gateway was deleted. Where
+# that happens again and again it is not done without a pause; and an attempt's number has an end (a smallint).
+NOBODY_ASKED: Final = frozenset({"lease_margin", "gateway_gone"})
+UNASKED_AT_ONCE: Final = 2
+UNASKED_BASE_SECONDS: Final = 0.5
+UNASKED_CAP_SECONDS: Final = 15.0
+UNASKED_MOST: Final = 30_000
 BACKOFF_BASE_SECONDS: Final = 1.0
 BACKOFF_CAP_SECONDS: Final = 300.0
 RETRY_AFTER_CAP_SECONDS: Final = 3600.0
@@ -150,8 +157,9 @@ def after_certain_no(  # noqa: PLR0913 - what a fate depends on
     """What follows a hand-over that certainly did not arrive; None means that nobody is left to ask.
 
     `others` are the gateways that could still take this message in this round, `later` those that could in another
-    one: all that serve it and have not refused it. `gateway_id` is in neither. `rest` is for how many seconds a message
-    that can wait gives a throttled gateway time; None for one that cannot.
+    one: all that serve it and have not refused it. `gateway_id` is in neither. `attempt` counts those at which
+    somebody was asked. `rest` is for how many seconds a message that can wait gives a throttled gateway time; None for
+    one that cannot.
     """
     fault = outcome.fault if isinstance(outcome, Refused) else None
     if fault is Fault.ACCOUNT:
@@ -168,6 +176,16 @@ def after_certain_no(  # noqa: PLR0913 - what a fate depends on
     asked = outcome.retry_after if isinstance(outcome, Refused) else None
     # Nobody else is left: a new round begins, in which every gateway may be asked again that has not refused.
     return Again(_delay(attempt, asked), ())
+
+
+def after_nobody_was_asked(*, tried: Sequence[UUID], attempt: int, in_a_row: int) -> Again | None:
+    """What follows the n-th hand-over in a row at which no gateway was asked: the same ones may be."""
+    if attempt >= UNASKED_MOST:
+        return None
+    if in_a_row <= UNASKED_AT_ONCE:
+        return Again(0.0, tuple(tried))
+    delay = min(UNASKED_CAP_SECONDS, UNASKED_BASE_SECONDS * 2.0 ** min(in_a_row - UNASKED_AT_ONCE - 1, 20))
+    return Again(delay * random.uniform(0.5, 1), tuple(tried))  # noqa: S311 - jitter, no secret
 
 
 def _delay(attempt: int, asked: float | None) -> float:

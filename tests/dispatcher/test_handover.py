@@ -9,13 +9,15 @@ import httpx
 import pytest
 import respx
 
-from dispatcher.path.handover import hand_over
+from dispatcher.path.conversation import LEASE_MARGIN
+from dispatcher.path.handover import GATEWAY_GONE, hand_over
 from dispatcher.queries.claims import Claimed
 from dispatcher.queries.settlements import Settled
 from shared.db import begin
 from shared.domain.message import Status
+from shared.domain.routing import MAX_ATTEMPTS, NOBODY_ASKED
 from shared.ids import uuid7
-from tests.dispatcher.answers import at, refused, taken
+from tests.dispatcher.answers import at, in_turn, refused, taken
 from tests.factories import GATEWAY_SECRET, TEXT, make_gateway, make_msisdn
 from tests.worlds import HandWorker
 
@@ -92,6 +94,37 @@ async def test_past_the_margin_nothing_leaves(worker: HandWorker, router: respx.
     assert (found.status, found.outcome, found.code) == (Status.QUEUED, "not_sent", "lease_margin")
     assert (found.delay, found.exchange) == (0.0, None)
     assert not route.called
+
+
+def test_codes_that_say_that_nobody_was_asked() -> None:
+    assert {LEASE_MARGIN, GATEWAY_GONE} == NOBODY_ASKED
+
+
+async def test_past_the_margin_again_and_again_it_waits(worker: HandWorker, gateway: UUID) -> None:
+    account = worker.book.accounts[gateway]
+    (found,) = await hand_over(
+        worker, "urgent", [claimed(worker, attempt=200, unasked_in_a_row=9)], account, monotonic() - 0.001
+    )
+    assert found.status is Status.QUEUED
+    assert 5 <= found.delay <= 15
+
+
+@pytest.mark.parametrize(
+    ("unasked", "status"),
+    [
+        pytest.param(0, Status.FAILED, id="each time"),
+        pytest.param(MAX_ATTEMPTS - 1, Status.QUEUED, id="once"),
+        pytest.param(1, Status.QUEUED, id="once less than the limit"),
+    ],
+)
+async def test_attempts_count_at_which_a_gateway_was_asked(
+    worker: HandWorker, router: respx.MockRouter, gateway: UUID, unasked: int, status: Status
+) -> None:
+    at(router, answer=in_turn(httpx.ConnectError("refused")))
+    found = await hand(worker, gateway, attempt=MAX_ATTEMPTS, unasked=unasked)
+    assert (found.status, found.code) == (status, "refused_connection")
+    if unasked == MAX_ATTEMPTS - 1:
+        assert found.delay <= 1.0  # the first of a round's waits
 
 
 async def test_call_that_cannot_be_built_has_not_left(

@@ -1,6 +1,7 @@
 """Pump: hand over once what was claimed, settle it, drain; and nothing of it twice, whoever dies in between."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,10 +17,10 @@ from dispatcher.queries import claims, settlements
 from dispatcher.queries.settlements import Settled
 from shared.db import begin
 from shared.domain.message import Status
-from tests.dispatcher.answers import at, taken
+from tests.dispatcher.answers import at, in_turn, taken
 from tests.dispatcher.queued import NUMBERS, queue_campaign, queue_one
 from tests.factories import make_gateway, make_message, make_opt_out
-from tests.stages import attempts_of, check_tallies, message_of, pump_all, pump_once, send_all, statuses
+from tests.stages import attempts_of, check_tallies, execute, message_of, pump_all, pump_once, send_all, statuses
 from tests.worlds import HandClock, HandWorker
 
 # --- who dies in between
@@ -145,6 +146,36 @@ async def test_lease_too_short_for_a_hand_over_sends_nothing(
     assert not route.called
     await pump_once(worker, "urgent")
     assert (await message_of(worker.engine, message_id)).status is Status.SUBMITTED
+
+
+async def test_lease_too_short_again_and_again(
+    worker: HandWorker, another: Any, router: respx.MockRouter, first: UUID, by_hand: HandClock
+) -> None:
+    """From the third time it pauses, until a gateway is asked; and none of these attempts is held against it."""
+    at(router, answer=in_turn(httpx.ConnectError("refused")))
+    message_id = await queue_one(worker)
+    late = another(lease=2.0, deadline=2.0)
+    waits: list[timedelta] = []
+    for who in (late, late, late, worker, late, late, late):
+        await by_hand.advance(seconds=15)
+        assert await pump_once(who, "urgent") == 1
+        waits.append((await message_of(worker.engine, message_id)).not_before - worker.now())
+    assert [wait > timedelta(0) for wait in waits] == [False, False, True, True, False, False, True]
+    assert waits[3] <= timedelta(seconds=1)
+    await execute(worker.engine, "DELETE FROM attempts")
+    await execute(
+        worker.engine,
+        "INSERT INTO attempts (message_id, attempt, gateway_id, dispatcher, started_at, outcome, code)"
+        " SELECT :id, n, :gateway, 'x', now(), 'not_sent', 'lease_margin' FROM generate_series(1, 99) n",
+        id=message_id,
+        gateway=first,
+    )
+    await execute(worker.engine, "UPDATE messages SET attempt = 99")
+    await by_hand.advance(seconds=15)
+    assert await pump_once(worker, "urgent") == 1
+    row = await message_of(worker.engine, message_id)
+    assert (row.status, row.attempt) == (Status.QUEUED, 100)
+    assert row.not_before <= worker.now() + timedelta(seconds=1)
 
 
 # --- the stream

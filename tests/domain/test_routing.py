@@ -11,9 +11,13 @@ from shared.domain.routing import (
     BACKOFF_CAP_SECONDS,
     MAX_ATTEMPTS,
     RETRY_AFTER_CAP_SECONDS,
+    UNASKED_AT_ONCE,
+    UNASKED_CAP_SECONDS,
+    UNASKED_MOST,
     Again,
     Route,
     after_certain_no,
+    after_nobody_was_asked,
     choose,
     is_away,
     is_newcomer,
@@ -258,3 +262,19 @@ HALF_OPEN = route(A, open=True, half_open=True)
 )
 def test_newcomer(before: Route | None, now: Route, is_new: bool) -> None:
     assert is_newcomer(now, before) is is_new
+
+
+@pytest.mark.parametrize("in_a_row", [1, 2, 3, 4, 10, 200])
+def test_who_was_not_asked_is_asked_next_and_not_without_a_pause(in_a_row: int) -> None:
+    again = after_nobody_was_asked(tried=(C,), attempt=200, in_a_row=in_a_row)
+    assert again is not None
+    assert again.tried == (C,)
+    if in_a_row <= UNASKED_AT_ONCE:
+        assert again.delay == 0.0
+    else:
+        assert min(UNASKED_CAP_SECONDS / 2, 0.25 * 2 ** (in_a_row - 3)) <= again.delay <= UNASKED_CAP_SECONDS
+
+
+def test_number_of_an_attempt_fits_its_column() -> None:
+    assert after_nobody_was_asked(tried=(), attempt=UNASKED_MOST, in_a_row=1) is None
+    assert UNASKED_MOST < 2**15 - MAX_ATTEMPTS
