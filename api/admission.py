@@ -7,11 +7,13 @@ signature. Here the guard is found in that signature and asked first, so that no
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
+from fastapi import params
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.bodies import JsonRequest
 from api.deps import SCOPE_OF, admit, time_of
 from api.security import Scope, require
 from shared.errors import Invalid
@@ -22,13 +24,16 @@ class GuardedRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
-        may_lack_body = self.body_field is not None and not self.body_field.field_info.is_required()
+        info = None if self.body_field is None else self.body_field.field_info
+        reads_json = info is not None and not isinstance(info, params.Form)
+        may_lack_body = info is not None and not info.is_required()
 
         async def answer(request: Request) -> Response:
             await self.check_caller(request)
+            asked = JsonRequest(request.scope, request.receive) if reads_json else request
             if may_lack_body:
-                await _check_body(request)
-            return await handle(request)
+                await _check_body(asked)
+            return await handle(asked)
 
         return answer
 

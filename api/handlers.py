@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import compile_path
 
+from api.bodies import step
 from api.hints import hint_for, models_in
 from api.problems import (
     MEDIA_TYPE,
@@ -225,15 +226,15 @@ def _pointer(loc: Sequence[str | int], body: object, *, kind: str) -> str:
 
 def _pointer_into(path: Sequence[str | int], body: object, *, kind: str) -> str:
     """The place in the body as it was sent: what pydantic adds for unions and keys is left out."""
-    parts: list[str] = []
+    pointer = ""
     node: Any = dict(body) if isinstance(body, FormData) else body
     for number, part in enumerate(path, start=1):
         if _holds(node, part):
             node = node[part]
         elif not (number == len(path) and kind in {"missing", LEFT_OUT}):
             continue
-        parts.append(str(part).replace("~", "~0").replace("/", "~1"))
-    return "".join(f"/{part}" for part in parts)
+        pointer = step(pointer, part)
+    return pointer
 
 
 def _holds(node: object, part: str | int) -> bool:

@@ -22,7 +22,7 @@ from api.deps import Identified, Now, Res, Tx
 from api.problems import AnswerOutOfReach, IdempotencyKeyBusy, IdempotencyKeyReused
 from api.resources import Resources
 from api.security import Caller
-from shared.errors import FieldError
+from shared.errors import FieldError, Invalid
 from shared.queries import idempotency as queries
 from shared.queries.idempotency import Scope, StoredAnswer
 from shared.sealing import Sealer
@@ -88,6 +88,9 @@ async def claim_key(
     """Make the key this request's until `tx` ends; raises Replay where it was answered before. None without a key."""
     if key is None:
         return None
+    if len(request.headers.getlist("Idempotency-Key")) > 1:
+        told = "The header is sent more than once; send one key, for only one of them could protect the request."
+        raise Invalid(told, pointer="Idempotency-Key:")
     print_ = await _fingerprint(request, pepper=resources.pepper)
     claim = KeyClaim(
         tx=tx,

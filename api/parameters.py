@@ -1,12 +1,15 @@
 """Query parameters that a route does not have are refused: a filter with a slip in its name would show everything.
 
+One that is given twice is refused as well, for one of the two would be left out in silence; lists are made that way.
+
 So are fields of a form that the route does not have, as a JSON body's are by its own shape; and so is a NUL in a query,
 which the database would refuse without its name.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, get_args, get_origin
 
 from fastapi import params
 from fastapi.dependencies.models import Dependant
@@ -20,8 +23,10 @@ from shared.errors import FieldError, Invalid
 
 _MOST_TOLD: Final = 10
 _LONGEST_TOLD: Final = 100
+_LISTS: Final = frozenset({list, set, frozenset, tuple, Sequence})
+_TWICE: Final = "The parameter is given more than once, and takes one value; give it once."
 
-_known: dict[object, tuple[str, ...]] = {}
+_known: dict[object, Mapping[str, bool]] = {}
 
 
 async def only_known_parameters(request: Request, caller: Identified) -> None:
@@ -37,12 +42,15 @@ async def only_known_parameters(request: Request, caller: Identified) -> None:
         _refuse(unknown, place=_place_in_form, told=partial(_told_of_field, route=route))
 
 
-def _check_query(request: Request, known: tuple[str, ...]) -> None:
-    spoilt = [name for name, value in request.query_params.multi_items() if "\0" in value]
+def _check_query(request: Request, known: Mapping[str, bool]) -> None:
+    given = request.query_params.multi_items()
+    spoilt = [name for name, value in given if "\0" in value]
     if spoilt:
         raise Invalid("The text holds a NUL character (%00); remove it.", pointer=f"?{spoilt[0][:_LONGEST_TOLD]}")
     unknown = [name for name in request.query_params if name not in known]
-    _refuse(unknown, place="?{}".format, told=partial(_told, known=known))
+    _refuse(unknown, place="?{}".format, told=partial(_told, known=tuple(known)))
+    twice = [name for name, times in Counter(name for name, _ in given).items() if times > 1 and not known[name]]
+    _refuse(twice, place="?{}".format, told=lambda _: _TWICE)
 
 
 def _refuse(unknown: Sequence[str], *, place: Callable[[str], str], told: Callable[[str], str]) -> None:
@@ -82,19 +90,28 @@ def _fields_of(route: Any) -> tuple[str, ...]:
     return tuple(field.alias for field in route.dependant.body_params if isinstance(field.field_info, params.Form))
 
 
-def _known_to(route: Any) -> tuple[str, ...]:
-    """The names as clients write them, of the route and of all that it depends on; found out once."""
+def _known_to(route: Any) -> Mapping[str, bool]:
+    """The names as clients write them, of the route and of all that it depends on, and which are lists; found once."""
     if route.endpoint not in _known:
-        _known[route.endpoint] = tuple(sorted(set(names_of(route.dependant))))
+        _known[route.endpoint] = dict(sorted(_asked_by(route.dependant)))
     return _known[route.endpoint]
 
 
 def names_of(dependant: Dependant) -> Iterator[str]:
+    return (name for name, _ in _asked_by(dependant))
+
+
+def _asked_by(dependant: Dependant) -> Iterator[tuple[str, bool]]:
     for field in dependant.query_params:
         model = field.field_info.annotation
         if isinstance(model, type) and issubclass(model, BaseModel):
-            yield from (inner.alias or name for name, inner in model.model_fields.items())
+            yield from ((inner.alias or name, _is_list(inner.annotation)) for name, inner in model.model_fields.items())
         else:
-            yield field.alias
+            yield field.alias, _is_list(model)
     for each in dependant.dependencies:
-        yield from names_of(each)
+        yield from _asked_by(each)
+
+
+def _is_list(annotation: Any) -> bool:
+    """Of such a one, each value is another entry; it may be one that can be left out."""
+    return any(get_origin(each) in _LISTS for each in (annotation, *get_args(annotation)))

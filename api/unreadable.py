@@ -45,6 +45,8 @@ def refusal_of(request: Request, error: HTTPException) -> ServiceError:
     if encoded := find_encoded(request):
         return encoded
     match error.__cause__:
+        case ServiceError() as refusal:
+            return refusal
         case RecursionError():
             return Invalid(f"The body is nested too deep; {DEEPEST} levels are the most.", pointer="")
         case UnicodeDecodeError() as broken:

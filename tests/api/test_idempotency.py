@@ -237,6 +237,15 @@ async def test_a_key_has_a_form(client: AsyncClient, engine: AsyncEngine, bad: s
     assert await count(engine, Contact) == 0
 
 
+async def test_two_keys_are_refused(client: AsyncClient, engine: AsyncEngine) -> None:
+    """Only one of them would be looked at, and the other would protect nothing."""
+    headers = [("Idempotency-Key", "one"), ("Idempotency-Key", "two")]
+    response = await client.post("/test/people", json={"msisdn": MSISDN}, headers=headers)
+    assert (response.status_code, response.json()["type"]) == (422, "/problems/invalid")
+    assert [error["pointer"] for error in response.json()["errors"]] == ["Idempotency-Key:"]
+    assert await count(engine, Contact) == 0
+
+
 async def test_the_longest_key(client: AsyncClient) -> None:
     longest = "~" * 255
     await client.post("/test/people", json={"msisdn": MSISDN}, headers=key(longest))

@@ -40,6 +40,30 @@ async def test_posts_are_no_exception(client: AsyncClient) -> None:
     assert (await client.get("/v1/messages")).json()["items"] == []
 
 
+async def test_one_that_is_given_twice_is_refused(client: AsyncClient) -> None:
+    answer = await client.get("/v1/messages?limit=1&status=failed&limit=2&limit=2")
+    errors = refused(answer.json())
+    assert list(errors) == ["?limit"]
+    assert "give it once" in errors["?limit"]
+
+
+async def test_every_route_of_v1_takes_none_twice_but_lists(app: FastAPI, client: AsyncClient) -> None:
+    asked = 0
+    for path, methods in app.openapi()["paths"].items():
+        for method, operation in methods.items():
+            parameters = [one for one in operation.get("parameters", ()) if one["in"] == "query"]
+            body = "multipart/form-data" in operation.get("requestBody", {}).get("content", {})
+            if not (path.startswith("/v1/") and parameters) or body:
+                continue
+            shapes = {one["name"]: [one["schema"], *one["schema"].get("anyOf", ())] for one in parameters}
+            single = [name for name, shape in shapes.items() if all(one.get("type") != "array" for one in shape)]
+            params = {name: ["1", "1"] for name in shapes}
+            answer = await client.request(method, re.sub(r"{[^}]*}", str(uuid4()), path), params=params)
+            assert list(refused(answer.json())) == [f"?{name}" for name in single][:10], (method, path)
+            asked += 1
+    assert asked > 20
+
+
 async def test_every_route_of_v1_refuses_and_takes_what_it_documents(app: FastAPI, client: AsyncClient) -> None:
     paths = app.openapi()["paths"]
     asked = 0

@@ -60,6 +60,14 @@ def nested(levels: int) -> Any:
         pytest.param(
             b"x", {"Content-Encoding": "identity"}, 400, "malformed-json", "not valid JSON", id="not compressed"
         ),
+        pytest.param(
+            b"{}",
+            {"Content-Type": "application/json; charset=ISO-8859-1"},
+            415,
+            "unsupported-media-type",
+            "in `iso-8859-1`; send it in UTF-8",
+            id="another charset",
+        ),
     ],
 )
 async def test_json_that_cannot_be_read(
@@ -101,6 +109,56 @@ async def test_part_of_a_form_that_is_no_file_is_told_how_to_be_one(client: Asyn
     (error,) = answer.json()["errors"]
     assert error["pointer"] == "/file"
     assert error["detail"] == 'This is a text; send a file, as a part with a `filename` (curl: `-F "file=@menu.pdf"`).'
+
+
+@pytest.mark.parametrize("charset", ["utf-8", '"UTF-8"', "utf8", "US-ASCII", ""])
+async def test_json_in_utf_8_by_any_name(client: AsyncClient, charset: str) -> None:
+    headers = {"Content-Type": f"application/json; charset={charset}"}
+    answer = await client.post("/v1/texts/measure", content='{"text": "Grüße"}'.encode(), headers=headers)
+    assert (answer.status_code, answer.json()["characters"]) == (200, 5)
+
+
+@pytest.mark.parametrize(
+    ("sent", "pointers"),
+    [
+        pytest.param('{"text": "a", "text": "b"}', ["/text"], id="in the body"),
+        pytest.param('{"text" : "a", "text"\n: "a"}', ["/text"], id="of one value, and blanks about it"),
+        pytest.param('{"text": "\\": a", "text": "b"}', ["/text"], id="beside what looks like a name"),
+        pytest.param('{"text": "a", "te\\u0078t": "b"}', ["/text"], id="written otherwise"),
+        pytest.param('{"text": {"a/b": [0, {"~": 1, "~": 1, "x": 2, "x": 3}]}}', ["/text/a~1b/1/~0", "/text/a~1b/1/x"]),
+        pytest.param('{"x": [{"": 1, "": 1}], "text": "a", "text": "b"}', ["/text", "/x/0/"], id="some, empty"),
+        pytest.param('{"\\ud83d": 1, "\\ud83d": 1}', ["/\\ud83d"], id="half a character"),
+        pytest.param('[{"a": 1, "a": 1}]', ["/0/a"], id="in a list"),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+async def test_a_field_that_is_given_twice(client: AsyncClient, sent: str, pointers: list[str], encoding: str) -> None:
+    answer = await client.post("/v1/texts/measure", content=sent.encode(encoding), headers=JSON)
+    problem = answer.json()
+    assert (answer.status_code, problem["type"]) == (422, "/problems/invalid"), answer.text
+    assert [error["pointer"] for error in problem["errors"]] == pointers
+    assert "give it once" in problem["errors"][0]["detail"]
+
+
+@pytest.mark.parametrize("sent", ['{"text": "\\": \\":"}', '{"text" :\t"a: \\"b\\" : c"}', '{"text": "☃"}'])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-8-sig"])
+async def test_what_only_looks_like_a_field_is_taken(client: AsyncClient, sent: str, encoding: str) -> None:
+    answer = await client.post("/v1/texts/measure", content=sent.encode(encoding), headers=JSON)
+    assert (answer.status_code, answer.json()["characters"]) == (200, len(json.loads(sent)["text"]))
+
+
+async def test_no_route_takes_a_field_twice(app: FastAPI, client: AsyncClient) -> None:
+    asked = 0
+    for path, methods in app.openapi()["paths"].items():
+        for method, operation in methods.items():
+            if "application/json" not in operation.get("requestBody", {}).get("content", {}):
+                continue
+            url = re.sub(r"{[^}]*}", str(uuid4()), path)
+            answer = await client.request(method, url, content=b'{"a": 1, "a": 2}', headers=JSON)
+            told = (answer.status_code, [error["pointer"] for error in answer.json().get("errors", ())])
+            assert told == (422, ["/a"]), (method, path, answer.text)
+            asked += 1
+    assert asked > 40
 
 
 async def test_what_is_nested_as_deep_as_may_be_is_kept(client: AsyncClient) -> None:
