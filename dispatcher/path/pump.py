@@ -26,6 +26,7 @@ from dispatcher.path.quiet import find_resting
 from dispatcher.path.repeats import LOOK_SECONDS, claim_repeats
 from dispatcher.path.second_tries import claim_second_tries
 from dispatcher.path.settler import Settler
+from dispatcher.path.slots import Slots
 from dispatcher.path.take_back import take_back
 from dispatcher.queries import claims
 from dispatcher.queries.claims import Claimed
@@ -43,8 +44,6 @@ IDLE_SECONDS = 1.0
 OUTAGE_SECONDS = 0.5
 # What was claimed had to wait for its gateway, all of it: others may stand behind it.
 WAITED_SECONDS = 0.1
-# Slots are claimed in handfuls: a claim costs two round trips however small it is.
-HANDFUL = 8
 # Without a gateway nothing is claimed, and so nothing expires in the claim: it is looked for, this often.
 EXPIRE_SECONDS = 5.0
 EXPIRE_BATCH = 5_000
@@ -62,10 +61,10 @@ class Pump:
     def __init__(self, worker: Worker, lane: str) -> None:
         self.worker = worker
         self.lane = lane
-        self.slots = worker.limits.slots(lane)
-        self.in_flight = 0
+        self._slots = Slots(lane, worker.limits.slots(lane))
         self._freed = asyncio.Event()
         self._short = False
+        self._others_wait = False  # there was no slot for more of them, beside those that are kept for passwords
         self._waited = False  # all that was claimed last had to wait
         self._most = self.slots  # rows in one claim: fewer while the database is slow, lest they be stale at once
         self._expire_at = 0.0
@@ -74,6 +73,14 @@ class Pump:
         self._tasks: set[asyncio.Task[None]] = set()
         self._settler = Settler(worker, lane, on_settled=self._free)
         worker.metrics.in_flight.labels(lane).set(0)  # told from the start: an alert calls for a lane nobody tells of
+
+    @property
+    def slots(self) -> int:
+        return self._slots.total
+
+    @property
+    def in_flight(self) -> int:
+        return self._slots.taken
 
     async def run(self) -> None:
         """Pump until the worker stops; then wait for what is in flight and settle it."""
@@ -87,21 +94,21 @@ class Pump:
             await settling
 
     async def _beat(self) -> None:
-        free = self.slots - self.in_flight
-        if free < max(1, self.slots // HANDFUL):
+        if self._slots.free < self._slots.least:
             self._freed.clear()
             await self.worker.sleep(self._freed, IDLE_SECONDS)
             return
         bell = self.worker.bells[self.lane]
         bell.clear()
         self._short = False
-        wanted = min(free, self._most)
+        wanted = min(self._slots.free, self._most)
         spare = room(self.worker, self.lane)
         if spare is not None:
             wanted = min(wanted, spare)
+        others = min(wanted, self._slots.for_others)
         try:
             await self._take_back()
-            taken = await self._claim(wanted)
+            taken = await self._claim(wanted, others=others)
             await self._claim_doubted()
         except Exception as error:
             if not (is_outage(error) or is_busy(error)):
@@ -110,15 +117,20 @@ class Pump:
             return
         finally:
             self.worker.paces.looked(self.lane)
-        if not self._waited and taken and (taken == wanted or not self.in_flight):
+        self._others_wait = others < wanted and taken >= others
+        is_more = taken == wanted or not self.in_flight or (self._others_wait and self._slots.for_others > 0)
+        if not self._waited and taken and is_more:
             return
         # A campaign may have left some of its share to others, or a gateway's pace all of them: what comes free next
         # is worth a look.
-        self._short = taken > 0 or spare is not None
+        self._short = (taken > 0 and not self._others_wait) or spare is not None
         await self.worker.sleep(bell, WAITED_SECONDS if self._waited else IDLE_SECONDS)
 
-    async def _claim(self, slots: int) -> int:
-        """Claim and start handing over; how many rows were taken, whatever became of them."""
+    async def _claim(self, slots: int, *, others: int | None = None) -> int:
+        """Claim and start handing over; how many rows were taken, whatever became of them.
+
+        At most `others` of the slots go to anything but passwords; None: all of them may.
+        """
         worker = self.worker
         if not (worker.book.is_fresh and worker.rules.is_fresh):
             async with worker.by_key() as tx:
@@ -135,7 +147,7 @@ class Pump:
         try:
             async with worker.by_key() as tx:
                 taken = await claims.claim(
-                    tx, lane=self.lane, slots=slots, lease=worker.limits.lease, dispatcher=worker.name
+                    tx, lane=self.lane, slots=slots, others=others, lease=worker.limits.lease, dispatcher=worker.name
                 )
                 await tell_of(tx, taken.closed, wanted=worker.wanted)
                 if self.lane == "bulk":
@@ -183,18 +195,18 @@ class Pump:
 
     async def _claim_second_tries(self) -> None:
         """Passwords, through another gateway."""
-        await self._claim_again(claim_second_tries)
+        await self._claim_again(claim_second_tries, slots=self._slots.free)
 
     async def _claim_repeats(self) -> None:
         """Whatever is at a gateway that takes nothing twice, through that one."""
-        await self._claim_again(partial(claim_repeats, lane=self.lane))
+        await self._claim_again(partial(claim_repeats, lane=self.lane), slots=self._slots.for_others)
 
-    async def _claim_again(self, claim: _Claim) -> None:
+    async def _claim_again(self, claim: _Claim, *, slots: int) -> None:
         begun = monotonic()
         choice = Choice()
         try:
             async with self.worker.by_key() as tx:
-                choice, batches = await claim(self.worker, tx, slots=self.slots - self.in_flight)
+                choice, batches = await claim(self.worker, tx, slots=slots)
                 if choice.intents:
                     failpoints.hit("before_claim_commit")
         except BaseException:
@@ -250,7 +262,7 @@ class Pump:
             self._most = max(1, slots // 2)
         elif len(choice.waiting) > len(choice.intents):
             # No fewer than a handful: behind those of one gateway that has no room may be many of one that has.
-            self._most = max(1, self.slots // HANDFUL, 2 * len(choice.intents))
+            self._most = max(self._slots.handful, 2 * len(choice.intents))
         elif slots == self._most:
             self._most = min(self.slots, 2 * self._most)
 
@@ -265,7 +277,7 @@ class Pump:
             await write_tallies(tx, moves, writer=worker.writer * 8 + (self.lane == "urgent"))
 
     def _start(self, batch: Sequence[Claimed], account: Account, *, start_by: float, meter: Meter | None) -> None:
-        self.in_flight += len(batch)
+        self._slots.take(batch)
         turn = None
         if meter is not None:
             turn = meter.request(self.lane, [one.segments for one in batch], start_by=start_by)
@@ -290,17 +302,17 @@ class Pump:
             # Nothing should bring us here; if something does, the lease tells, and the slots are not lost.
             log.exception("a hand-over was not settled", extra={"message_id": str(batch[0].id)})
             self.worker.healths.end_probe(account.gateway_id, [one.id for one in batch])
-            self._free(len(batch))
+            self._free(batch)
             return
         failpoints.hit("after_answer")
         for claimed, one in zip(batch, settled, strict=True):
             self._settler.put(claimed, one)
 
-    def _free(self, count: int) -> None:
-        self.in_flight -= count
+    def _free(self, settled: Sequence[Claimed]) -> None:
+        self._slots.give_back(settled)
         self.worker.metrics.in_flight.labels(self.lane).set(self.in_flight)
         self._freed.set()
-        if self._short:
+        if self._short or (self._others_wait and self._slots.for_others):
             self.worker.ring(self.lane)
 
     async def _drain(self) -> None:

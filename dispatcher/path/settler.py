@@ -38,7 +38,7 @@ REFUSALS = 2
 class Settler:
     """Collects outcomes for at most `settle_wait` seconds or 500 rows, then writes them in one transaction."""
 
-    def __init__(self, worker: Worker, lane: str, *, on_settled: Callable[[int], None]) -> None:
+    def __init__(self, worker: Worker, lane: str, *, on_settled: Callable[[Sequence[Claimed]], None]) -> None:
         self._worker = worker
         self._lane = lane
         self._on_settled = on_settled
@@ -64,7 +64,7 @@ class Settler:
                 await asyncio.sleep(self._worker.limits.settle_wait)
             batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
             await self._write_until_written(batch)
-            self._on_settled(len(batch))
+            self._on_settled([claimed for claimed, _ in batch])
             self._count(batch)
 
     def _count(self, batch: Sequence[tuple[Claimed, Settled]]) -> None:

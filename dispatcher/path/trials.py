@@ -9,6 +9,7 @@ it is what the test is for.
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from datetime import timedelta
 from time import monotonic
 from typing import Any, Final
@@ -137,5 +138,5 @@ def _exchange(said: Said, took: timedelta) -> dict[str, Any]:
     return kept | redact_panes(said.call, said.answer, private=private, secrets=secrets_of(said.account))
 
 
-def _count_nothing(_count: int) -> None:
+def _count_nothing(_settled: Sequence[Claimed]) -> None:
     """Slots are free when the tasks end."""

@@ -158,7 +158,8 @@ _CAMPAIGN = text(
 )
 
 # One priority after the other, so that the index ends each search at what is due: otherwise every claim would read all
-# that is scheduled for later.
+# that is scheduled for later. Of the others come no more than there are slots for beside those kept for passwords.
+_FIRST = PRIORITY_OF[Kind.OTP]
 _PRIORITIES = ", ".join(f"({priority})" for priority in sorted({PRIORITY_OF[kind] for kind in PUMPED}))
 _URGENT = text(
     f"""
@@ -168,7 +169,7 @@ _URGENT = text(
             WHERE m.campaign_message_id IS NULL AND m.status = 'queued'
               AND m.priority = p.priority AND m.not_before <= now()
             ORDER BY m.not_before, m.id
-            LIMIT :slots
+            LIMIT CASE WHEN p.priority = {_FIRST} THEN CAST(:slots AS bigint) ELSE :others END
             FOR UPDATE SKIP LOCKED) q
         LIMIT :slots
     )"""
@@ -241,12 +242,18 @@ _FORWARD = text("""
 """)
 
 
-async def claim(tx: AsyncConnection, *, lane: str, slots: int, lease: float, dispatcher: str) -> Taken:
+async def claim(
+    tx: AsyncConnection, *, lane: str, slots: int, lease: float, dispatcher: str, others: int | None = None
+) -> Taken:
     """Take up to `slots` due messages of a lane; those that may not be sent any more are closed on the way.
 
-    `lease` is in seconds of the database's clock.
+    Of the urgent ones at most `others` that are no passwords, or as many as come; `lease` is in seconds of the
+    database's clock.
     """
-    rows = await tx.execute(_CLAIMS[lane], {"slots": slots, "lease": lease, "dispatcher": dispatcher})
+    values = {"slots": slots, "lease": lease, "dispatcher": dispatcher}
+    if lane == "urgent":
+        values["others"] = slots if others is None else others
+    rows = await tx.execute(_CLAIMS[lane], values)
     taken = 0
     claimed: list[Claimed] = []
     closed: list[Told] = []

@@ -258,7 +258,9 @@ async def test_call_back_while_the_claim_is_under_way(worker: HandWorker, first:
         statement = claims._URGENT.text.replace(
             "ORDER BY m.not_before", "AND pg_sleep(0.4) IS NOT NULL ORDER BY m.not_before"
         )
-        claim = asyncio.create_task(_rows(tx, text(statement), {"slots": 1, "lease": 30.0, "dispatcher": worker.name}))
+        claim = asyncio.create_task(
+            _rows(tx, text(statement), {"slots": 1, "others": 1, "lease": 30.0, "dispatcher": worker.name})
+        )
         await asyncio.sleep(0.1)
         async with begin(worker.engine) as owner:
             await owner.execute(

@@ -43,7 +43,7 @@ async def queue_password(worker: HandWorker, **over: Any) -> tuple[UUID, str]:
 async def second_tries(worker: HandWorker, *, slots: int = 4) -> None:
     """One look for passwords in doubt, their hand-overs and their settlement."""
     pump = Pump(worker, "urgent")
-    pump.slots = slots
+    pump._slots.total = slots
     worker.book.forget()
     async with worker.transaction() as tx:
         await worker.book.read(tx)

@@ -323,7 +323,8 @@ async def test_scheduled_ones_are_not_read_to_find_the_due(worker: HandWorker) -
         for way in ("enable_seqscan", "enable_bitmapscan"):  # which a table this small would invite
             await tx.execute(text(f"SET LOCAL {way} = off"))
         rows = await tx.execute(
-            text("EXPLAIN " + claims._URGENT.text), {"slots": 100, "lease": 30.0, "dispatcher": worker.name}
+            text("EXPLAIN " + claims._URGENT.text),
+            {"slots": 100, "others": 75, "lease": 30.0, "dispatcher": worker.name},
         )
         plan = [line.strip() for line in rows.scalars()]
     searches = [line for line in plan if line.startswith("Index Cond: ") and "not_before" in line]

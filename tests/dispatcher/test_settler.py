@@ -249,8 +249,8 @@ async def test_one_bad_answer_does_not_hold_up_the_rest(
 ) -> None:
     """What the database will not take is given up to its lease; everybody else's answer is written."""
     ids = await claim_campaign(worker, NUMBERS)
-    freed: list[int] = []
-    settler = Settler(worker, "bulk", on_settled=freed.append)
+    freed: list[claims.Claimed] = []
+    settler = Settler(worker, "bulk", on_settled=freed.extend)
     for place, message_id in enumerate(ids):
         answer = settled(ACCEPTED, message_id, gateway)
         bad = answer._replace(reference="no text holds this: \x00") if place == 2 else answer
@@ -260,7 +260,7 @@ async def test_one_bad_answer_does_not_hold_up_the_rest(
     await settler.close()
     async with asyncio.timeout(5):
         await running
-    assert sum(freed) == 5
+    assert len(freed) == 5
     assert await statuses(worker.engine) == {"submitted": 4, "sending": 1}
     await check_tallies(worker.engine)
 
