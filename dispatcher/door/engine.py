@@ -19,6 +19,7 @@ from pyreqwest.http import HeaderMap
 from pyreqwest.request import StreamRequest
 from pyreqwest.response import Response
 
+from dispatcher.door.coding import CannotUnpack, unpacked
 from shared.addresses import Address
 
 
@@ -48,6 +49,9 @@ class Peer:
 
 
 _BODY_STAGES = frozenset({"error decoding response body", "request or response body error"})
+# Of a packed body a little more than the cap is read: what cannot be made smaller grows by some bytes.
+_PACKING = 1024
+_OF_PACKED = frozenset({"content-encoding", "content-length"})
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 EngineFactory = Callable[[Peer, Limits], httpx.AsyncBaseTransport]
@@ -110,7 +114,7 @@ class ReqwestEngine(httpx.AsyncBaseTransport):
     """pyreqwest as an httpx transport: answers come read, decoded and within the cap."""
 
     def __init__(self, peer: Peer, limits: Limits) -> None:
-        self._read_at_most = limits.body_cap + 1
+        self._read_at_most = limits.body_cap + _PACKING
         self._cap = limits.body_cap
         self._client = _client(peer, limits)
 
@@ -130,12 +134,20 @@ class ReqwestEngine(httpx.AsyncBaseTransport):
             body = await answer.body_reader.read(self._read_at_most)
         except engine_errors.PyreqwestError as error:
             _retell(error)
-        if body is not None and len(body) > self._cap:
-            raise BodyTooLarge("body over the cap")
+        packed = b"" if body is None else bytes(body)
         headers = _readable(answer.headers)
-        if any(name == "content-encoding" and value != "identity" for name, value in headers):
-            raise CutBody("in a coding that was not asked for")
-        return headers, b"" if body is None else bytes(body)
+        codings = [value for name, value in headers if name == "content-encoding"]
+        try:
+            whole = packed if not codings else unpacked(packed, codings, at_most=self._cap + 1)
+        except CannotUnpack:
+            if len(packed) < self._read_at_most:
+                raise CutBody("body cut or unreadable") from None
+            whole = packed
+        if len(whole) > self._cap:
+            raise BodyTooLarge("body over the cap")
+        if codings:
+            headers = [(name, value) for name, value in headers if name not in _OF_PACKED]
+        return headers, whole
 
     async def aclose(self) -> None:
         await self._client.close()
@@ -178,6 +190,8 @@ def _client(peer: Peer, limits: Limits) -> Client:
         .follow_redirects(enable=False)
         .referer(enable=False)
         .http1_only()
+        .gzip(enable=False)  # it reads the first member alone
+        .deflate(enable=False)
         .brotli(enable=False)
         .zstd(enable=False)
         .connect_timeout(timedelta(seconds=limits.connect_timeout))

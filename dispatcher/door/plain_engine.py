@@ -5,8 +5,7 @@ quadratic in the connections: not for campaigns at full speed.
 """
 
 import ssl
-import zlib
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, NoReturn, cast
 
@@ -14,6 +13,7 @@ import httpcore
 import httpx
 from httpcore import AsyncNetworkBackend, AsyncNetworkStream
 
+from dispatcher.door.coding import CannotUnpack, decoder_of
 from dispatcher.door.engine import (
     WITH_BODY,
     BodyTooLarge,
@@ -29,7 +29,6 @@ from dispatcher.door.engine import (
 
 # No longer true of a decoded body; httpx would decode it once more.
 _ENCODED = (b"content-encoding", b"content-length")
-_GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
 
 class PlainEngine(httpx.AsyncBaseTransport):
@@ -75,54 +74,20 @@ class PlainEngine(httpx.AsyncBaseTransport):
         )
 
     async def _read(self, answer: httpcore.Response) -> bytes:
-        decode = _decoder(answer.headers)
+        codings = [value.decode("latin-1") for name, value in answer.headers if name.lower() == b"content-encoding"]
         body = bytearray()
         chunks = cast("AsyncGenerator[bytes]", aiter(answer.aiter_stream()))
         try:
+            decode = decoder_of(codings)
             async with aclosing(chunks):
                 async for chunk in chunks:
                     body += decode.feed(chunk, at_most=self._cap + 1 - len(body))
                     if len(body) > self._cap:
                         raise BodyTooLarge("body over the cap")
             decode.end()
-        except (httpcore.NetworkError, httpcore.ProtocolError, zlib.error):
+        except (httpcore.NetworkError, httpcore.ProtocolError, CannotUnpack):
             raise CutBody("body cut or unreadable") from None
         return bytes(body)
-
-
-class _Identity:
-    """A body as it comes."""
-
-    def feed(self, chunk: bytes, *, at_most: int) -> bytes:
-        return chunk[:at_most]
-
-    def end(self) -> None:
-        pass
-
-
-class _Inflate:
-    """A gzip or zlib body, inflated no further than asked: a bomb costs its cap, not its size."""
-
-    def __init__(self) -> None:
-        self._zip = zlib.decompressobj(_GZIP_OR_ZLIB)
-        self._began = False
-
-    def feed(self, chunk: bytes, *, at_most: int) -> bytes:
-        self._began = True
-        return self._zip.decompress(chunk, at_most)
-
-    def end(self) -> None:
-        if self._began and (not self._zip.eof or self._zip.unused_data):
-            raise zlib.error("cut, or more than one stream")
-
-
-def _decoder(headers: Iterable[tuple[bytes, bytes]]) -> _Identity | _Inflate:
-    codings = [value.strip().lower() for name, value in headers if name.lower() == b"content-encoding"]
-    if codings in ([], [b"identity"], [b""]):
-        return _Identity()
-    if codings in ([b"gzip"], [b"deflate"]):
-        return _Inflate()
-    raise CutBody("in a coding that was not asked for")
 
 
 def _retell(error: Exception) -> NoReturn:

@@ -6,6 +6,7 @@ Each fault is a line in a table: what the server does, and what the door must sa
 import asyncio
 import datetime as dt
 import gzip
+import random
 import re
 import ssl
 import time
@@ -173,6 +174,14 @@ MAY_HAVE_ARRIVED = [
     pytest.param(saying(encoded(b"nonsense!", coding=b"gzip")), Cause.CUT_BODY, id="no gzip"),
     pytest.param(saying(encoded(b"nonsense!", coding=b"br")), Cause.CUT_BODY, id="unasked coding"),
     pytest.param(saying(encoded(gzip.compress(b"a" * 999)[:-9], coding=b"gzip")), Cause.CUT_BODY, id="cut gzip"),
+    pytest.param(
+        saying(encoded(gzip.compress(b"a") + gzip.compress(b"b")[:-3], coding=b"gzip")), Cause.CUT_BODY, id="cut member"
+    ),
+    pytest.param(
+        saying(encoded(gzip.compress(b"a" * 40_000) * 2, coding=b"gzip")),
+        Cause.BODY_TOO_LARGE,
+        id="two gzip over the cap",
+    ),
 ]
 
 
@@ -311,6 +320,8 @@ async def test_memory_stays_flat_under_huge_answers(door: Transport) -> None:
 
 
 BODY_OF_CAP = b"x" * 65_536
+CHUNKED_GZIP = CHUNKED.replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n")
+INCOMPRESSIBLE = random.Random(1).randbytes(65_536)
 
 ANSWERS = [
     pytest.param(saying(OK), 200, b"ok", id="plain"),
@@ -319,9 +330,35 @@ ANSWERS = [
     pytest.param(saying(CHUNKED, b"2\r\n{}\r\n", b"1\r\n \r\n", b"0\r\n\r\n"), 201, b"{} ", id="chunked"),
     pytest.param(saying(b"HTTP/1.1 100 Continue\r\n\r\n" * 3, OK), 200, b"ok", id="continues, then answers"),
     pytest.param(saying(encoded(gzip.compress(b"hello"), coding=b"gzip")), 200, b"hello", id="gzip"),
+    pytest.param(
+        saying(encoded(b"".join(map(gzip.compress, (b"hel", b"", b"lo"))), coding=b"GZip")),
+        200,
+        b"hello",
+        id="gzip in members",
+    ),
+    pytest.param(
+        saying(
+            CHUNKED_GZIP,
+            *(b"1\r\n%c\r\n" % byte for byte in gzip.compress(b"hel") + gzip.compress(b"lo")),
+            b"0\r\n\r\n",
+        ),
+        201,
+        b"hello",
+        id="gzip in members, byte by byte",
+    ),
+    pytest.param(
+        saying(encoded(gzip.compress(b"hello") + b"\0\0", coding=b"gzip")),
+        200,
+        b"hello",
+        id="gzip with something behind it",
+    ),
+    pytest.param(saying(encoded(b"", coding=b"gzip")), 200, b"", id="nothing, in gzip"),
     pytest.param(saying(encoded(zlib.compress(b"hello"), coding=b"deflate")), 200, b"hello", id="deflate"),
     pytest.param(saying(encoded(b"hello", coding=b"identity")), 200, b"hello", id="identity"),
     pytest.param(saying(encoded(gzip.compress(BODY_OF_CAP), coding=b"gzip")), 200, BODY_OF_CAP, id="cap, gzip"),
+    pytest.param(
+        saying(encoded(gzip.compress(INCOMPRESSIBLE), coding=b"gzip")), 200, INCOMPRESSIBLE, id="cap, incompressible"
+    ),
     pytest.param(saying(b"HTTP/1.1 200 OK\r\nContent-Length: 65536\r\n\r\n" + BODY_OF_CAP), 200, BODY_OF_CAP, id="cap"),
     pytest.param(saying(b"HTTP/1.1 429 Slow Down\r\nContent-Length: 0\r\n\r\n"), 429, b"", id="throttled"),
     pytest.param(saying(b"HTTP/1.1 503 Busy\r\nContent-Length: 3\r\n\r\nbad"), 503, b"bad", id="server error"),

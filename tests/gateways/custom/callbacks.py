@@ -231,7 +231,12 @@ RECEIVES = [
         [Receipt(Status.DELIVERED, reference=str(n)) for n in range(1200)],
         ROOT,
     ),
-    Receives("more in a list than is read at once", by_json([{"id": "1"}] * 5001), UnreadableCallback, ROOT),
+    Receives(
+        "more in a list than is read at once",
+        by_json([{"id": "1", "status": {"type": "DELIVERED"}}] * 5001),
+        UnreadableCallback,
+        ROOT,
+    ),
     *(
         Receives(f"an id that names nothing: {given}", _named(given), [OURS_ALONE])
         for given in ("NaN", "1e999", "-Infinity", "true", "false", "null", "{}", '" "')
