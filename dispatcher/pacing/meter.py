@@ -290,7 +290,11 @@ class Meter:
             self.in_flight.launched[lane] -= 1
         if self.pace.in_flight is not None:
             self.wanted.set()
-        return await self.in_flight.begin(lane, start_by)
+        begun = await self.in_flight.begin(lane, start_by)
+        if not begun and self.pace.segments_per_second is not None:
+            # Nothing left: no debt is paid for it. More than that is old by now.
+            self.credit = max(self.credit, min(self.credit + segments, 0.0))
+        return begun
 
     def _end(self, lane: str, seconds: float) -> None:
         in_flight = self.in_flight

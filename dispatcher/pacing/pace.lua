@@ -21,13 +21,18 @@ for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now)) do
   redis.call('HDEL', KEYS[5], gone)
   redis.call('HDEL', KEYS[6], gone)
 end
+for _, other in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], string.format('(%.0f', now + life), '+inf')) do
+  redis.call('ZADD', KEYS[2], now + life, other) -- the clock was set back since it asked
+end
 redis.call('ZADD', KEYS[2], now + life, name)
 redis.call('PEXPIRE', KEYS[2], keep)
 local live = redis.call('ZCARD', KEYS[2])
 
 local granted, wait = 0, 0
 if rate > 0 then
-  local due = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), now - burst)
+  -- Further ahead than any grant leaves it, it is of a slower pace, or of before the clock was set back.
+  local furthest = now + burst + 1000000 / rate
+  local due = math.min(math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), now - burst), furthest)
   if segments > 0 and due <= now + ahead then
     granted = math.min(segments, math.floor((now + ahead - due) * rate / 1000000) + 1)
     due = due + granted * 1000000 / rate

@@ -47,6 +47,7 @@ class Paces:
         self._meters: dict[UUID, Meter] = {}
         self._keepers: dict[UUID, asyncio.Task[None]] = {}
         self._alone: dict[UUID, Bucket] = {}
+        self._heard: dict[UUID, tuple[int, float]] = {}  # how many Redis told of, and until when that is true
         self._away_until = 0.0
         self.dispatchers = 1  # that live, as Postgres knows them
 
@@ -78,6 +79,8 @@ class Paces:
         for gateway_id in self._meters.keys() - set(gateway_ids):
             del self._meters[gateway_id]
             await end(self._keepers.pop(gateway_id))
+            self._alone.pop(gateway_id, None)
+            self._heard.pop(gateway_id, None)
 
     async def aclose(self) -> None:
         for keeper in self._keepers.values():
@@ -91,21 +94,27 @@ class Paces:
             await _await(meter.wanted, min(_IDLE_SECONDS, self._life / 3))
             if meter.is_idle:
                 continue
-            meter.wanted.clear()
-            meter.hurry.clear()
-            urgent, needs = meter.hurries, meter.needs()
             try:
-                granted = await self._draw(gateway_id, meter, urgent=urgent, needs=needs)
+                await self._fill(gateway_id, meter)
             except Exception:
+                # Without a keeper the gateway would be given nothing until the next start.
                 log.exception("a slice was not drawn", extra={"gateway_id": str(gateway_id)})
-                granted = Slice(0, meter.in_flight.allowed, meter.live, RETRY_SECONDS)
-            meter.draw(granted)
-            await asyncio.sleep(_LEAST_PAUSE)
-            # Asking for segments before their time is of no use; what others wait for goes back without delay.
-            pause = min(granted.wait, 1.0) if meter.wants() else _PAUSE
-            await _await(meter.hurry, pause if meter.pace.in_flight is None else min(pause, _PAUSE))
-            if meter.is_busy:
+                await asyncio.sleep(RETRY_SECONDS)
                 meter.wanted.set()
+
+    async def _fill(self, gateway_id: UUID, meter: Meter) -> None:
+        """Draw once, and pause until it is worth asking again."""
+        meter.wanted.clear()
+        meter.hurry.clear()
+        urgent, needs = meter.hurries, meter.needs()
+        granted = await self._draw(gateway_id, meter, urgent=urgent, needs=needs)
+        meter.draw(granted)
+        await asyncio.sleep(_LEAST_PAUSE)
+        # Asking for segments before their time is of no use; what others wait for goes back without delay.
+        pause = min(granted.wait, 1.0) if meter.wants() else _PAUSE
+        await _await(meter.hurry, pause if meter.pace.in_flight is None else min(pause, _PAUSE))
+        if meter.is_busy:
+            meter.wanted.set()
 
     async def _draw(self, gateway_id: UUID, meter: Meter, *, urgent: bool, needs: Needs) -> Slice:
         if self._script is not None and monotonic() >= self._away_until:
@@ -138,10 +147,13 @@ class Paces:
         )
         segments, requests, live, wait, hungry = told
         self._alone.pop(gateway_id, None)
+        self._heard[gateway_id] = live, monotonic() + self._life
         return Slice(segments, requests, live, wait / 1_000_000, hungry > 0)
 
     def _by_share(self, gateway_id: UUID, meter: Meter, *, urgent: bool) -> Slice:
-        live = max(self.dispatchers, meter.live)
+        # Those that Redis told of count for as long as they would there; Postgres may not know of all yet.
+        heard, until = self._heard.get(gateway_id, (1, 0.0))
+        live = max(self.dispatchers, heard if monotonic() < until else 1)
         share = meter.pace.share(live)
         if share.segments_per_second is None:
             return Slice(0, share.in_flight or 0, live, 0.0)

@@ -57,7 +57,7 @@ class Bucket:
 
     def take(self, wanted: int, *, now: float, ahead: float = 0.0) -> int:
         """How many of `wanted` segments may go now; up to `ahead` seconds before their time."""
-        due = max(self.due, now - BURST_SECONDS)
+        due = min(max(self.due, now - BURST_SECONDS), now + BURST_SECONDS + 1 / self.rate)  # it may have been slower
         if wanted <= 0 or due > now + ahead:
             return 0
         granted = min(wanted, int((now + ahead - due) * self.rate) + 1)

@@ -210,6 +210,19 @@ async def test_in_flight_is_given_back_by_who_died(account: Account) -> None:
     assert account.ask("alive", most=4, wanted=4, now=now + LIFE + 1).requests == 4
 
 
+def test_a_clock_that_is_set_back_stops_nobody(account: Account) -> None:
+    """A standby's clock may be behind by a minute; so may the pace have been a segment in a minute until now."""
+    now = 1_700_000_000 * MICRO
+    assert account.ask(rate=10, segments=5, now=now).segments == 2
+    assert account.ask("two", rate=10, segments=5, now=now).segments == 0
+    now -= 60 * MICRO
+    assert account.ask(rate=10, segments=1, now=now).wait <= 0.3
+    assert account.ask(rate=10, segments=1, now=now + MICRO // 4).segments == 1
+    assert account.ask(rate=10, now=now + LIFE + 1).live == 1
+    assert account.ask(rate=1 / 60, segments=1, now=now + LIFE + MICRO).segments == 1
+    assert account.ask(rate=10, segments=1, now=now + LIFE + MICRO).wait <= 0.2
+
+
 # --- one process's meters
 
 
@@ -343,6 +356,43 @@ async def test_without_redis_each_keeps_to_its_share(url: str | None) -> None:
         assert paces._alone[gateway_id].rate == 250
     finally:
         await paces.aclose()
+
+
+async def test_those_that_leave_while_redis_is_away_leave_their_share(paces: Paces) -> None:
+    """Who was heard of there counts for as long as it would there, and no longer."""
+    gateway_id = uuid4()
+    paces._away_until = monotonic() + 60
+    paces._heard[gateway_id] = 4, monotonic() + 0.3
+    meter = paces.meter(gateway_id, Pace(None, 8), largest_batch=1)
+    paces.dispatchers = 2
+    async with busy(meter, 8):
+        await until(lambda: meter.in_flight.allowed == 2)
+        await until(lambda: meter.in_flight.allowed == 4)
+        paces.dispatchers = 1
+        await until(lambda: meter.in_flight.allowed == 8)
+
+
+async def test_keeper_survives_whatever_happens(paces: Paces, monkeypatch: pytest.MonkeyPatch) -> None:
+    meter = paces.meter(uuid4(), Pace(100.0), largest_batch=1)
+
+    def fail() -> None:
+        monkeypatch.undo()
+        raise RuntimeError("nobody thought of this")
+
+    monkeypatch.setattr(meter, "needs", fail)
+    meter.ask("bulk")
+    await until(lambda: meter.credit > 0)
+
+
+async def test_no_debt_is_paid_for_what_never_left() -> None:
+    meter = Meter(Pace(1.0, 1))
+    meter.draw(Slice(1, 1, 1, 0.0))
+    async with meter.request("bulk", [1], start_by=monotonic() + 30) as free:
+        assert free
+        meter.draw(Slice(1, 1, 1, 0.0))
+        async with meter.request("bulk", [9], start_by=monotonic()) as late:
+            assert not late
+    assert meter.credit == 0
 
 
 async def test_redis_that_dies_and_comes_back(tmp_path: Path) -> None:
