@@ -15,6 +15,7 @@ from dispatcher.queries import codes as queries
 from dispatcher.queries.claims import insert_intents
 from dispatcher.queries.tellings import Told, tell_of
 from dispatcher.worker import Worker
+from shared.domain import routing
 from shared.domain.message import Status
 from shared.domain.otp import LONGEST_LIFE
 
@@ -28,7 +29,12 @@ async def claim_second_tries(worker: Worker, tx: AsyncConnection, *, slots: int)
     The others stay as they are, and are looked at again.
     """
     since = worker.now() - LONGEST_LIFE
-    doubted = await queries.lock_doubted(tx, since=since, wait=WAIT_SECONDS, limit=LIMIT)
+    near = [
+        route
+        for route in worker.book.routes
+        if not route.shut and not routing.is_away(route, now=worker.now(), urgent=True)
+    ]
+    doubted = await queries.lock_doubted(tx, near, since=since, wait=WAIT_SECONDS, limit=LIMIT)
     accepted = [one.claimed.id for one in doubted if one.is_accepted]
     await queries.adopt_acceptance(tx, accepted)
     await tell_of(tx, [Told(id_, Status.SUBMITTED) for id_ in accepted], wanted=worker.wanted)
@@ -37,7 +43,10 @@ async def claim_second_tries(worker: Worker, tx: AsyncConnection, *, slots: int)
         return Choice(), []
     codes = await read_codes(worker, tx, [one.id for one in open_])
     ready = [WithCode.of(one, codes[one.id], is_second=True) for one in open_ if one.id in codes]
-    choice = choose(worker, "urgent", ready[:slots])
+    choice = choose(worker, "urgent", ready)
+    # Which of them has a gateway with room is known only now.
+    Choice(intents=choice.intents[slots:], meters=choice.meters).undo(worker, "urgent")
+    choice.intents = choice.intents[:slots]
     try:
         batches = parcels(worker, choice.intents)
         taken = [one for one, _ in choice.intents]

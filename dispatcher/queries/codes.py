@@ -1,5 +1,6 @@
 """Whose code a message carries, and which passwords are in doubt."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -9,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.queries.claims import Claimed
+from shared.domain.routing import Route
 from shared.ids import first_uuid7
 
 
@@ -41,7 +43,8 @@ _CHALLENGES = text("""
 """)
 
 # Two submissions at most: whatever was accepted, lost or never answered is one. What was accepted after all, by an
-# answer that came when the message was on its second way, needs no other.
+# answer that came when the message was on its second way, needs no other. Those that no other gateway serves are left
+# out here: any number of them would stand before the one that has somewhere to go.
 _DOUBTED = text("""
     SELECT a.is_accepted, m.id, m.attempt + 1, m.kind, m.msisdn, m.msisdn_hash, m.text, m.sender_id, m.location_id,
            m.segments, m.campaign_message_id, CAST(NULL AS uuid[]) AS tried, a.asked,
@@ -57,7 +60,11 @@ _DOUBTED = text("""
     WHERE m.kind = 'otp' AND m.status = 'unconfirmed' AND m.campaign_message_id IS NULL AND m.id >= :oldest
       AND m.status_at <= now() - make_interval(secs => :wait) AND m.expires_at > now()
       AND m.cancel_requested_at IS NULL AND o.used_at IS NULL AND o.cancelled_at IS NULL
-      AND (a.submissions < 2 OR a.is_accepted)
+      AND (a.is_accepted OR (a.submissions < 2 AND EXISTS (
+          SELECT 1 FROM jsonb_to_recordset(CAST(:routes AS jsonb)) AS r (id uuid, locations text[], senders text[])
+          WHERE r.id <> ALL(coalesce(a.asked, '{}'))
+            AND (r.locations = '{}' OR m.location_id = ANY(r.locations))
+            AND (m.sender_id IS NULL OR m.sender_id = ANY(r.senders)))))
     ORDER BY m.id DESC LIMIT :limit
     FOR UPDATE OF m SKIP LOCKED
 """)
@@ -80,9 +87,19 @@ async def list_challenges(tx: AsyncConnection, message_ids: Sequence[UUID]) -> l
     return [Asked._make(row) for row in rows]
 
 
-async def lock_doubted(tx: AsyncConnection, *, since: datetime, wait: float, limit: int) -> list[Doubted]:
-    """Passwords that may be handed over once more, made since then and in doubt for `wait` seconds; newest first."""
-    rows = await tx.execute(_DOUBTED, {"oldest": first_uuid7(since), "wait": wait, "limit": limit})
+async def lock_doubted(
+    tx: AsyncConnection, routes: Sequence[Route], *, since: datetime, wait: float, limit: int
+) -> list[Doubted]:
+    """Passwords that may go once more by one of these routes, made since then and in doubt for `wait` seconds.
+
+    Newest first; with them those of which an attempt is known to have been accepted.
+    """
+    told = [
+        {"id": str(one.gateway_id), "locations": sorted(one.location_ids), "senders": sorted(one.sender_ids)}
+        for one in routes
+    ]
+    values = {"oldest": first_uuid7(since), "wait": wait, "limit": limit, "routes": json.dumps(told)}
+    rows = await tx.execute(_DOUBTED, values)
     return [Doubted(Claimed._make(row[1:]), row[0]) for row in rows]
 
 

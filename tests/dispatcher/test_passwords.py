@@ -343,6 +343,45 @@ async def test_without_a_free_slot_it_waits(
 # --- kills
 
 
+@pytest.mark.parametrize(
+    ("over", "room"),
+    [
+        pytest.param({}, True, id="no other serves them"),
+        pytest.param({"pace": {"segments_per_second": 1.0}}, False, id="their other has no room"),
+    ],
+)
+async def test_newer_ones_with_nowhere_to_go_hold_up_none(
+    worker: HandWorker,
+    router: respx.MockRouter,
+    by_hand: HandClock,
+    monkeypatch: pytest.MonkeyPatch,
+    over: dict[str, Any],
+    room: bool,
+) -> None:
+    monkeypatch.setattr("dispatcher.path.second_tries.LIMIT", 6 if room else 20)
+    at(router, "only", answer=in_turn(SILENT))
+    at(router, "slow")
+    at(router, answer=in_turn(SILENT))
+    other = at(router, "second")
+    async with worker.transaction() as tx:
+        await make_gateway(tx, worker.sealer, "only", priority=0, location_ids=["L"])
+        await make_gateway(tx, worker.sealer, "first", priority=1, location_ids=["M"])
+        await make_gateway(tx, worker.sealer, "second", priority=2, location_ids=["M"])
+        if over:
+            await make_gateway(tx, worker.sealer, "slow", priority=3, location_ids=["L"], **over)
+    mine, _ = await queue_password(worker)
+    await execute(worker.engine, "UPDATE messages SET location_id = 'M'")
+    await by_hand.advance(seconds=1)
+    for _ in range(10):
+        await queue_password(worker)
+    await execute(worker.engine, "UPDATE messages SET location_id = 'L' WHERE location_id IS NULL")
+    await pump_once(worker, "urgent", slots=20)
+    await by_hand.advance(seconds=20)
+    await second_tries(worker)
+    assert other.call_count == 1
+    assert (await message_of(worker.engine, mine)).status is Status.SUBMITTED
+
+
 async def test_killed_between_the_two_it_is_the_second_that_follows(
     worker: HandWorker, router: respx.MockRouter, first: UUID, second: UUID, by_hand: HandClock
 ) -> None:
