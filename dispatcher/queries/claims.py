@@ -4,10 +4,10 @@ Opt-outs, consent, stops, call-backs and expiry are looked at here, in the last 
 was true when the message was made.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -50,6 +50,16 @@ class Claimed(NamedTuple):
     def __repr__(self) -> str:
         """Without number and text: a log may hold it."""
         return f"Claimed(id={self.id}, attempt={self.attempt})"
+
+
+class Bounds(NamedTuple):
+    """At most `others` that are no passwords (None: any number); of campaigns nothing of the messages `without`."""
+
+    others: int | None = None
+    without: Collection[UUID] = ()
+
+
+UNBOUNDED: Final = Bounds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +146,7 @@ _CAMPAIGN = text(
         SELECT cm.id, {_EARLIER}
         FROM campaign_messages cm JOIN campaigns c ON c.id = cm.campaign_id
         WHERE cm.status IN ('expanding', 'sending') AND c.status = 'running'
+          AND cm.id <> ALL(CAST(:without AS uuid[]))
           -- after a long absence of all dispatchers somebody has to look what is late first
           AND NOT EXISTS (SELECT 1 FROM heartbeat h WHERE h.awake_until <= now())
           AND EXISTS (SELECT 1 FROM messages m
@@ -243,16 +254,17 @@ _FORWARD = text("""
 
 
 async def claim(
-    tx: AsyncConnection, *, lane: str, slots: int, lease: float, dispatcher: str, others: int | None = None
+    tx: AsyncConnection, *, lane: str, slots: int, lease: float, dispatcher: str, bounds: Bounds = UNBOUNDED
 ) -> Taken:
     """Take up to `slots` due messages of a lane; those that may not be sent any more are closed on the way.
 
-    Of the urgent ones at most `others` that are no passwords, or as many as come; `lease` is in seconds of the
-    database's clock.
+    `lease` is in seconds of the database's clock.
     """
-    values = {"slots": slots, "lease": lease, "dispatcher": dispatcher}
+    values: dict[str, object] = {"slots": slots, "lease": lease, "dispatcher": dispatcher}
     if lane == "urgent":
-        values["others"] = slots if others is None else others
+        values["others"] = slots if bounds.others is None else bounds.others
+    elif lane == "bulk":
+        values["without"] = list(bounds.without)
     rows = await tx.execute(_CLAIMS[lane], values)
     taken = 0
     claimed: list[Claimed] = []
