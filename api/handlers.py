@@ -29,7 +29,7 @@ from api.problems import (
     headers_of,
     status_of,
 )
-from api.schemas import LEFT_OUT, UNSTORABLE
+from api.schemas import LEFT_OUT, MISPLACED, NAME, UNSTORABLE
 from api.sentences import describe, in_one, sentence_of
 from api.unreadable import find_encoded, refusal_of
 from shared.db import is_busy, is_outage, is_unstorable
@@ -46,6 +46,7 @@ _FROM_FRAMEWORK: Final[dict[int, tuple[type[ServiceError], str]]] = {
     ),
 }
 _NO_BODY: Final = frozenset({"missing", "model_attributes_type", "model_type"})
+_KNOW_THE_WAY: Final = frozenset({UNSTORABLE, MISPLACED})
 _MOST_NAMED: Final = 5
 _LONGEST_PATH: Final = 200
 _FORMS: Final = frozenset({"multipart/form-data", "application/x-www-form-urlencoded"})
@@ -139,7 +140,7 @@ async def _on_invalid_request(request: Request, error: Exception) -> Response:
     if refusal is not None:
         return respond(refusal, request_id=_request_id(request))
     said: defaultdict[str, list[str]] = defaultdict(list)
-    for found in error.errors():
+    for found in (_in_a_name(each, error.body) for each in error.errors()):
         pointer = _pointer(_place(found), error.body, kind=found["type"])
         said[pointer].append(_said_of(found, request, pointer=pointer))
     # The members of a union refuse the same field, each in its own words or in those of another.
@@ -151,7 +152,8 @@ def _said_of(found: dict[str, Any], request: Request, *, pointer: str) -> str:
     if not pointer and found["type"] in _NO_BODY:
         return _no_body(request)
     if found["type"] != "extra_forbidden":
-        return sentence_of(found)
+        told = sentence_of(found)
+        return told.replace("The text", found.get("in", "The text"))
     *path, name = found["loc"][1:]
     hint = hint_for(str(name), path, _body_of(request))
     return f"There is no such field; remove it or check its spelling.{hint}"
@@ -188,8 +190,18 @@ def _quoted(media_type: str) -> str:
 
 def _place(found: dict[str, Any]) -> tuple[str | int, ...]:
     """Where the fault is; what cannot be stored is found by its field, which knows the rest of the way."""
-    way: tuple[str | int, ...] = found["ctx"]["path"] if found["type"] == UNSTORABLE else ()
+    way: tuple[str | int, ...] = found["ctx"]["path"] if found["type"] in _KNOW_THE_WAY else ()
     return (*found["loc"], *way)
+
+
+def _in_a_name(found: dict[str, Any], body: object) -> dict[str, Any]:
+    """What was found; of a name that is no text the framework tells the object that has it, and not where it is."""
+    if found["type"] != "string_unicode":
+        return found
+    node: Any = body
+    for part in found["loc"][1:]:
+        node = node[part] if _holds(node, part) else node
+    return {**found, "loc": (*found["loc"], found["input"]), "in": NAME} if isinstance(node, dict) else found
 
 
 def _no_body(request: Request) -> str:

@@ -20,10 +20,13 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 UNSTORABLE: Final = "unstorable"
+NAME: Final = "The name of the field"
 # What is read back from the database is read by a parser that stops at 200, and some of it is wrapped once more.
 DEEPEST: Final = 100
 # A field that may be left out, but not beside what else is sent: named like one that is always required.
 LEFT_OUT: Final = "left_out"
+# Found by the object, of one of its fields.
+MISPLACED: Final = "misplaced"
 
 _NO_SCHEMAS: Final = frozenset({"metadata", "serialization", "config", "default"})
 _NUMBER: Final = re.compile(r"\s*[+-]?[0-9.]+\s*")
@@ -108,7 +111,12 @@ def check_one_of(body: BaseModel, first: str, second: str) -> None:
     if not given:
         raise ValueError(f"Neither {first} nor {second} is given: one of them is needed.")
     if len(given) > 1:
-        raise ValueError(f"{first} and {second} are both given: keep one of them.")
+        raise misplaced(second, f"{first} and {second} are both given: keep one of them.")
+
+
+def misplaced(field: str, told: str) -> PydanticCustomError:
+    """What an object has against one of its fields that does not go with the others."""
+    return PydanticCustomError(MISPLACED, "{told}", {"path": (field,), "told": told})
 
 
 class Out(BaseModel):
@@ -135,7 +143,7 @@ def _find_unstorable(value: object) -> tuple[_Path, str] | None:
             case dict():
                 spoilt = next((name for name in node if isinstance(name, str) and _fault_of(name)), None)
                 if spoilt is not None:
-                    return (*path, spoilt.encode(errors="replace").decode()), _fault_of(spoilt)
+                    return (*path, spoilt), _fault_of(spoilt).replace("The text holds half", f"{NAME} holds half")
                 waiting += reversed([((*path, name), each) for name, each in node.items()])
             case list() | tuple():
                 waiting += reversed([((*path, place), each) for place, each in enumerate(node)])

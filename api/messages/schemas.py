@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, Field, StringConstraints, compute
 
 from api.examples import shown
 from api.messages import examples
-from api.schemas import Body, Moment, Out, check_one_of
+from api.schemas import Body, Moment, Out, check_one_of, misplaced
 from api.templates.schemas import VARIABLES, Variables
 from shared.domain.advice import advice_of
 from shared.domain.message import Kind, SkipReason, Status
@@ -44,7 +44,8 @@ class VoucherIn(Body):
     @model_validator(mode="after")
     def has_an_end(self) -> Self:
         if self.nearly_used_at is not None and self.valid_until is None:
-            raise ValueError("nearly_used_at counts with valid_until only: tell when the voucher ends, too.")
+            told = "nearly_used_at counts with valid_until only: tell when the voucher ends, too."
+            raise misplaced("nearly_used_at", told)
         return self
 
 
@@ -103,7 +104,9 @@ class MessageIn(Body):
     def one_text(self) -> Self:
         check_one_of(self, "text", "template_id")
         if self.voucher is not None and self.kind != "voucher":
-            raise ValueError("voucher is of the kind voucher only: set kind to voucher, or leave voucher out.")
+            raise misplaced(
+                "voucher", "voucher is of the kind voucher only: set kind to voucher, or leave voucher out."
+            )
         return self
 
     @model_validator(mode="after")

@@ -3,12 +3,12 @@
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from api.examples import shown
 from api.otp import examples
 from api.schemas import Body, Out
-from shared.domain.otp import LONGEST_TYPED, Status
+from shared.domain.otp import LONGEST_TYPED, Status, is_blank
 
 
 class OtpIn(Body):
@@ -52,9 +52,16 @@ class TypedIn(Body):
 
     model_config = shown(examples.TYPED)
 
-    code: str = Field(max_length=LONGEST_TYPED)
+    code: str = Field(max_length=LONGEST_TYPED, description="An empty one is refused, and costs no attempt.")
     session: str | None = Field(default=None, max_length=200, description="If given, it has to be the one that began.")
     profile: str | None = Field(default=None, max_length=100, description="If given, it has to be the one that began.")
+
+    @field_validator("code")
+    @classmethod
+    def _typed(cls, code: str) -> str:
+        if is_blank(code):
+            raise ValueError("No code was typed; send what the person typed. No attempt was counted.")
+        return code
 
 
 class VerifiedOut(Out):

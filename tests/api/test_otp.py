@@ -393,6 +393,19 @@ async def test_a_body_that_is_none_costs_no_attempt(client: httpx.AsyncClient, b
     assert (await start(client))["attempts_left"] == 5
 
 
+@pytest.mark.parametrize("typed", ["", "   ", "\t\n", "\u200b", " - "])
+async def test_a_form_sent_empty_costs_no_attempt(client: httpx.AsyncClient, resources: Resources, typed: str) -> None:
+    """And is told so of every password alike: one that is there, one that has ended, one that never was."""
+    otp_id, ended = (await start(client))["id"], (await start(client, session="b"))["id"]
+    await client.post(f"/v1/otp/{ended}/cancel")
+    answers = [await client.post(f"/v1/otp/{one}/verify", json={"code": typed}) for one in (otp_id, ended, uuid4())]
+    assert [answer.status_code for answer in answers] == [422] * 3
+    assert [answer.json()["errors"][0]["pointer"] for answer in answers] == ["/code"] * 3
+    assert len({answer.json()["detail"] for answer in answers}) == 1
+    assert (await verify(client, otp_id, WRONG))["attempts_left"] == 4
+    assert (await verify(client, otp_id, await code_of(resources, otp_id)))["verified"]
+
+
 async def test_after_too_many_even_the_right_one_is_wrong(client: httpx.AsyncClient, resources: Resources) -> None:
     otp_id = (await start(client))["id"]
     left = [(await verify(client, otp_id, WRONG))["attempts_left"] for _ in range(6)]

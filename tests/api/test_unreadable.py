@@ -219,3 +219,21 @@ async def test_a_body_that_may_be_left_out_is_not_null(client: AsyncClient, app:
         answer = await client.request(method, url, content=b" null\n", headers={"Content-Type": "application/json"})
         assert (answer.status_code, answer.json()["type"]) == (422, "/problems/invalid"), (path, answer.text)
         assert "leave it out" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "pointer"),
+    [
+        pytest.param("/v1/texts/measure", '{"text": "a", "\\ud83d": 1}', "/\\ud83d", id="of the body"),
+        pytest.param(
+            "/v1/events",
+            '{"id": "e", "name": "n", "msisdn": "+12025550142", "data": {"a": {"x\\udc00": 1}}}',
+            "/data/a/x\\udc00",
+            id="of an object of one's own",
+        ),
+    ],
+)
+async def test_a_name_that_is_no_text(client: AsyncClient, path: str, sent: str, pointer: str) -> None:
+    problem = (await client.post(path, content=sent, headers=JSON)).json()
+    assert (problem["status"], [error["pointer"] for error in problem["errors"]]) == (422, [pointer])
+    assert "The name of the field holds half a character" in problem["errors"][0]["detail"]
