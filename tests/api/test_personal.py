@@ -178,9 +178,9 @@ async def test_missing_variable_is_refused_by_its_name(
 @pytest.mark.parametrize(
     ("over", "pointer"),
     [
-        pytest.param({"template_id": str(uuid4())}, "", id="text and template"),
+        pytest.param({"template_id": str(uuid4())}, "/template_id", id="text and template"),
         pytest.param({"text": None}, "", id="neither"),
-        pytest.param({"kind": "personal"}, "", id="voucher's fields in a personal message"),
+        pytest.param({"kind": "personal"}, "/voucher", id="voucher's fields in a personal message"),
         pytest.param({"voucher": {"code": "x" * 101}}, "/voucher/code", id="long code"),
         pytest.param({"voucher": {"code": " "}}, "/voucher/code", id="blank code"),
         pytest.param({"voucher": {"pin": "1"}}, "/voucher/pin", id="unknown field"),

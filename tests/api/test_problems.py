@@ -303,7 +303,7 @@ async def test_nul_is_refused_where_it_stands(client: AsyncClient, sent: object,
         pytest.param('{"notes": {"a": 1e999}}', "/notes/a", "a number that is finite", id="beyond all numbers"),
         pytest.param('{"notes": {"a": "\\ud800"}}', "/notes/a", "half a character", id="half a character"),
         pytest.param(
-            '{"notes": {"b": {"a\\ud800": 1}}}', "/notes/b", "half a character", id="in a name: where it stands"
+            '{"notes": {"b": {"a\\ud800": 1}}}', "/notes/b/a\\ud800", "half a character", id="in a name: as JSON has it"
         ),
     ],
 )
