@@ -254,7 +254,7 @@ async def test_a_slow_claim_costs_no_pace(
     worker.stop()
     await running
     between = segments / pace
-    assert 2 * between - 0.2 <= left[2] - begun  # and none of it is faster
+    assert 1.5 * between <= left[2] - begun  # and none of it is much faster
 
 
 @pytest.fixture
