@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 from api.examples import shown
 from api.otp import examples
 from api.schemas import Body, Out
-from shared.domain.otp import LONGEST_TYPED, Status, is_blank
+from shared.domain.otp import LONGEST_TYPED, Status
 
 
 class OtpIn(Body):
@@ -59,7 +59,7 @@ class TypedIn(Body):
     @field_validator("code")
     @classmethod
     def _typed(cls, code: str) -> str:
-        if is_blank(code):
+        if not code.strip():
             raise ValueError("No code was typed; send what the person typed. No attempt was counted.")
         return code
 

@@ -108,11 +108,6 @@ def read_typed(raw: str) -> str:
     return "".join(digits) if len(raw) <= LONGEST_TYPED else ""
 
 
-def is_blank(raw: str) -> bool:
-    """Whether nobody typed anything: there is nothing but what a code may be written with beside its digits."""
-    return all(unicodedata.category(character) in _SILENT_CATEGORIES for character in raw)
-
-
 def is_right(typed: str, expected: str) -> bool:
     """Whether the digits typed are the code's, in a time that does not depend on how many of them are."""
     return hmac.compare_digest(typed.encode().ljust(LONGEST_TYPED), expected.encode().ljust(LONGEST_TYPED))

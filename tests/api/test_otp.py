@@ -368,7 +368,6 @@ async def test_guesses_at_what_is_not_there_leave_numbers_alone(
         pytest.param("abcdef", id="letters"),
         pytest.param("12 34", id="too short"),
         pytest.param("１２３４５６７", id="too long, full width"),  # noqa: RUF001 - the point
-        pytest.param("", id="empty"),
         pytest.param("-", id="a dash"),
         pytest.param("9" * 64, id="as long as is read"),
         pytest.param("'; DROP TABLE otps; --", id="something else"),
@@ -393,7 +392,7 @@ async def test_a_body_that_is_none_costs_no_attempt(client: httpx.AsyncClient, b
     assert (await start(client))["attempts_left"] == 5
 
 
-@pytest.mark.parametrize("typed", ["", "   ", "\t\n", "\u200b", " - "])
+@pytest.mark.parametrize("typed", ["", "   ", "\t\n", "\u00a0"])
 async def test_a_form_sent_empty_costs_no_attempt(client: httpx.AsyncClient, resources: Resources, typed: str) -> None:
     """And is told so of every password alike: one that is there, one that has ended, one that never was."""
     otp_id, ended = (await start(client))["id"], (await start(client, session="b"))["id"]
@@ -456,7 +455,7 @@ async def test_without_its_key_no_code_is_right(client: httpx.AsyncClient, resou
     otp_id = (await start(client))["id"]
     code = await code_of(resources, otp_id)
     object.__setattr__(resources, "sealer", Sealer.from_texts([new_key()]))
-    for typed in (code, "", "-"):
+    for typed in (code, "0", "-"):
         assert not (await verify(client, otp_id, typed))["verified"]
 
 
