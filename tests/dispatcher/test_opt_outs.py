@@ -105,7 +105,9 @@ async def test_whose_messages_are_held_back(
 @pytest.mark.parametrize("lane", ["urgent", "bulk", "trials"])
 async def test_a_claim_asks_once_for_each_message_and_by_the_index(worker: HandWorker, lane: str) -> None:
     """The database would ask for each column that the fate decides, if it were let."""
-    given = {"slots": 8, "lease": 30.0, "dispatcher": "x"}
+    given: dict[str, object] = {"slots": 8, "lease": 30.0, "dispatcher": "x"}
+    of_lane: dict[str, dict[str, object]] = {"urgent": {"others": 8}, "bulk": {"without": []}}
+    given |= of_lane.get(lane, {})
     async with worker.transaction() as tx:
         await tx.execute(text("SET LOCAL enable_seqscan = off"))
         plan = (await tx.execute(text(f"EXPLAIN {claims._CLAIMS[lane].text}"), given)).scalars().all()
