@@ -297,7 +297,7 @@ async def test_owners_tell_of_usage_under_the_same_name(client: AsyncClient) -> 
         pytest.param({"valid_until": 4000 * 86400}, "/voucher/valid_until", id="in eleven years"),
         pytest.param({"valid_until": 60, "nearly_used_at": 60}, "/voucher/nearly_used_at", id="not before its end"),
         pytest.param({"valid_until": 60, "nearly_used_at": -1}, "/voucher/nearly_used_at", id="gone by"),
-        pytest.param({"nearly_used_at": 60}, "/voucher", id="without an end"),
+        pytest.param({"nearly_used_at": 60}, "/voucher/nearly_used_at", id="without an end"),
     ],
 )
 async def test_moments_that_cannot_be(
