@@ -24,8 +24,6 @@ from shared.domain.routing import Route
 
 # A gateway that is not well is not given what it may have: it is looked at again.
 UNWELL_SECONDS: Final = 15.0
-# Nor is one that has most of a lane's slots: it answers, or its deadline ends.
-CROWDED_SECONDS: Final = 1.0
 
 
 @dataclass(slots=True)
@@ -37,7 +35,6 @@ class Choice:
     homeless: list[Claimed] = field(default_factory=list)
     meters: dict[UUID, Meter] = field(default_factory=dict)
     trials: dict[UUID, UUID] = field(default_factory=dict)  # gateways that are tried out, each with a message
-    crowding: set[UUID] = field(default_factory=set)  # messages of campaigns that wait for a gateway with most slots
 
     def undo(self, worker: Worker, lane: str) -> None:
         """The claim came to nothing: what it took of paces and trials is given back."""
@@ -64,13 +61,9 @@ def room(worker: Worker, lane: str) -> int | None:
     return sum(known) if len(known) == len(rooms) else None
 
 
-def choose(worker: Worker, lane: str, claimed: Sequence[Claimed], *, crowded: UUID | None = None) -> Choice:
-    """Decide for each message by the book as it is now; the other lane may read it anew at any moment.
-
-    A `crowded` gateway has so many of the lane's slots that it gets no more; who is for it waits.
-    """
+def choose(worker: Worker, lane: str, claimed: Sequence[Claimed]) -> Choice:
+    """Decide for each message by the book as it is now; the other lane may read it anew at any moment."""
     chooser = _Chooser(worker, lane)
-    chooser.crowded = crowded
     # A claim comes in whatever order its rows were written; the room there is, is for passwords first.
     for one in claimed if lane == "bulk" else sorted(claimed, key=lambda one: one.kind != Kind.OTP):
         chooser.decide(one)
@@ -99,7 +92,6 @@ class _Chooser:
         self.worker = worker
         self.lane = lane
         self.choice = Choice()
-        self.crowded: UUID | None = None
         self.now: datetime = worker.now()
         book = worker.book
         self.routes = book.routes
@@ -117,9 +109,6 @@ class _Chooser:
             gateway_id = self._despite(one)
         if gateway_id is None:
             self._leave(one)
-            return
-        if gateway_id == self.crowded:
-            self._stand_back(one)
             return
         account = self.worker.book.accounts[gateway_id]
         if self._may_have_it_again(one, gateway_id) and (self.plain or self._has_room(one, gateway_id)):
@@ -214,11 +203,6 @@ class _Chooser:
                 return False
             self.choice.meters[gateway_id] = meter
         return True
-
-    def _stand_back(self, one: Claimed) -> None:
-        self.choice.waiting.append((one, CROWDED_SECONDS * uniform(1, 2)))  # noqa: S311 - jitter
-        if one.campaign_message_id is not None:
-            self.choice.crowding.add(one.campaign_message_id)
 
     def _leave(self, one: Claimed) -> None:
         """Nobody takes it now. One that only rests is waited for."""

@@ -13,7 +13,6 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 from time import monotonic
 from typing import Protocol
-from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,16 +20,16 @@ from dispatcher import failpoints
 from dispatcher.beside.health import take_trials
 from dispatcher.codes import with_codes
 from dispatcher.pacing.meter import Meter
-from dispatcher.path.choice import CROWDED_SECONDS, Choice, choose, room, triable
+from dispatcher.path.choice import Choice, choose, room, triable
 from dispatcher.path.handover import Parcel, hand_over, parcels
 from dispatcher.path.quiet import find_resting
 from dispatcher.path.repeats import LOOK_SECONDS, claim_repeats
 from dispatcher.path.second_tries import claim_second_tries
 from dispatcher.path.settler import Settler
-from dispatcher.path.slots import Held, Slots
+from dispatcher.path.slots import Slots
 from dispatcher.path.take_back import take_back
 from dispatcher.queries import claims
-from dispatcher.queries.claims import Bounds, Claimed
+from dispatcher.queries.claims import Claimed
 from dispatcher.queries.tallies import Moves, write_tallies
 from dispatcher.queries.tellings import tell_of
 from dispatcher.worker import Worker
@@ -67,9 +66,6 @@ class Pump:
         self._short = False
         self._others_wait = False  # there was no slot for more of them, beside those that are kept for passwords
         self._waited = False  # all that was claimed last had to wait
-        self._crowded: UUID | None = None  # the gateway that has most of the slots
-        self._crowding: frozenset[UUID] = frozenset()  # messages of campaigns that were for it when last looked at
-        self._known_until = 0.0
         self._most = self.slots  # rows in one claim: fewer while the database is slow, lest they be stale at once
         self._expire_at = 0.0
         self._doubted_at = 0.0
@@ -105,13 +101,14 @@ class Pump:
         bell = self.worker.bells[self.lane]
         bell.clear()
         self._short = False
+        wanted = min(self._slots.free, self._most)
         spare = room(self.worker, self.lane)
-        wanted = min(self._slots.free, self._most, *(() if spare is None else (spare,)))
-        wanted, crowded = self._leave_some(wanted) if self.lane == "bulk" else (wanted, None)
+        if spare is not None:
+            wanted = min(wanted, spare)
         others = min(wanted, self._slots.for_others)
         try:
             await self._take_back()
-            taken = await self._claim(wanted, others=others, crowded=crowded)
+            taken = await self._claim(wanted, others=others)
             await self._claim_doubted()
         except Exception as error:
             if not (is_outage(error) or is_busy(error)):
@@ -129,28 +126,10 @@ class Pump:
         self._short = (taken > 0 and not self._others_wait) or spare is not None
         await self.worker.sleep(bell, WAITED_SECONDS if self._waited else IDLE_SECONDS)
 
-    def _leave_some(self, wanted: int) -> tuple[int, UUID | None]:
-        """How many may be claimed whoever they are for; or for all but one gateway, which has so many that it waits."""
-        open_ = [route for route in self.worker.book.routes if not (route.shut or route.open)]
-        left = self._slots.room(among=len(open_))
-        if left >= self._slots.handful:
-            self._crowded = None
-            return min(wanted, left), None
-        crowded = self._slots.most_are_at()
-        now = monotonic()
-        if crowded != self._crowded or now >= self._known_until:
-            # Once in a while all are asked: a campaign may have others behind those that wait.
-            self._crowding = frozenset()
-            self._known_until = now + CROWDED_SECONDS
-            wanted = min(wanted, self._slots.handful)
-        self._crowded = crowded
-        return wanted, crowded
-
-    async def _claim(self, slots: int, *, others: int | None = None, crowded: UUID | None = None) -> int:
+    async def _claim(self, slots: int, *, others: int | None = None) -> int:
         """Claim and start handing over; how many rows were taken, whatever became of them.
 
-        At most `others` of the slots go to anything but passwords (None: all of them may), and none to a gateway that
-        is `crowded`.
+        At most `others` of the slots go to anything but passwords; None: all of them may.
         """
         worker = self.worker
         if not (worker.book.is_fresh and worker.rules.is_fresh):
@@ -167,15 +146,16 @@ class Pump:
         choice = Choice()
         try:
             async with worker.by_key() as tx:
-                bounds = Bounds(others, () if crowded is None else self._crowding)
-                taken = await self._take(tx, slots, bounds)
+                taken = await claims.claim(
+                    tx, lane=self.lane, slots=slots, others=others, lease=worker.limits.lease, dispatcher=worker.name
+                )
                 await tell_of(tx, taken.closed, wanted=worker.wanted)
                 if self.lane == "bulk":
                     await worker.media.read(tx, taken.claimed)
                 awake, resting = await find_resting(worker, tx, taken.claimed)
                 ready, unfilled = await with_codes(worker, tx, awake, lane=self.lane)
                 await take_trials(worker, tx, triable(worker, self.lane, ready))
-                choice = choose(worker, self.lane, ready, crowded=crowded)
+                choice = choose(worker, self.lane, ready)
                 choice.homeless += unfilled
                 # By the same book: it may be read anew before this is committed, and a gateway be gone from it.
                 batches = parcels(worker, choice.intents)
@@ -202,10 +182,6 @@ class Pump:
                 self._unheard.clear()  # given up to the lease, lest nothing be claimed any more
             raise
         self._unheard.clear()
-
-    async def _take(self, tx: AsyncConnection, slots: int, bounds: Bounds) -> claims.Taken:
-        lease, name = self.worker.limits.lease, self.worker.name
-        return await claims.claim(tx, lane=self.lane, slots=slots, bounds=bounds, lease=lease, dispatcher=name)
 
     async def _claim_doubted(self) -> None:
         """What is in doubt and may be handed over once more, looked for once a second."""
@@ -282,7 +258,6 @@ class Pump:
         Or where most of what was claimed had to be put back, for its gateway has no room.
         """
         self._waited = bool(choice.waiting) and not choice.intents
-        self._crowding |= choice.crowding
         if seconds > self.worker.limits.fresh / 2:
             self._most = max(1, slots // 2)
         elif len(choice.waiting) > len(choice.intents):
@@ -302,7 +277,7 @@ class Pump:
             await write_tallies(tx, moves, writer=worker.writer * 8 + (self.lane == "urgent"))
 
     def _start(self, batch: Sequence[Claimed], account: Account, *, start_by: float, meter: Meter | None) -> None:
-        self._slots.take((one, account.gateway_id) for one in batch)
+        self._slots.take(batch)
         turn = None
         if meter is not None:
             turn = meter.request(self.lane, [one.segments for one in batch], start_by=start_by)
@@ -327,18 +302,17 @@ class Pump:
             # Nothing should bring us here; if something does, the lease tells, and the slots are not lost.
             log.exception("a hand-over was not settled", extra={"message_id": str(batch[0].id)})
             self.worker.healths.end_probe(account.gateway_id, [one.id for one in batch])
-            self._free([(one, account.gateway_id) for one in batch])
+            self._free(batch)
             return
         failpoints.hit("after_answer")
         for claimed, one in zip(batch, settled, strict=True):
             self._settler.put(claimed, one)
 
-    def _free(self, settled: Sequence[Held]) -> None:
+    def _free(self, settled: Sequence[Claimed]) -> None:
         self._slots.give_back(settled)
         self.worker.metrics.in_flight.labels(self.lane).set(self.in_flight)
         self._freed.set()
-        is_room = self._crowded is not None and self._slots.room(among=2) >= self._slots.handful
-        if self._short or is_room or (self._others_wait and self._slots.for_others):
+        if self._short or (self._others_wait and self._slots.for_others):
             self.worker.ring(self.lane)
 
     async def _drain(self) -> None:

@@ -13,7 +13,6 @@ from uuid import UUID
 
 from dispatcher import failpoints
 from dispatcher.path.opt_outs import told_by_gateway
-from dispatcher.path.slots import Held
 from dispatcher.queries import settlements
 from dispatcher.queries.claims import Claimed
 from dispatcher.queries.gateways import withdraw_gateway
@@ -39,7 +38,7 @@ REFUSALS = 2
 class Settler:
     """Collects outcomes for at most `settle_wait` seconds or 500 rows, then writes them in one transaction."""
 
-    def __init__(self, worker: Worker, lane: str, *, on_settled: Callable[[Sequence[Held]], None]) -> None:
+    def __init__(self, worker: Worker, lane: str, *, on_settled: Callable[[Sequence[Claimed]], None]) -> None:
         self._worker = worker
         self._lane = lane
         self._on_settled = on_settled
@@ -65,7 +64,7 @@ class Settler:
                 await asyncio.sleep(self._worker.limits.settle_wait)
             batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
             await self._write_until_written(batch)
-            self._on_settled([(claimed, one.gateway_id) for claimed, one in batch])
+            self._on_settled([claimed for claimed, _ in batch])
             self._count(batch)
 
     def _count(self, batch: Sequence[tuple[Claimed, Settled]]) -> None:

@@ -19,7 +19,6 @@ from dispatcher.door.redaction import redact_panes, secrets_of
 from dispatcher.path.conversation import LOGIN_ENDED, Said, converse
 from dispatcher.path.handover import settled_by, sms_of
 from dispatcher.path.settler import Settler
-from dispatcher.path.slots import Held
 from dispatcher.queries import claims
 from dispatcher.queries.claims import Claimed
 from dispatcher.queries.settlements import Settled
@@ -139,5 +138,5 @@ def _exchange(said: Said, took: timedelta) -> dict[str, Any]:
     return kept | redact_panes(said.call, said.answer, private=private, secrets=secrets_of(said.account))
 
 
-def _count_nothing(_settled: Sequence[Held]) -> None:
+def _count_nothing(_settled: Sequence[Claimed]) -> None:
     """Slots are free when the tasks end."""

@@ -4,10 +4,10 @@ Opt-outs, consent, stops, call-backs and expiry are looked at here, in the last 
 was true when the message was made.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -50,16 +50,6 @@ class Claimed(NamedTuple):
     def __repr__(self) -> str:
         """Without number and text: a log may hold it."""
         return f"Claimed(id={self.id}, attempt={self.attempt})"
-
-
-class Bounds(NamedTuple):
-    """At most `others` that are no passwords (None: any number); of campaigns nothing of the messages `without`."""
-
-    others: int | None = None
-    without: Collection[UUID] = ()
-
-
-UNBOUNDED: Final = Bounds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +136,6 @@ _CAMPAIGN = text(
         SELECT cm.id, {_EARLIER}
         FROM campaign_messages cm JOIN campaigns c ON c.id = cm.campaign_id
         WHERE cm.status IN ('expanding', 'sending') AND c.status = 'running'
-          AND cm.id <> ALL(CAST(:without AS uuid[]))
           -- after a long absence of all dispatchers somebody has to look what is late first
           AND NOT EXISTS (SELECT 1 FROM heartbeat h WHERE h.awake_until <= now())
           AND EXISTS (SELECT 1 FROM messages m
@@ -254,17 +243,16 @@ _FORWARD = text("""
 
 
 async def claim(
-    tx: AsyncConnection, *, lane: str, slots: int, lease: float, dispatcher: str, bounds: Bounds = UNBOUNDED
+    tx: AsyncConnection, *, lane: str, slots: int, lease: float, dispatcher: str, others: int | None = None
 ) -> Taken:
     """Take up to `slots` due messages of a lane; those that may not be sent any more are closed on the way.
 
-    `lease` is in seconds of the database's clock.
+    Of the urgent ones at most `others` that are no passwords, or as many as come; `lease` is in seconds of the
+    database's clock.
     """
-    values: dict[str, object] = {"slots": slots, "lease": lease, "dispatcher": dispatcher}
+    values = {"slots": slots, "lease": lease, "dispatcher": dispatcher}
     if lane == "urgent":
-        values["others"] = slots if bounds.others is None else bounds.others
-    elif lane == "bulk":
-        values["without"] = list(bounds.without)
+        values["others"] = slots if others is None else others
     rows = await tx.execute(_CLAIMS[lane], values)
     taken = 0
     claimed: list[Claimed] = []

@@ -106,7 +106,7 @@ async def test_whose_messages_are_held_back(
 async def test_a_claim_asks_once_for_each_message_and_by_the_index(worker: HandWorker, lane: str) -> None:
     """The database would ask for each column that the fate decides, if it were let."""
     given: dict[str, object] = {"slots": 8, "lease": 30.0, "dispatcher": "x"}
-    of_lane: dict[str, dict[str, object]] = {"urgent": {"others": 8}, "bulk": {"without": []}}
+    of_lane: dict[str, dict[str, object]] = {"urgent": {"others": 8}}
     given |= of_lane.get(lane, {})
     async with worker.transaction() as tx:
         await tx.execute(text("SET LOCAL enable_seqscan = off"))

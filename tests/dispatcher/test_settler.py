@@ -23,7 +23,6 @@ from dispatcher.path.finish import empty_stopped, finish
 from dispatcher.path.pump import Pump
 from dispatcher.path.receipts import receipts
 from dispatcher.path.settler import Settler
-from dispatcher.path.slots import Held
 from dispatcher.queries import claims, settlements
 from dispatcher.queries.settlements import Settled
 from dispatcher.queries.tallies import write_tallies
@@ -250,7 +249,7 @@ async def test_one_bad_answer_does_not_hold_up_the_rest(
 ) -> None:
     """What the database will not take is given up to its lease; everybody else's answer is written."""
     ids = await claim_campaign(worker, NUMBERS)
-    freed: list[Held] = []
+    freed: list[claims.Claimed] = []
     settler = Settler(worker, "bulk", on_settled=freed.extend)
     for place, message_id in enumerate(ids):
         answer = settled(ACCEPTED, message_id, gateway)

@@ -10,23 +10,22 @@ from uuid import UUID
 import httpx
 import pytest
 import respx
-from sqlalchemy import delete, update
+from sqlalchemy import update
 
 from dispatcher.path.pump import Pump
-from dispatcher.path.slots import Held, Slots
+from dispatcher.path.slots import Slots
 from dispatcher.queries import claims
 from shared.clock import utc_now
 from shared.domain.message import Kind
-from shared.models import Gateway, Message
+from shared.models import Message
 from tests.dispatcher.answers import at, taken
-from tests.dispatcher.queued import NUMBERS, queue_campaign, queue_one
+from tests.dispatcher.queued import NUMBERS, queue_one
 from tests.dispatcher.test_passwords import queue_password
 from tests.factories import make_gateway
-from tests.stages import check_tallies, statuses
+from tests.stages import statuses
 from tests.worlds import HandWorker
 
 # Longer than a test waits: what leaves before has waited for no answer.
-ONE, TWO = UUID(int=1), UUID(int=2)
 PATIENT = {"deadline": 20.0, "lease": 60.0}
 
 
@@ -152,147 +151,25 @@ async def test_a_claim_takes_so_many_others(worker: HandWorker, first: UUID, oth
     for number in NUMBERS[:3]:
         await queue_one(worker, msisdn=number)
     async with worker.transaction() as tx:
-        found = await claims.claim(
-            tx, lane="urgent", slots=4, bounds=claims.Bounds(others), lease=30.0, dispatcher=worker.name
-        )
+        found = await claims.claim(tx, lane="urgent", slots=4, others=others, lease=30.0, dispatcher=worker.name)
     assert sorted(one.kind for one in found.claimed) == left.split()
 
 
-# --- campaigns of another gateway
-
-
-async def test_a_campaign_waits_for_no_gateway_that_hangs_with_another(
-    worker: HandWorker, another: Any, router: respx.MockRouter, hanging: list[str]
-) -> None:
-    healthy = at(router)
-    await queue_campaign(worker)
-    await place(worker, "slow")
-    pumped = another(bulk_slots=8, **PATIENT)
-    pump = Pump(pumped, "bulk")
-    async with running(pump):
-        await until(lambda: len(hanging) == 6)
-        await asyncio.sleep(0.3)
-        assert len(hanging) == pump.in_flight == 6
-        await queue_campaign(worker, NUMBERS[:10])
-        await place(worker, "good")
-        pumped.ring("bulk")
-        await until(lambda: healthy.call_count == 10)
-    assert len(hanging) == 6
-    await check_tallies(worker.engine)
-
-
-async def test_those_of_the_same_campaign_wait_neither(
-    worker: HandWorker, another: Any, router: respx.MockRouter, hanging: list[str]
-) -> None:
-    healthy = at(router)
-    await queue_campaign(worker)
-    await place(worker, "slow", NUMBERS[:14])
-    await place(worker, "good")
-    async with running(Pump(another(bulk_slots=8, **PATIENT), "bulk")):
-        await until(lambda: healthy.call_count == 6)
-    assert len(hanging) == 6
-
-
-async def test_who_waits_for_a_gateway_that_hangs_is_looked_at_seldom(
-    worker: HandWorker, another: Any, router: respx.MockRouter, hanging: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """They are due all the while: without a memory each look would take them and put them back."""
-    looks: list[int] = []
-    back: list[int] = []
-    put_back, claim = claims.put_back, claims.claim
-
-    async def count_back(tx: Any, those: Any, **names: Any) -> None:
-        back.append(len(those))
-        await put_back(tx, [(one, 0.0) for one, _ in those], **names)
-
-    async def count(tx: Any, **names: Any) -> Any:
-        looks.append(names["slots"])
-        return await claim(tx, **names)
-
-    monkeypatch.setattr(claims, "put_back", count_back)
-    monkeypatch.setattr(claims, "claim", count)
-    await queue_campaign(worker)
-    await place(worker, "slow")
-    async with running(Pump(another(bulk_slots=8, **PATIENT), "bulk")):
-        await until(lambda: len(hanging) == 6)
-        looks.clear()
-        back.clear()
-        await asyncio.sleep(2.5)
-    assert len(looks) <= 10
-    assert 1 <= sum(back) <= 5
-
-
-@pytest.mark.parametrize("also", [None, "closed"])
-async def test_one_gateway_by_itself_has_all_slots(
-    worker: HandWorker, another: Any, router: respx.MockRouter, hanging: list[str], also: str | None
-) -> None:
-    """What would be left is of use to nobody."""
-    async with worker.transaction() as tx:
-        if also is None:
-            await tx.execute(delete(Gateway).where(Gateway.name == "first"))
-        await tx.execute(update(Gateway).where(Gateway.name == "first").values(enabled=False))
-    await queue_campaign(worker)
-    await place(worker, "slow")
-    async with running(Pump(another(bulk_slots=8, **PATIENT), "bulk")):
-        await until(lambda: len(hanging) == 8)
-
-
-async def test_a_gateway_beside_another_has_what_comes_free(
-    worker: HandWorker, another: Any, router: respx.MockRouter, second: UUID, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without a bell and the pump's next look, and with hardly anything put back."""
-    monkeypatch.setattr("dispatcher.path.pump.IDLE_SECONDS", 60.0)
-    most = 0
-
-    async def slowly(request: httpx.Request) -> httpx.Response:
-        nonlocal most
-        most = max(most, pump.in_flight)
-        await asyncio.sleep(0.3)  # longer than a look at those that wait
-        return taken(request)
-
-    route = at(router, answer=slowly)
-    await queue_campaign(worker)
-    pump = Pump(another(bulk_slots=8), "bulk")
-    async with running(pump):
-        await until(lambda: route.call_count >= 16)
-    assert most == 6
-
-
-async def place(worker: HandWorker, location_id: str, msisdns: list[str] = NUMBERS) -> None:
-    """Let those of campaigns that are for no location yet be for this one."""
-    async with worker.transaction() as tx:
-        nowhere = update(Message).where(Message.location_id.is_(None), Message.msisdn.in_(msisdns))
-        await tx.execute(nowhere.values(location_id=location_id))
-
-
-def _held(kind: Kind, gateway_id: UUID = ONE) -> Held:
-    claimed = claims.Claimed(UUID(int=0), 1, kind, "", b"", "", None, None, 1, None, None, None, None, utc_now(), None)
-    return claimed, gateway_id
+def _claimed(kind: Kind) -> Any:
+    return claims.Claimed(UUID(int=0), 1, kind, "", b"", "", None, None, 1, None, None, None, None, utc_now(), None)
 
 
 def test_passwords_may_have_every_slot_and_are_no_reason_to_keep_more() -> None:
     slots = Slots("urgent", 100)
     assert slots.for_others == 75
-    slots.take([_held(Kind.OTP)] * 40)
+    slots.take([_claimed(Kind.OTP)] * 40)
     assert (slots.for_others, slots.free) == (60, 60)
-    slots.take([_held(Kind.PERSONAL)] * 35)
+    slots.take([_claimed(Kind.PERSONAL)] * 35)
     assert (slots.for_others, slots.free) == (25, 25)
-    slots.give_back([_held(Kind.OTP)] * 40)
-    slots.take([_held(Kind.PERSONAL)] * 40)
+    slots.give_back([_claimed(Kind.OTP)] * 40)
+    slots.take([_claimed(Kind.PERSONAL)] * 40)
     assert (slots.for_others, slots.free, slots.least) == (0, 25, 3)
-    slots.give_back([_held(Kind.PERSONAL)] * 11)
+    slots.give_back([_claimed(Kind.PERSONAL)] * 11)
     assert slots.for_others == 0  # less than a handful
-    slots.give_back([_held(Kind.PERSONAL)])
+    slots.give_back([_claimed(Kind.PERSONAL)])
     assert slots.for_others == 12
-
-
-def test_one_gateway_leaves_a_quarter_to_the_others() -> None:
-    slots = Slots("bulk", 500)
-    slots.take([_held(Kind.CAMPAIGN, ONE)] * 300)
-    slots.take([_held(Kind.CAMPAIGN, TWO)] * 20)
-    assert (slots.room(among=2), slots.room(among=1), slots.most_are_at()) == (75, 180, ONE)
-    slots.take([_held(Kind.CAMPAIGN, ONE)] * 75)
-    assert (slots.room(among=2), slots.free) == (0, 105)
-    slots.give_back([_held(Kind.CAMPAIGN, ONE)] * 375)
-    assert (slots.room(among=2), slots.most_are_at()) == (355, TWO)
-    assert [Slots("bulk", few).room(among=2) for few in (1, 2, 3, 4)] == [1, 2, 3, 3]
