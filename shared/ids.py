@@ -24,7 +24,7 @@ _POSITION_BITS = 26
 _HASH_BITS = 74 - _POSITION_BITS
 
 
-# The last one of each recent millisecond: a request's ids are of its own moment, and requests overlap.
+# The last one of each millisecond asked for lately: a request's ids are of its own moment, and requests overlap.
 _latest: dict[int, int] = {}
 _REMEMBERED = 64
 
@@ -32,7 +32,7 @@ _REMEMBERED = 64
 def uuid7(at: datetime | None = None) -> UUID:
     """A fresh id, of this moment unless told otherwise; above those this process made in the same millisecond."""
     milliseconds = time.time_ns() // 1_000_000 if at is None else milliseconds_of(at)
-    latest = _latest.get(milliseconds)
+    latest = _latest.pop(milliseconds, None)  # and last again: a moment that is still asked for is not forgotten
     if latest is None:
         random = int.from_bytes(os.urandom(10)) >> (80 - _FIRST_BITS)
         if len(_latest) >= _REMEMBERED:

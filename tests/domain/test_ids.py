@@ -42,6 +42,16 @@ def test_fresh_ones_of_one_millisecond_are_in_the_order_they_were_made() -> None
     assert ids[1::2] == sorted(ids[1::2])
 
 
+def test_a_moment_that_is_still_asked_for_is_not_forgotten() -> None:
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    made = []
+    for others in range(200):
+        made.append(uuid7(at))
+        for place in range(20):
+            uuid7(at + timedelta(milliseconds=1 + others * 20 + place))
+    assert made == sorted(made)
+
+
 def test_fresh_ones_differ() -> None:
     assert len({uuid7(AT) for _ in range(1000)}) == 1000
 
