@@ -16,6 +16,7 @@ from fastapi.dependencies.models import Dependant
 from pydantic import BaseModel
 from starlette.requests import Request
 
+from api.bodies import step
 from api.deps import Identified
 from api.hints import near
 from api.sentences import describe
@@ -82,7 +83,7 @@ def _listed(known: tuple[str, ...]) -> str:
 
 
 def _place_in_form(name: str) -> str:
-    return "/" + name.replace("~", "~0").replace("/", "~1")
+    return step("", name)
 
 
 def _fields_of(route: Any) -> tuple[str, ...]:

@@ -54,14 +54,12 @@ _PACKING = 1024
 _OF_PACKED = frozenset({"content-encoding", "content-length"})
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
+_Headers = Sequence[tuple[str, str]] | Sequence[tuple[bytes, bytes]]
 EngineFactory = Callable[[Peer, Limits], httpx.AsyncBaseTransport]
 
 
 class UnsendableRequest(httpx.TransportError):
     """The engine would not put this request on the wire; nothing was sent."""
-
-
-_Headers = Sequence[tuple[str, str]] | Sequence[tuple[bytes, bytes]]
 
 
 class TlsFailure(httpx.ConnectError):
@@ -89,9 +87,7 @@ class BodyTooLarge(httpx.ReadError):
 
 
 @contextmanager
-def body_of_answer(
-    status: int, headers: Callable[[], Sequence[tuple[str, str]] | Sequence[tuple[bytes, bytes]]]
-) -> Iterator[None]:
+def body_of_answer(status: int, headers: Callable[[], _Headers]) -> Iterator[None]:
     """Whatever is wrong with the body, the head was read: it goes with the exception."""
     try:
         yield

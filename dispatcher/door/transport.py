@@ -37,6 +37,7 @@ from dispatcher.door.plain_engine import PlainEngine
 from shared.adapter import Answer, Call
 from shared.addresses import Address, Network, UnreadableHost, host_of
 from shared.domain.outcome import Lost
+from shared.headers import is_taken
 
 log = logging.getLogger(__name__)
 
@@ -101,8 +102,6 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 # The door says these by itself; a call's own are left out.
 _DROPPED = frozenset({"accept-encoding", "connection", "content-length", "keep-alive"})
-# These would send the request elsewhere than its URL, or end it elsewhere than its body.
-_REFUSED = frozenset({"expect", "host", "te", "trailer", "transfer-encoding", "upgrade"})
 _OURS = {
     "user-agent": ("User-Agent", "Lapwing"),
     "accept": ("Accept", "*/*"),
@@ -306,7 +305,7 @@ def _checked(named: tuple[tuple[str, str], ...], netloc: str) -> httpx.Headers:
     missing = dict(_OURS)
     for name, value in named:
         lowered = name.lower()
-        if lowered in _REFUSED or lowered.startswith("proxy-"):
+        if is_taken(name):
             raise UnfitCall(f"header {lowered}: leave it to the transport")
         if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
             raise UnfitCall("header: a token and printable ASCII")

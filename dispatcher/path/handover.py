@@ -97,7 +97,8 @@ def not_handed_over(worker: Worker, batch: Sequence[Claimed], account: Account) 
     """What was claimed for a gateway and never left, ready to be written."""
     cause = LEASE_MARGIN if worker.book.knows(account) else GATEWAY_GONE
     outcome = Lost(may_have_arrived=False, cause=cause)
-    return [_settled(worker, claimed, outcome, Said.of_all((), outcome, account)) for claimed in batch]
+    said = Said.of_all((), outcome, account)
+    return [_settled(worker, claimed, outcome, said) for claimed in batch]
 
 
 def settled_by(worker: Worker, batch: Sequence[Claimed], said: Said) -> list[Settled]:

@@ -42,7 +42,7 @@ async def receipts(worker: Worker) -> int:
             worker, tx, {matches[one.id][0]: one.gateway_id for one in pending if one.opted_out and one.id in matches}
         )
         verdicts, waiting = _judge(worker, pending, matches)
-        await inbox.close_receipts(tx, verdicts)
+        await inbox.close_receipts(tx, verdicts, matches)
         await inbox.put_off_receipts(tx, waiting)
         await write_tallies(tx, moves, writer=worker.writer * 8 + 5)
         failpoints.hit("before_receipts_commit")

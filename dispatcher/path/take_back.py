@@ -4,38 +4,24 @@ None of it was handed over, and this process knows it. So before the next claim,
 as not sent. Left to the lease it would be in doubt, and never sent.
 """
 
-from collections import defaultdict
 from collections.abc import Sequence
-from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.path.handover import not_handed_over
 from dispatcher.queries import claims, settlements
 from dispatcher.queries.claims import Claimed
-from dispatcher.queries.settlements import Settled
 from dispatcher.queries.tallies import Moves
 from dispatcher.worker import Worker
 from shared.adapter import Account
 
-Intents = Sequence[tuple[Claimed, Account]]
 
-
-async def take_back(worker: Worker, tx: AsyncConnection, intents: Intents) -> Moves:
+async def take_back(worker: Worker, tx: AsyncConnection, intents: Sequence[tuple[Claimed, Account]]) -> Moves:
     """Settle as not sent what is on lease to this dispatcher after all.
 
     Where the commit did not stand, another may have made the same attempt by now: it is the lease that tells, and no
     attempt of this process is made between the lost commit and this one.
     """
     ours = await claims.lock_ours(tx, [one for one, _ in intents], dispatcher=worker.name)
-    settled = [one for one in _not_sent(worker, intents) if one.id in ours]
+    settled = [each for one, account in intents if one.id in ours for each in not_handed_over(worker, [one], account)]
     return await settlements.settle(tx, settled, wanted=worker.wanted)
-
-
-def _not_sent(worker: Worker, intents: Intents) -> list[Settled]:
-    accounts: dict[UUID, Account] = {}
-    batches: defaultdict[UUID, list[Claimed]] = defaultdict(list)
-    for one, account in intents:
-        accounts[account.gateway_id] = account
-        batches[account.gateway_id].append(one)
-    return [one for key, batch in batches.items() for one in not_handed_over(worker, batch, accounts[key])]

@@ -158,16 +158,12 @@ _MOVE = Moving(f"""
 
 # What was found by its reference keeps whose it is, by which it is shown with its message: no index finds it otherwise.
 _CLOSE = text("""
-    UPDATE receipts r SET applied_at = now(), verdict = c.verdict, (message_id, attempt) = (
-        SELECT r.message_id, r.attempt WHERE r.message_id IS NOT NULL OR c.verdict <> 'applied'
-        UNION ALL
-        SELECT f.message_id, f.attempt FROM (
-            (SELECT l.message_id, l.attempt FROM (
-                SELECT a.message_id, a.attempt FROM attempts a
-                WHERE r.message_id IS NULL AND c.verdict = 'applied'
-                  AND a.gateway_id = r.gateway_id AND a.reference = r.reference OFFSET 0) l
-             ORDER BY l.message_id DESC LIMIT 1)) f)
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:verdicts AS text[])) AS c (id, verdict)
+    UPDATE receipts r
+    SET applied_at = now(), verdict = c.verdict, message_id = coalesce(r.message_id, c.message_id),
+        attempt = CASE WHEN r.message_id IS NULL THEN c.attempt ELSE r.attempt END
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:verdicts AS text[]), CAST(:message_ids AS uuid[]),
+                CAST(:attempts AS smallint[]))
+         AS c (id, verdict, message_id, attempt)
     WHERE r.id = c.id
 """)
 
@@ -282,10 +278,19 @@ async def apply_evidence(
     return moves
 
 
-async def close_receipts(tx: AsyncConnection, verdicts: Sequence[tuple[UUID, str]]) -> None:
+async def close_receipts(
+    tx: AsyncConnection, verdicts: Sequence[tuple[UUID, str]], matches: Mapping[UUID, tuple[UUID, int]]
+) -> None:
     """Mark receipts as done with: `applied`, or `unmatched` when nothing fitted for too long."""
     if verdicts:
-        await tx.execute(_CLOSE, {"ids": [id_ for id_, _ in verdicts], "verdicts": [word for _, word in verdicts]})
+        whose = [matches.get(id_, (None, None)) for id_, _ in verdicts]
+        values = {
+            "ids": [id_ for id_, _ in verdicts],
+            "verdicts": [word for _, word in verdicts],
+            "message_ids": [message_id for message_id, _ in whose],
+            "attempts": [attempt for _, attempt in whose],
+        }
+        await tx.execute(_CLOSE, values)
 
 
 async def find_at_twins(

@@ -245,7 +245,7 @@ REFUSED: list[tuple[str, Account, Any, str]] = [
             {"headers": {name: "x"}},
             f"header '{name}' is written by Lapwing itself",
         )
-        for name in ("Host", "Transfer-Encoding", "te", "EXPECT", "Trailer", "Upgrade")
+        for name in ("Host", "Transfer-Encoding", "te", "EXPECT", "Trailer", "Upgrade", "Proxy-Connection")
     ),
     ("a header that is a table", SCRIPTED_ACCOUNT, {"headers": {"X": {}}}, "headers has a table at 'X'"),
     ("a form with a table in it", SCRIPTED_ACCOUNT, {"form": {"a": {"b": 1}}}, "form has a table at 'a'"),

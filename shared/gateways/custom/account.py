@@ -17,6 +17,7 @@ from shared.gateways.custom.mappings import check_callbacks, check_reading, path
 from shared.gateways.custom.placeholders import BadTemplate, Context, Slot, Template, compile_template
 from shared.gateways.custom.request import FORM, JSON, XML, beside, context_of
 from shared.gateways.custom.values import NUMBER_FORMATS, PER_SECOND, value_of
+from shared.headers import is_taken
 
 IDS: Final = ("ID", "ID_NUMBER")
 METHODS: Final = ("GET", "POST", "PUT")
@@ -27,10 +28,7 @@ MOST_HEADERS: Final = 20
 
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
-# Those that would send the request elsewhere than its URL, or end it elsewhere than its body.
-_TAKEN_HEADERS: Final = frozenset(
-    {"connection", "content-length", "expect", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
-)
+_LEFT_OUT: Final = frozenset({"connection", "content-length", "keep-alive"})  # the door says these by itself
 _SECRET_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 # What a message may be at its worst: whatever breaks out of its place shows when the settings are saved.
 _TRIAL: Final = Sms(
@@ -151,7 +149,7 @@ def _headers(fields: Fields) -> Iterator[Template]:
     for one in fields.parts("headers", most=MOST_HEADERS, such_as=_A_HEADER):
         remedy = "must be the name of a header, such as Authorization"
         name = one.text("name", form=_HEADER_NAME, remedy=remedy, required=True)
-        if name is not None and name.lower() in _TAKEN_HEADERS:
+        if name is not None and (name.lower() in _LEFT_OUT or is_taken(name)):
             one.refuse("name", f"cannot be {name}, which is not for settings to say; leave it out.")
         value = one.text("value", remedy="must be the header's value", required=True)
         one.refuse_others()

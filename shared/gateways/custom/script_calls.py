@@ -24,15 +24,13 @@ from shared.gateways.custom.request import (
 )
 from shared.gateways.custom.signatures import is_signature, signature
 from shared.gateways.custom.values import value_of
+from shared.headers import is_taken
 
 MOST_BYTES: Final = 65_536
 _DEEPEST: Final = 12
 _MAY_SAY: Final = ("url", "method", "query", "headers", "body", "json", "form")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
-# Those that would send the request elsewhere than its URL, or end it elsewhere than its body. What else speaks of the
-# connection is left out when the call is made, so that a script may say it.
-_TAKEN_HEADERS: Final = frozenset({"expect", "host", "te", "trailer", "transfer-encoding", "upgrade"})
 _URL = re.compile(r"[\x21-\x7e]{1,4096}")
 
 
@@ -187,7 +185,8 @@ def _with(old: Sequence[tuple[str, str]], new: Sequence[tuple[str, str]]) -> lis
 def _header(name: str, value: str) -> str:
     if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
         raise UnfitScript(f"The script's header {_shown(name)} must be one line of printable ASCII.")
-    if name.lower() in _TAKEN_HEADERS:
+    # What else speaks of the connection is left out when the call is made, so that a script may say it.
+    if is_taken(name):
         raise UnfitScript(f"The script's header {_shown(name)} is written by Lapwing itself; take it out of headers.")
     return value
 

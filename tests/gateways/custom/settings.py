@@ -217,7 +217,16 @@ REFUSED = [
     # Headers.
     *(
         _plain(f"a header named {name!r}", "headers/0/name", headers=[{"name": name, "value": "x"}])
-        for name in ("", "two words", "X:", "Host", "content-length", "Transfer-Encoding", "X\r\nY")
+        for name in (
+            "",
+            "two words",
+            "X:",
+            "Host",
+            "content-length",
+            "Transfer-Encoding",
+            "Proxy-Authorization",
+            "X\r\nY",
+        )
     ),
     _plain("a header of two lines", "headers/0/value", headers=[{"name": "X", "value": "a\r\nY: b"}]),
     _plain("a header without a value", "headers/0/value", headers=[{"name": "X"}]),
