@@ -436,7 +436,9 @@ async def busy(meter: Meter, most: int, lane: str = "urgent") -> AsyncIterator[N
 
 
 @pytest.fixture
-async def others(valkey: Valkey) -> AsyncIterator[Paces]:
+async def others(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Paces]:
+    """Another dispatcher, on a machine that may stand still: neither takes a moment's silence of Redis for its end."""
+    monkeypatch.setattr("dispatcher.pacing.pace.REDIS_SECONDS", 30.0)
     others = Paces(valkey.url, name="two", life=15, ring=lambda lane: None)
     yield others
     await others.aclose()
